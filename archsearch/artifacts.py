@@ -1,0 +1,52 @@
+"""The files that a trained network leaves in its folder: predictions and pictures."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from archsearch import runs
+from archsearch.atomic import replacing
+from archsearch.data.load import Dataset
+from archsearch.figures import draw_confusion, draw_curves, draw_mistakes
+from archsearch.metrics import EpochMetrics
+from archsearch.trainer import Evaluation
+
+
+def write_artifacts(
+    folder: Path, name: str, history: Sequence[EpochMetrics], evaluation: Evaluation, data: Dataset
+) -> list[Path]:
+    """Write predictions, curves, confusion matrix and worst mistakes of a test `evaluation`; returns their paths."""
+    names = (runs.PREDICTIONS, runs.CURVES, runs.CONFUSION, runs.MISTAKES)
+    predictions, curves, confusion, mistakes = paths = [folder / file for file in names]
+    classes = data.definition.classes
+    wrong = evaluation.score.total - evaluation.score.correct
+    title = f"{name}: {evaluation.score.accuracy:.2f} % of {evaluation.score.total:,} test images, {wrong:,} wrong"
+    _write_predictions(predictions, evaluation)
+    draw_curves(curves, history, name)
+    labels, guesses = evaluation.labels.numpy(), evaluation.predictions.numpy()
+    counts = np.zeros((len(classes), len(classes)), np.int64)
+    np.add.at(counts, (labels, guesses), 1)
+    draw_confusion(confusion, counts, classes, title)
+    draw_mistakes(
+        mistakes,
+        data.test_images,
+        labels,
+        guesses,
+        evaluation.confidences.numpy(),
+        classes,
+        f"Worst mistakes of {name}",
+    )
+    return paths
+
+
+def _write_predictions(path: Path, evaluation: Evaluation) -> None:
+    """One row a test image, in the data set's order, so that any two runs can be compared image by image."""
+    with replacing(path) as scratch, open(scratch, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["index", "label", "prediction", "confidence"])
+        rows = zip(
+            evaluation.labels.tolist(), evaluation.predictions.tolist(), evaluation.confidences.tolist(), strict=True
+        )
+        writer.writerows((i, label, guess, f"{sure:.6f}") for i, (label, guess, sure) in enumerate(rows))

@@ -1,0 +1,148 @@
+"""Finding, downloading and validating the files of a data set.
+
+torchvision downloads; the files are read here, because torchvision answers a truncated file with a bare AssertionError
+and costs two seconds of import, also when there is nothing to download. No torch unless something must be downloaded.
+"""
+
+import gzip
+import hashlib
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from archsearch.data.definitions import FILES, Definition
+from archsearch.errors import DataError, StorageError
+
+Bytes = NDArray[np.uint8]
+
+_NETWORK_TIMEOUT = 10.0  # seconds without an answer until a download is given up
+_MEAN_TOLERANCE = 0.002  # Fashion-MNIST, KMNIST and MNIST lie 0.06 and more apart
+
+
+def missing_files(definition: Definition, root: Path) -> list[str]:
+    """The files of `definition` that are neither plain nor gzipped under `root`."""
+    if definition.folder is None:
+        return []
+    return [name for name in FILES if _find(_raw_folder(definition, root), name) is None]
+
+
+def ensure_files(definition: Definition, root: Path) -> None:
+    """Download what is missing. Raises `DataError` that says what is wanted, and where, when that fails."""
+    if not missing_files(definition, root):
+        return
+    try:
+        new_root = not root.exists()
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(_lock_path(root)):
+                missing = missing_files(definition, root)  # another process may have brought them meanwhile
+                if missing:
+                    _download(definition, root, missing)
+        finally:
+            if new_root and not any(root.iterdir()):
+                root.rmdir()
+    except OSError as error:
+        raise StorageError(f"data.root={root}: cannot be written: {error.strerror or error}") from error
+
+
+def read_files(definition: Definition, root: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+    """Train images (N, 28, 28), train labels (N,), test images, test labels, all uint8.
+
+    Raises `DataError` for files that are truncated, swapped, or of another data set.
+    """
+    folder = _raw_folder(definition, root)
+    sizes = (definition.train_images, definition.train_images, definition.test_images, definition.test_images)
+    shapes = ((28, 28), (), (28, 28), ())
+    arrays = []
+    for name, size, shape in zip(FILES, sizes, shapes, strict=True):
+        path = _find(folder, name)
+        if path is None:
+            raise DataError(_wanted(definition, folder, [name], "it is missing"))
+        arrays.append(_read_idx(path, (size, *shape), definition, definition.checksums.get(name)))
+    train_images, train_labels, test_images, test_labels = arrays
+    for labels, name in ((train_labels, FILES[1]), (test_labels, FILES[3])):
+        if labels.max() >= len(definition.classes):
+            raise DataError(f"{folder / name}: holds the label {labels.max()}, {definition.title} has 0 to 9")
+    mean = float(train_images.mean()) / 255
+    if abs(mean - definition.mean) > _MEAN_TOLERANCE:
+        raise DataError(
+            f"{folder / FILES[0]}: not {definition.title}'s training images: their mean is {mean:.4f},"
+            f" {definition.title}'s is {definition.mean:.4f}"
+        )
+    return train_images, train_labels, test_images, test_labels
+
+
+def _raw_folder(definition: Definition, root: Path) -> Path:
+    assert definition.folder is not None
+    return root / definition.folder / "raw"
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    candidates = (folder / name, folder / f"{name}.gz")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_idx(path: Path, shape: tuple[int, ...], definition: Definition, checksum: str | None) -> Bytes:
+    """One file in the IDX format: 0, 0, type (8 is uint8), dimensions, each dimension as big-endian int32, bytes."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
+    expected = len(header) + int(np.prod(shape))
+    if len(content) != expected:
+        raise DataError(
+            f"{path}: damaged: {len(content):,} bytes, {definition.title}'s has {expected:,};"
+            " delete it, and it will be downloaded again"
+        )
+    if not content.startswith(header):
+        raise DataError(f"{path}: not the file that its name says: its header is {content[: len(header)].hex()}")
+    if checksum is not None and hashlib.sha256(content).hexdigest() != checksum:
+        raise DataError(f"{path}: damaged, or not {definition.title}'s: its SHA-256 is not {checksum[:12]}...")
+    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape).copy()
+
+
+def _download(definition: Definition, root: Path, missing: list[str]) -> None:
+    folder = _raw_folder(definition, root)
+    # Into a folder beside the real one first: an interrupted download leaves no half file behind.
+    with tempfile.TemporaryDirectory(dir=root, prefix="download-") as scratch, _impatient():
+        try:
+            from torchvision import datasets
+
+            getattr(datasets, str(definition.folder))(scratch, download=True)
+        # torchvision against a CPU-only torch is a RuntimeError at import; a download can fail in any of these ways.
+        except (ImportError, RuntimeError, OSError) as error:
+            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+            raise DataError(_wanted(definition, folder, missing, f"downloading failed: {reason}")) from error
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in missing:
+            (_raw_folder(definition, Path(scratch)) / name).replace(folder / name)
+
+
+def _lock_path(root: Path) -> Path:
+    # Not under `root`: a lock file would be the only thing left there by a download that failed.
+    return Path(tempfile.gettempdir()) / f"archsearch-{hashlib.sha256(bytes(root.resolve())).hexdigest()[:16]}.lock"
+
+
+def _wanted(definition: Definition, folder: Path, missing: list[str], reason: str) -> str:
+    return (
+        f"data={definition.name}: {definition.title} is not on disk, and {reason}\n"
+        f"  wanted in {folder}: {', '.join(missing)} (plain or .gz)\n"
+        "  set ARCHSEARCH_DATA (or data.root) to the folder that holds them, or use data=digits, which needs no files"
+    )
+
+
+@contextmanager
+def _impatient() -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_NETWORK_TIMEOUT)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

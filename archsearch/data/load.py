@@ -1,0 +1,95 @@
+"""A data set as arrays in memory, and which of its training images are held out."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.data.definitions import DEFINITIONS, Definition
+from archsearch.data.files import Bytes, ensure_files, read_files
+from archsearch.errors import DataError
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The data set that a run uses. `fallback` says why it is not the one that `auto` would have preferred."""
+
+    definition: Definition
+    fallback: str | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A whole data set: images (N, 1, 28, 28) and labels (N,), uint8."""
+
+    definition: Definition
+    train_images: Bytes
+    train_labels: Bytes
+    test_images: Bytes
+    test_labels: Bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies every image and label."""
+        digest = hashlib.blake2b(digest_size=8)
+        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+def choose(name: str, root: Path) -> Choice:
+    """Settle which data set `name` means, and see to its files, downloading them where needed.
+
+    `auto` is MNIST, or digits where MNIST cannot be had; every other name is strict and raises `DataError`.
+    """
+    try:
+        wanted = DEFINITIONS["mnist" if name == "auto" else name]
+        ensure_files(wanted, root)
+    except DataError as error:
+        if name != "auto":
+            raise
+        return Choice(DEFINITIONS["digits"], str(error).splitlines()[0])
+    return Choice(wanted)
+
+
+def load(definition: Definition, root: Path) -> Dataset:
+    """Read a data set into memory. Raises `DataError` for damaged files."""
+    train_images, train_labels, test_images, test_labels = (
+        _digits(definition) if definition.folder is None else read_files(definition, root)
+    )
+    return Dataset(definition, train_images[:, None], train_labels, test_images[:, None], test_labels)
+
+
+def stratified_holdout(labels: Bytes, size: int, seed: int) -> tuple[Indices, Indices]:
+    """Split into (kept, held out), `size` of them held out, every class in proportion to its share.
+
+    The same `seed` gives the same split on every machine.
+    """
+    # RandomState, not Generator: its stream is frozen, so a split stays what it was under every NumPy.
+    random = np.random.RandomState(seed)
+    counts = np.bincount(labels)
+    exact = counts * (size / len(labels))
+    quota = np.floor(exact).astype(np.int64)
+    quota[np.argsort(quota - exact, kind="stable")[: size - quota.sum()]] += 1  # largest remainders first
+    held_out = np.concatenate(
+        [random.permutation(np.flatnonzero(labels == label))[: quota[label]] for label in range(len(counts))]
+    )
+    kept = np.setdiff1d(np.arange(len(labels)), held_out)
+    return kept, np.sort(held_out)
+
+
+def _digits(definition: Definition) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+    import torch
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    small = torch.from_numpy(bunch.images)[:, None] / 16
+    large = torch.nn.functional.interpolate(small, size=definition.shape[1:], mode="bilinear", align_corners=False)
+    images = (large[:, 0] * 255).round().to(torch.uint8).numpy()
+    labels = bunch.target.astype(np.uint8)
+    train, test = stratified_holdout(labels, definition.test_images, seed=0)
+    return images[train], labels[train], images[test], labels[test]

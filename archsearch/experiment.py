@@ -1,0 +1,288 @@
+"""One run: data -> network -> trainer -> record. The only place where these meet."""
+
+import copy
+import errno
+import logging
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from archsearch import runs
+from archsearch.artifacts import write_artifacts
+from archsearch.atomic import write_text
+from archsearch.builder import build_plan
+from archsearch.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from archsearch.data.augment import make_augment
+from archsearch.data.batches import ImageSet
+from archsearch.data.definitions import holdout_size
+from archsearch.data.load import Dataset, load, stratified_holdout
+from archsearch.errors import ArchsearchError, OutOfMemoryError, ResumeError, StorageError
+from archsearch.prepare import Experiment
+from archsearch.provenance import hardware, provenance
+from archsearch.runs import Result, State
+from archsearch.screen import EpochBars, closing_summary, data_banner, epoch_line
+from archsearch.summary import layer_table
+from archsearch.tracking.recorder import DataInfo, MlflowRecorder, Recorder, RunInfo
+from archsearch.trainer import Splits, Trainer, pick_device, seed_everything
+
+log = logging.getLogger(__name__)
+
+# Settings whose values are worth a column in MLflow; where things lie and how they are drawn is noise there.
+_PARAM_SECTIONS = ("model", "augment", "optimizer", "scheduler")
+_PARAM_SETTINGS = {"data": ("validation",), "trainer": ("epochs", "batch_size", "precision")}
+_NO_MEMORY = re.compile("(can't|cannot) allocate memory|not enough memory|out of memory|create a memory")
+_EXAMPLES = 2  # images in a model's input example; torch.export specialises on a batch of 1
+
+
+def run(experiment: Experiment, folder: Path) -> Result:
+    """Train `experiment` (or what is left of it) in `folder`, record it, and return its result.
+
+    Raises `RunError`s and `UserError`s; whatever ends the run early, its state and its reason are on record, and
+    its checkpoint is kept.
+    """
+    if experiment.data.fallback is not None:
+        log.warning(data_banner(experiment.data.definition.title, experiment.data.fallback))
+    live = _Run(experiment, folder)
+    with live.accounted_for():
+        live.begin()
+        live.train()
+        live.finish()
+    log.info(closing_summary(live.result, folder, live.hardware))
+    return live.result
+
+
+class _Run:
+    """A run that has started: what it computes with, and where its numbers go."""
+
+    def __init__(self, experiment: Experiment, folder: Path) -> None:
+        settings = experiment.settings
+        self.experiment, self.folder = experiment, folder
+        if settings.trainer.threads is not None:
+            torch.set_num_threads(settings.trainer.threads)
+        self.device = pick_device(settings.trainer.device)
+        self.hardware = hardware(str(self.device))
+        self.data = load(experiment.data.definition, Path(settings.data.root))
+        self.fingerprint = self.data.fingerprint
+        checkpoint = load_checkpoint(folder / runs.CHECKPOINT) if experiment.resumed is not None else None
+        if checkpoint is not None and checkpoint.data_fingerprint != self.fingerprint:
+            raise ResumeError(f"resume: {settings.data.root} holds other data than the run was started with")
+        with _memory_explained():
+            self.trainer = _make_trainer(experiment, self.data, self.device)
+        if checkpoint is not None:
+            self.trainer.load_state_dict(checkpoint.trainer)
+        self.recorder = self._open_record(checkpoint.run_id if checkpoint is not None else None)
+        self.result = self._first_result(checkpoint)
+
+    def begin(self) -> None:
+        """Write what must be there before training starts, so that the run can be continued from its first moment."""
+        write_text(self.folder / runs.CONFIG, yaml.safe_dump(self.experiment.request.config, sort_keys=False))
+        write_text(self.folder / runs.LAYERS, layer_table(self.experiment.plan) + "\n")
+        self._save()
+        for metrics in self.result.history:  # what the store already has, it recognises
+            self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
+
+    def train(self) -> None:
+        """Train the epochs that are left; after each, everything is on disk before it is on the screen."""
+        log.info(self._opening())
+        with EpochBars() as bars, _memory_explained():
+            for metrics in self.trainer.run(bars):
+                self.result.history.append(metrics)
+                self._save()
+                self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
+                log.info(epoch_line(metrics, self.result.epochs))
+
+    def finish(self) -> None:
+        """Evaluate the test set, once, and leave everything that is kept of a finished run."""
+        evaluation = self.trainer.evaluate(self.trainer.splits.test)
+        self.result.test = evaluation.score
+        self.result.write(self.folder)
+        last = self.result.history[-1]
+        self.recorder.metrics(self._final_numbers(), last.epoch, last.timestamp)
+        files = write_artifacts(self.folder, self.result.name, self.result.history, evaluation, self.data)
+        self.recorder.artifacts([self.folder / runs.CONFIG, self.folder / runs.LAYERS, *files])
+        if self.experiment.settings.tracking.log_model:
+            example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
+            self.recorder.model(copy.deepcopy(self.trainer.network).cpu(), example)
+        self._end("FINISHED")
+
+    @contextmanager
+    def accounted_for(self) -> Iterator[None]:
+        """Whatever ends the run, put its state and reason on record."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._end("KILLED", "interrupted")
+            kept = f"{len(self.result.history)} of {self.result.epochs} epochs are kept"
+            log.warning("\ninterrupted; %s. Continue with: python -m archsearch resume=%s", kept, self._address())
+            raise
+        except Exception as error:
+            reason = str(error) if isinstance(error, ArchsearchError) else f"{type(error).__name__}: {error}"
+            try:
+                self._end("FAILED", reason)
+            except OSError:
+                log.exception("the run's state could not be written to %s", self.folder)
+            if isinstance(error, OSError):
+                raise _storage_error(error, self.folder) from error
+            raise
+
+    def _open_record(self, run_id: str | None) -> Recorder:
+        experiment = self.experiment
+        if experiment.store is None:
+            recorder = Recorder()
+            recorder.run_id = run_id or uuid.uuid4().hex
+            return recorder
+        definition = experiment.data.definition
+        tags = provenance(str(self.device)) | {"data": definition.name, "data.fingerprint": self.fingerprint}
+        tags["folder"] = str(self.folder.absolute())
+        if experiment.data.fallback is not None:
+            tags["data.fallback"] = experiment.data.fallback
+        info = RunInfo(
+            experiment.request.name,
+            _params(experiment),
+            tags,
+            DataInfo(definition.title, self.fingerprint, definition.name),
+        )
+        return MlflowRecorder.start(experiment.store, experiment.settings.tracking.experiment, info, run_id)
+
+    def _first_result(self, checkpoint: Checkpoint | None) -> Result:
+        experiment, data = self.experiment, self.experiment.data
+        assert self.recorder.run_id is not None
+        return Result(
+            run_id=self.recorder.run_id,
+            name=experiment.request.name,
+            state="RUNNING",
+            seed=experiment.settings.seed,
+            params=experiment.plan.params,
+            macs=experiment.plan.macs,
+            receptive_field=experiment.plan.receptive_field,
+            epochs=experiment.settings.trainer.epochs,
+            choices=dict(experiment.request.choices),
+            overrides=list(experiment.request.overrides),
+            data={"name": data.definition.name, "fingerprint": self.fingerprint, "fallback": data.fallback},
+            tracking=self.recorder.describe(),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            history=list(checkpoint.history) if checkpoint is not None else [],
+        )
+
+    def _opening(self) -> str:
+        done = f", continuing after epoch {self.trainer.epoch}" if self.trainer.epoch else ""
+        splits = self.trainer.splits
+        held_out = f", {len(splits.validation):,} held out" if splits.validation is not None else ""
+        return (
+            f"{self.result.name}: {self.result.params:,} parameters on {self.data.definition.title}"
+            f" ({len(splits.train):,} images{held_out}), {self.result.epochs} epochs on {self.hardware}{done}"
+        )
+
+    def _save(self) -> None:
+        checkpoint = Checkpoint(
+            self.result.run_id,
+            self.experiment.request.config,
+            self.fingerprint,
+            self.result.history,
+            self.trainer.state_dict(),
+        )
+        save_checkpoint(self.folder / runs.CHECKPOINT, checkpoint)
+        self.result.write(self.folder)
+
+    def _end(self, state: State, reason: str | None = None) -> None:
+        self.recorder.finish(state, reason)
+        self.result.state, self.result.reason = state, reason
+        self.result.tracking = self.recorder.describe()
+        self.result.write(self.folder)
+
+    def _final_numbers(self) -> dict[str, float]:
+        result = self.result
+        row = result.as_dict()
+        assert result.test is not None
+        numbers: dict[str, float] = {
+            "test/loss": result.test.loss,
+            "test/accuracy": result.test.accuracy,
+            "params": result.params,
+            "macs": result.macs,
+            "receptive_field": result.receptive_field,
+            "epoch_seconds": row["seconds"] / len(result.history),
+            "images_per_second": row["images_per_second"],
+        }
+        if row["best"] is not None:
+            prefix = "val" if row["best"]["selected_on"] == "validation" else "test"
+            numbers["best/epoch"] = row["best"]["epoch"]
+            numbers[f"best/{prefix}/accuracy"] = row["best"][f"{prefix}/accuracy"]
+        return numbers
+
+    def _address(self) -> str:
+        """How a person names this run: by its id where that finds it, else by its folder."""
+        inside = runs.OUTPUTS.absolute() in self.folder.absolute().parents
+        return self.result.run_id if inside else str(self.folder)
+
+
+def _make_trainer(experiment: Experiment, data: Dataset, device: torch.device) -> Trainer:
+    settings, definition = experiment.settings, data.definition
+
+    def put(images: Any, labels: Any) -> ImageSet:
+        return ImageSet.of(definition, images, labels, device, settings.trainer.channels_last)
+
+    held_out = holdout_size(definition, settings.data.validation)
+    kept, chosen = stratified_holdout(data.train_labels, held_out, settings.data.split_seed)
+    splits = Splits(
+        train=put(data.train_images[kept], data.train_labels[kept]),
+        validation=put(data.train_images[chosen], data.train_labels[chosen]) if held_out else None,
+        test=put(data.test_images, data.test_labels),
+    )
+    seed_everything(settings.seed)
+    return Trainer(
+        build_plan(experiment.plan),
+        splits,
+        settings.trainer,
+        settings.optimizer,
+        settings.scheduler,
+        seed=settings.seed,
+        device=device,
+        augment=make_augment(settings.augment),
+    )
+
+
+def _params(experiment: Experiment) -> dict[str, object]:
+    """The settings that a person chose, flattened to `model.blocks.conv3.channels` and the like."""
+    config = experiment.request.config
+    found: dict[str, object] = {
+        "model": experiment.request.choices["model"],
+        "seed": experiment.settings.seed,
+        "data": experiment.data.definition.name,
+    }
+
+    def add(path: str, value: object) -> None:
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                add(f"{path}.{key}", inner)
+        elif value is not None:
+            found[path] = value
+
+    for section in _PARAM_SECTIONS:
+        add(section, config[section])
+    for section, names in _PARAM_SETTINGS.items():
+        for name in names:
+            add(f"{section}.{name}", config[section][name])
+    return found
+
+
+@contextmanager
+def _memory_explained() -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not _NO_MEMORY.search(str(error)):
+            raise
+        advice = "lower trainer.batch_size, trainer.eval_batch_size or model.width"
+        raise OutOfMemoryError(f"out of memory: the network and its batch do not fit; {advice}") from error
+
+
+def _storage_error(error: OSError, folder: Path) -> StorageError:
+    what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+    return StorageError(f"cannot write to {error.filename or folder}: {what}; hydra.run.dir=... puts a run elsewhere")

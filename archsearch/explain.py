@@ -1,0 +1,116 @@
+"""What Hydra refuses on the command line, explained: every mistake at once, in our words. No torch."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from archsearch.errors import ConfigError, Problem, did_you_mean, first_line
+from archsearch.judge import judge
+from archsearch.overrides import (
+    CONFIG_NAME,
+    VERSION_BASE,
+    config_folder,
+    for_hydra,
+    model_levels,
+    parse_arguments,
+    plain,
+)
+from archsearch.schema import show
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
+    """Everything that is wrong with a command line that Hydra refused with `error`, in our words and at once."""
+    said = parse_arguments(for_hydra(arguments))
+    left = _without_sweeps(said.composable if said is not None else [])
+    refused: list[tuple[Exception, str]] = []
+    with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
+        while True:
+            culprit = next((word for word in left if _is_about(error, word)), None)
+            if culprit is None:
+                known = plain(compose(CONFIG_NAME))
+                rest = [Problem("command line", _compact(error))]
+                break
+            refused.append((error, culprit))
+            left.remove(culprit)
+            try:
+                known = plain(compose(CONFIG_NAME, overrides=left))
+            except Exception as another:  # Hydra, OmegaConf and ANTLR each have their own
+                error = another
+            else:
+                rest = _judged(known)
+                break
+    return ConfigError([*(_explained(why, culprit, known) for why, culprit in refused), *rest])
+
+
+def _judged(config: Mapping[str, Any]) -> list[Problem]:
+    try:
+        judge(config)
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+def _key(word: str) -> str:
+    return re.split("[=@]", word.lstrip("+~"), maxsplit=1)[0]
+
+
+def _without_sweeps(overrides: Sequence[str]) -> list[str]:
+    """Each override with the first value that it sweeps over."""
+    parser, found = OverridesParser.create(), []
+    for word in overrides:
+        try:
+            override = parser.parse_override(word)
+        except HydraException:
+            found.append(word)
+            continue
+        if override.is_sweep_override() and not override.is_interval_sweep():
+            found.append(f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}")
+        else:
+            found.append(word)
+    return found
+
+
+def _is_about(error: Exception, word: str) -> bool:
+    missing = getattr(error, "missing_cfg_file", None)
+    if missing is not None:
+        return word.endswith(f"={missing.rsplit('/', 1)[-1]}") and _key(word) == missing.rsplit("/", 1)[0]
+    return f"'{_key(word)}'" in str(error) or word in str(error)
+
+
+def _explained(error: Exception, culprit: str, known: Mapping[str, Any]) -> Problem:
+    missing, options = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
+    if missing is not None and options:
+        group, _, choice = missing.rpartition("/")
+        rule = f"must be one of {', '.join(options)}{did_you_mean(choice, options)}"
+        return Problem(group, f"got {show(choice)}, {rule}")
+    if re.search(r"Could not override|does not exist", str(error)):
+        return _unknown(_key(culprit), known)
+    return Problem(_key(culprit), _compact(error))
+
+
+def _unknown(path: str, known: Mapping[str, Any]) -> Problem:
+    """What is unknown about `path`: the first part of it that is not in `known`."""
+    here: Any = known
+    parts = path.replace("/", ".").split(".")
+    depth = 0
+    while depth < len(parts) - 1 and isinstance(here, Mapping) and parts[depth] in here:
+        here = here[parts[depth]]
+        depth += 1
+    part, place = parts[depth], ".".join(parts[: depth + 1])
+    names = list(here) if isinstance(here, Mapping) else []
+    for pattern, more in model_levels():
+        if pattern.match(f"{place}="):
+            names += more
+    if parts[:depth] == ["model", "blocks"]:
+        return Problem(place, f"unknown block{did_you_mean(part, names)}; +{place}={{channels: ...}} adds one")
+    return Problem(place, f"unknown setting{did_you_mean(part, names)}")
+
+
+def _compact(error: Exception) -> str:
+    """Hydra's own words, less the markers of its parser."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return "\n  ".join(lines) or first_line(error)

@@ -1,0 +1,99 @@
+"""Pictures of a run: its curves, its confusion matrix, its worst mistakes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.atomic import replacing
+from archsearch.metrics import EpochMetrics
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS = {"train": "#5b7a9d", "val": "#c8553d", "test": "#3a7d44"}
+_LABELS = {"train": "train (dropout on)", "val": "validation", "test": "test"}
+
+
+def draw_curves(path: Path, history: Sequence[EpochMetrics], title: str) -> None:
+    """Loss and accuracy by epoch, train against what was evaluated after each epoch."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _figure(10, 4)
+    for position, (quantity, unit) in enumerate((("loss", "cross-entropy"), ("accuracy", "%")), 1):
+        axes = figure.add_subplot(1, 2, position)
+        for split, colour in _COLOURS.items():
+            points = [(m.epoch, m.numbers()[f"{split}/{quantity}"]) for m in history if f"{split}/loss" in m.numbers()]
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=3, label=_LABELS[split])
+        axes.set_title(quantity.capitalize())
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
+    _save(figure, path, title)
+
+
+def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> None:
+    """`confusion[true, predicted]` as numbers; colour marks the mistakes, which the diagonal would drown."""
+    figure = _figure(7.5, 7)
+    axes = figure.add_subplot()
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
+    axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1, mistakes.max()))
+    for true, predicted in np.ndindex(confusion.shape):
+        count = confusion[true, predicted]
+        if count:
+            dark = true != predicted and count > mistakes.max() / 2
+            weight = "normal" if true == predicted else "bold"
+            axes.text(predicted, true, str(count), ha="center", va="center", fontsize=9, weight=weight,
+                      color="white" if dark else "#777777" if true == predicted else "black")  # fmt: skip
+    turned = 0 if max(map(len, classes)) < 3 else 45
+    axes.set_xticks(range(len(classes)), classes, rotation=turned, ha="right" if turned else "center")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    _save(figure, path, title)
+
+
+def draw_mistakes(
+    path: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    predictions: NDArray[np.int64],
+    confidences: NDArray[np.float32],
+    classes: Sequence[str],
+    title: str,
+    columns: int = 8,
+    rows: int = 4,
+) -> None:
+    """The wrongly classified `images` (N, 1, height, width) that the network was surest of, surest first."""
+    wrong = np.flatnonzero(labels != predictions)
+    worst = wrong[np.argsort(-confidences[wrong], kind="stable")][: columns * rows]
+    rows = max(1, -(-len(worst) // columns))
+    figure = _figure(1.35 * columns, 1.75 * rows + 0.6)
+    if not len(worst):
+        figure.text(0.5, 0.4, "no mistakes", ha="center", fontsize=14)
+    for position, index in enumerate(worst, 1):
+        axes: Axes = figure.add_subplot(rows, columns, position)
+        axes.imshow(images[index, 0], cmap="gray_r", vmin=0, vmax=255)
+        said = f"{classes[labels[index]]}, not {classes[predictions[index]]}"
+        axes.set_title(f"{said}\n#{index}, sure {confidences[index]:.0%}", fontsize=7.5)
+        axes.set_axis_off()
+    _save(figure, path, title)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    # Without pyplot: no global state, no window system.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: "Figure", path: Path, title: str) -> None:
+    figure.suptitle(title)
+    with replacing(path) as scratch:
+        figure.savefig(scratch, dpi=120)

@@ -1,0 +1,65 @@
+"""Everything that is wrong with a configuration, at once, without leaving a trace. No torch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from archsearch.data.definitions import DEFINITIONS, Definition, holdout_size, steps_per_epoch
+from archsearch.errors import ConfigError, Problem
+from archsearch.settings import Constraints, OneCycle, Settings, parse_settings
+from archsearch.shapes import Plan, plan
+from archsearch.spec import parse_model
+
+
+def judge(config: Mapping[str, Any], definition: Definition | None = None) -> tuple[Settings, Plan]:
+    """Validate `config` and lower its model for the images of `definition` (else, of the data set it names).
+
+    Raises `ConfigError` with everything that is wrong. Imports no torch.
+    """
+    spec, problems = parse_model(config.get("model"))
+    settings, found = parse_settings(config)
+    problems += found
+    if definition is None and settings is not None:
+        definition = DEFINITIONS["mnist" if settings.data.name == "auto" else settings.data.name]
+    definition = definition or DEFINITIONS["mnist"]
+    network = None
+    if spec is not None:
+        try:
+            network = plan(spec, definition.shape, len(definition.classes))
+        except ConfigError as error:
+            problems += error.problems
+    if settings is not None:
+        problems += _check_amounts(settings, definition)
+        if network is not None:
+            problems += _check_constraints(settings.constraints, network)
+    if problems or settings is None or network is None:
+        raise ConfigError(problems)
+    return settings, network
+
+
+def _check_amounts(settings: Settings, definition: Definition) -> list[Problem]:
+    try:
+        trained_on = definition.train_images - holdout_size(definition, settings.data.validation)
+    except ConfigError as error:
+        return list(error.problems)
+    steps = settings.trainer.epochs * steps_per_epoch(trained_on, settings.trainer.batch_size)
+    if steps == 0:
+        return [Problem("trainer.batch_size", f"got {settings.trainer.batch_size}, and a batch needs two images")]
+    if isinstance(settings.scheduler, OneCycle) and settings.scheduler.pct_start * steps <= 1:
+        rule = f"is less than one of this run's {steps} steps; set a larger one, or another scheduler"
+        return [Problem("scheduler.pct_start", f"got {settings.scheduler.pct_start}, which {rule}")]
+    return []
+
+
+def _check_constraints(constraints: Constraints, network: Plan) -> list[Problem]:
+    problems = []
+    for name, limit, actual, unit in (
+        ("max_params", constraints.max_params, network.params, "parameters"),
+        ("max_macs", constraints.max_macs, network.macs, "MACs"),
+    ):
+        if limit is not None and actual > limit:
+            problems.append(Problem(f"constraints.{name}", f"the model has {actual:,} {unit}, {limit:,} are allowed"))
+    least = constraints.min_receptive_field
+    if least is not None and network.receptive_field < least:
+        rule = f"the model's receptive field is {network.receptive_field}, at least {least} is wanted"
+        problems.append(Problem("constraints.min_receptive_field", rule))
+    return problems

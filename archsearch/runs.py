@@ -1,0 +1,115 @@
+"""Run folders: what is in them, and finding them. No torch.
+
+A run's folder (`outputs/runs/...`, or a sweep's under `outputs/sweeps/...`) holds `result.json` from its first moment
+on, rewritten after every epoch, so that whatever happens to the run, its state and its numbers can be read.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from archsearch.atomic import write_text
+from archsearch.errors import ResumeError
+from archsearch.metrics import EpochMetrics, Score, best_epoch
+
+OUTPUTS = Path("outputs")
+RESULT, CHECKPOINT, CONFIG, LAYERS = "result.json", "checkpoint.pt", "config.yaml", "layers.txt"
+PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
+
+State = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]  # MLflow's words
+
+
+@dataclass
+class Result:
+    """What is known of a run; `result.json` is this."""
+
+    run_id: str
+    name: str
+    state: State
+    seed: int
+    params: int
+    macs: int
+    receptive_field: int
+    epochs: int
+    choices: dict[str, str]
+    overrides: list[str]
+    data: dict[str, Any]
+    tracking: dict[str, Any]
+    started: str
+    reason: str | None = None
+    history: list[EpochMetrics] = field(default_factory=list)
+    test: Score | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content of `result.json`: accuracies in percent, times in seconds."""
+        best = best_epoch(self.history)
+        final = self.history[-1] if self.history else None
+        seconds = sum(metrics.seconds for metrics in self.history)
+        images = sum(metrics.train.total for metrics in self.history)
+        selected_on = None if best is None else "validation" if best.validation else "test"
+        return {
+            "run_id": self.run_id,
+            "name": self.name,
+            "state": self.state,
+            "reason": self.reason,
+            "started": self.started,
+            "seed": self.seed,
+            "choices": self.choices,
+            "overrides": self.overrides,
+            "data": self.data,
+            "params": self.params,
+            "macs": self.macs,
+            "receptive_field": self.receptive_field,
+            "epochs": self.epochs,
+            "epochs_trained": len(self.history),
+            "final": _row(final) | _test_row(self.test) if final else None,
+            "best": _row(best) | {"selected_on": selected_on} if best else None,
+            "seconds": seconds,
+            "images_per_second": images / seconds if seconds else None,
+            "tracking": self.tracking,
+            "history": [_row(metrics) | {"seconds": metrics.seconds} for metrics in self.history],
+        }
+
+    def write(self, folder: Path) -> None:
+        """Write `result.json` into `folder`."""
+        write_text(folder / RESULT, json.dumps(self.as_dict(), indent=2) + "\n")
+
+
+def _row(metrics: EpochMetrics) -> dict[str, Any]:
+    return {"epoch": metrics.epoch, **metrics.numbers()}
+
+
+def _test_row(test: Score | None) -> dict[str, Any]:
+    return {"test/loss": test.loss, "test/accuracy": test.accuracy} if test else {}
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The content of a folder's `result.json`, or None where there is none that can be read."""
+    try:
+        content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def find_run(name: str, outputs: Path = OUTPUTS) -> Path:
+    """The folder of the run that `name` means: its folder, its id (or the id's beginning), or `last`.
+
+    Raises `ResumeError` where that is no run, or more than one.
+    """
+    if (Path(name) / RESULT).is_file():
+        return Path(name)
+    found = {path.parent: read_result(path.parent) for path in outputs.glob(f"**/{RESULT}")}
+    runs = {folder: result for folder, result in found.items() if result}
+    if name == "last":
+        if not runs:
+            raise ResumeError(f"resume=last: there is no run under {outputs}{os.sep}")
+        return max(runs, key=lambda folder: str(runs[folder].get("started")))
+    matching = [folder for folder, result in runs.items() if str(result.get("run_id", "")).startswith(name)]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise ResumeError(f"resume={name}: {len(matching)} runs begin like this; give more of the id")
+    raise ResumeError(f"resume={name}: no run with this id under {outputs}{os.sep}, and no folder with a {RESULT}")

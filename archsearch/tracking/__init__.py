@@ -1,0 +1,5 @@
+"""The only part that writes to MLflow.
+
+store      which tracking store, whether it can be reached, and creating it safely
+recorder   one run's params, metrics, tags and artifacts, kept until the store has taken them
+"""

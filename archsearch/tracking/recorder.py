@@ -1,0 +1,199 @@
+"""One run's record in MLflow, kept here until the store has taken it.
+
+A tracking store may stop answering while a network trains for hours. So nothing that happens in MLflow raises here once
+the run has started: what could not be sent is kept in order and sent again after the next epoch and at the end. Every
+write can safely be repeated, because metrics carry the time of their epoch.
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.errors import TrackingError
+from archsearch.tracking.store import Store, open_experiment
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+_LAST_PATIENCE = 60.0  # seconds that a run waits, at its very end, for a store that does not answer
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run is called, and what a person wants to know of it in MLflow."""
+
+    name: str
+    params: Mapping[str, object]
+    tags: Mapping[str, str]
+    data: "DataInfo"
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """The data set as MLflow shows it."""
+
+    name: str
+    fingerprint: str
+    source: str
+
+
+class Recorder:
+    """Records nothing: what a run uses with tracking=none, and the interface of the one that does record."""
+
+    run_id: str | None = None
+    trouble: str | None = None
+
+    def metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        """Record `values` at `step` (an epoch) and `timestamp` (milliseconds), in one batch."""
+
+    def artifacts(self, paths: list[Path]) -> None:
+        """Record files."""
+
+    def model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
+        """Record a trained network (on the CPU) with its signature; `example` is a batch of two or more inputs."""
+
+    def finish(self, state: str, reason: str | None = None) -> None:
+        """End the run as `state`: FINISHED, FAILED or KILLED."""
+
+    def describe(self) -> dict[str, Any]:
+        """What `result.json` says about tracking."""
+        return {"uri": None}
+
+
+@dataclass
+class MlflowRecorder(Recorder):
+    """Records a run in MLflow. Make one with `start`."""
+
+    client: "MlflowClient"
+    store: Store
+    experiment_id: str
+    run_id: str
+    trouble: str | None = None
+    _waiting: list[Callable[[], object]] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, store: Store, experiment: str, info: RunInfo, run_id: str | None = None) -> "MlflowRecorder":
+        """Open a new run in `experiment`, or run `run_id` again. Raises `TrackingError` where that fails."""
+        client, experiment_id = open_experiment(store, experiment)
+        from mlflow.entities import Param, RunTag
+
+        try:
+            if run_id is None:
+                run_id = client.create_run(experiment_id, run_name=info.name).info.run_id
+                client.log_batch(run_id, params=[Param(key, _text(value)) for key, value in info.params.items()])
+                client.log_inputs(run_id, [_dataset_input(info.data)])
+            else:
+                client.update_run(run_id, status="RUNNING")
+            tags = {**info.tags, "state": "RUNNING"}
+            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        except Exception as error:  # see open_experiment
+            raise TrackingError(f"tracking store {store} refuses the run: {error}") from error
+        return cls(client, store, experiment_id, run_id)
+
+    def metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        from mlflow.entities import Metric
+
+        batch = [Metric(key, value, timestamp, step) for key, value in values.items()]
+        self._send(lambda: self.client.log_batch(self.run_id, metrics=batch))
+
+    def artifacts(self, paths: list[Path]) -> None:
+        for path in paths:
+            self._send(lambda path=path: self.client.log_artifact(self.run_id, str(path)))  # type: ignore[misc]
+
+    def model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
+        self._send(lambda: self._log_model(network, example))
+
+    def finish(self, state: str, reason: str | None = None) -> None:
+        self._send(lambda: self.client.set_tag(self.run_id, "state", state))
+        if reason is not None:
+            self._send(lambda: self.client.set_tag(self.run_id, "reason", reason))
+        self._send(lambda: self.client.set_terminated(self.run_id, state))
+        deadline = time.monotonic() + (_LAST_PATIENCE if state == "FINISHED" else 0)
+        pause = 1.0
+        while self._waiting and time.monotonic() < deadline:
+            log.info("waiting for the tracking store (%.0f s at most)", deadline - time.monotonic())
+            time.sleep(pause)
+            pause = min(2 * pause, 10.0)
+            self._flush()
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "uri": str(self.store),
+            "experiment_id": self.experiment_id,
+            "complete": not self._waiting,
+            "trouble": self.trouble,
+        }
+
+    def _log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
+        import mlflow
+        import torch
+        from mlflow.models import infer_signature
+
+        with torch.inference_mode():
+            signature = infer_signature(example, network.eval()(torch.from_numpy(example)).numpy())
+        mlflow.set_tracking_uri(self.store.uri)
+        # The fluent API knows models; it has to be told the run, and must not end it: `finish` says how it ended.
+        mlflow.start_run(run_id=self.run_id, log_system_metrics=False)
+        try:
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch's own, of its export format
+                mlflow.pytorch.log_model(
+                    network,
+                    name="model",
+                    signature=signature,
+                    input_example=example,
+                    pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
+                )
+        finally:
+            mlflow.end_run("RUNNING")
+
+    def _send(self, write: Callable[[], object]) -> None:
+        self._waiting.append(write)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send what is waiting, in order, as far as it goes."""
+        while self._waiting:
+            try:
+                self._waiting[0]()
+            except Exception as error:  # a result is worth more than its record, whatever went wrong with that
+                if self.trouble is None:
+                    log.warning(
+                        "WARNING: tracking store %s failed: %s\n"
+                        "  training goes on; everything is kept in the run's folder and sent again later",
+                        self.store,
+                        str(error).strip().splitlines()[0],
+                    )
+                self.trouble = str(error).strip() or type(error).__name__
+                return
+            self._waiting.pop(0)
+        if self.trouble is not None:
+            log.info("the tracking store answers again, and has everything so far")
+            self.trouble = None
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _dataset_input(data: DataInfo) -> Any:
+    import json
+
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(
+        name=data.name,
+        digest=data.fingerprint,
+        source_type="local",
+        source=json.dumps({"uri": data.source}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])

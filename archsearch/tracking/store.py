@@ -1,0 +1,135 @@
+"""Which tracking store a run writes to, whether it can be reached, and creating it when several start at once."""
+
+import logging
+import os
+import sqlite3
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from filelock import FileLock
+
+from archsearch.errors import TrackingError, first_line
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_ANSWER_SECONDS = 5.0
+_ADVICE = "set tracking.uri (or MLFLOW_TRACKING_URI) to a store that answers, or use tracking=none"
+
+
+@dataclass(frozen=True)
+class Store:
+    """A tracking store. `database` is its file where it is SQLite, `is_default` where nobody chose it."""
+
+    uri: str
+    is_default: bool
+
+    @property
+    def database(self) -> Path | None:
+        path = self.uri.removeprefix("sqlite:///")
+        return Path(path) if path != self.uri else None
+
+    @property
+    def is_server(self) -> bool:
+        return self.uri.startswith(("http://", "https://"))
+
+    def __str__(self) -> str:
+        """The URI without its password."""
+        parts = urlsplit(self.uri)
+        if not parts.password:
+            return self.uri
+        return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))
+
+
+def resolve_store(uri: str | None, outputs: Path) -> Store:
+    """The store that `tracking.uri` names, else MLFLOW_TRACKING_URI, else SQLite in `outputs`."""
+    chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
+    if chosen is None:
+        return Store(f"sqlite:///{(outputs / 'mlflow.db').absolute()}", is_default=True)
+    if "://" not in chosen and chosen != "databricks":
+        raise TrackingError(
+            f"tracking store {chosen!r}: MLflow has given up plain folders; use sqlite:///{chosen}/mlflow.db"
+        )
+    return Store(chosen, is_default=False)
+
+
+def check_store(store: Store) -> None:
+    """Find out, without importing MLflow, whether `store` can be written to. Raises `TrackingError` where not."""
+    if store.is_server:
+        try:
+            urllib.request.urlopen(f"{store.uri.rstrip('/')}/health", timeout=_ANSWER_SECONDS).close()
+        except urllib.error.HTTPError:
+            pass  # it answers; whether it lets us in, MLflow will say
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise TrackingError(f"tracking store {store} does not answer: {reason}; {_ADVICE}") from error
+    elif store.database is not None and store.database.exists():
+        try:
+            with open(store.database, "r+b") as file:
+                head = file.read(16)
+        except OSError as error:
+            raise TrackingError(f"tracking store {store} cannot be written: {error.strerror}; {_ADVICE}") from error
+        if head and head != b"SQLite format 3\0":
+            raise TrackingError(f"tracking store {store} is not a SQLite database; {_ADVICE}")
+
+
+def import_mlflow() -> None:
+    """Set what must be set before MLflow is imported for the first time."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # A server that went away is noticed in seconds; what it missed is sent again later.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    import mlflow
+
+    # "Creating initial MLflow database tables..." and the like are no news to a person who trains a network.
+    logging.getLogger(mlflow.__name__).setLevel(logging.WARNING)
+
+
+def open_experiment(store: Store, name: str) -> tuple["MlflowClient", str]:
+    """A client of `store` and the id of experiment `name`, both created where needed.
+
+    Safe from several processes at once: a fresh database that two of them migrate together would be destroyed, so
+    SQLite is opened for the first time under a file lock.
+    """
+    import_mlflow()
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        with _alone(store):
+            client = MlflowClient(tracking_uri=store.uri)
+            experiment = client.get_experiment_by_name(name)
+            if experiment is not None:
+                return client, experiment.experiment_id
+            location = (store.database.absolute().parent / "artifacts").as_uri() if store.database is not None else None
+            try:
+                return client, client.create_experiment(name, artifact_location=location)
+            except MlflowException:
+                # On a server, another process can have been faster.
+                experiment = client.get_experiment_by_name(name)
+                if experiment is None:
+                    raise
+                return client, experiment.experiment_id
+    except Exception as error:  # whatever MLflow, SQLAlchemy or a driver raises: the run has not started yet
+        raise TrackingError(f"tracking store {store} cannot be opened: {first_line(error)}; {_ADVICE}") from error
+
+
+@contextmanager
+def _alone(store: Store) -> Iterator[None]:
+    if store.database is None:
+        yield
+        return
+    store.database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{store.database}.lock"):
+        if not store.database.exists():
+            # Readers and one writer at a time, instead of one or the other; the setting stays with the file.
+            connection = sqlite3.connect(store.database)
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.close()
+        yield

@@ -1,0 +1,217 @@
+"""The loop: trains a network on images in memory and yields one `EpochMetrics` an epoch.
+
+Knows neither Hydra nor MLflow. What an epoch draws at random depends on (seed, epoch) alone, so that a run continued
+from a checkpoint gives the same numbers as one that was never interrupted.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from archsearch.data.batches import ImageSet, Transform
+from archsearch.errors import NonFiniteLossError, UserError
+from archsearch.metrics import EpochMetrics, Score
+from archsearch.optim import make_optimizer, make_scheduler
+from archsearch.settings import Optimizer, Scheduler, TrainerSettings
+
+_WATCH_SECONDS = 0.2  # between two looks at the running loss; each look waits for a GPU's queue
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an epoch stands: the score over the images so far, of `total`; `finished` after the last."""
+
+    epoch: int
+    epochs: int
+    total: int
+    score: Score
+    finished: bool
+
+
+Watch = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A network's answers on a set of images, in its order: `predictions` (N,) and their probabilities (N,)."""
+
+    score: Score
+    labels: Tensor
+    predictions: Tensor
+    confidences: Tensor
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What is trained on, what is selected on (if anything), and what is tested on."""
+
+    train: ImageSet
+    validation: ImageSet | None
+    test: ImageSet
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is cuda, then mps, then cpu. Raises `UserError` for a device that is not there."""
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    device = torch.device(name)
+    there = {"cpu": 1, "mps": int(mps), "cuda": torch.cuda.device_count() if cuda else 0}[device.type]
+    if (device.index or 0) >= there:
+        raise UserError(f"trainer.device: got {name!r}, which this machine's torch does not see; use auto or cpu")
+    return device
+
+
+def seed_everything(seed: int, *more: int) -> int:
+    """Seed torch's generators of every device with a number derived from all arguments; returns that number."""
+    derived = int(np.random.SeedSequence([seed, *more]).generate_state(1, np.uint64)[0] >> 1)
+    torch.manual_seed(derived)
+    return derived
+
+
+class Trainer:
+    """Trains `network` on `splits` for `settings.epochs` epochs."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        splits: Splits,
+        settings: TrainerSettings,
+        optimizer: Optimizer,
+        scheduler: Scheduler,
+        *,
+        seed: int,
+        device: torch.device,
+        augment: Transform | None = None,
+    ) -> None:
+        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+        self.splits = splits
+        self.settings = settings
+        self.seed = seed
+        self.device = device
+        self.augment = augment
+        self.epoch = 0  # epochs trained so far
+        self.optimizer = make_optimizer(optimizer, network.parameters())
+        self.scheduler = make_scheduler(
+            scheduler,
+            self.optimizer,
+            epochs=settings.epochs,
+            steps_per_epoch=splits.train.steps(settings.batch_size),
+        )
+        self._forward: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compile else network
+
+    def run(self, watch: Watch | None = None) -> Iterator[EpochMetrics]:
+        """Train the epochs that are left, yielding after each. Raises `NonFiniteLossError`."""
+        while self.epoch < self.settings.epochs:
+            train, seconds, lr = self._train_epoch(self.epoch + 1, watch)
+            self.epoch += 1
+            validation = self.splits.validation
+            yield EpochMetrics(
+                epoch=self.epoch,
+                train=train,
+                validation=self.evaluate(validation).score if validation is not None else None,
+                test=self.evaluate(self.splits.test).score if self.settings.test_every_epoch else None,
+                lr=lr,
+                seconds=seconds,
+                timestamp=time.time_ns() // 1_000_000,
+            )
+
+    @torch.inference_mode()
+    def evaluate(self, images: ImageSet) -> Evaluation:
+        """Run the network over `images` as it would be used: no dropout, running statistics."""
+        self.network.eval()
+        meter = _Meter(self.device)
+        predictions, confidences = [], []
+        for batch, labels in images.in_order(self.settings.eval_batch_size):
+            with self._autocast():
+                logits = self._forward(batch)
+            logits = logits.float()
+            meter.add(functional.cross_entropy(logits, labels), logits, labels)
+            confidence, prediction = logits.softmax(dim=1).max(dim=1)
+            predictions.append(prediction)
+            confidences.append(confidence)
+        return Evaluation(meter.read(), images.labels.cpu(), torch.cat(predictions).cpu(), torch.cat(confidences).cpu())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on."""
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.epoch = state["epoch"]
+
+    def _train_epoch(self, epoch: int, watch: Watch | None) -> tuple[Score, float, float]:
+        images, settings = self.splits.train, self.settings
+        order = torch.Generator().manual_seed(seed_everything(self.seed, epoch))
+        self.network.train()
+        meter = _Meter(self.device)
+        start = looked = time.perf_counter()
+        lr = 0.0
+        for batch, labels in images.shuffled(settings.batch_size, order, self.augment):
+            self.optimizer.zero_grad(set_to_none=True)
+            with self._autocast():
+                logits = self._forward(batch)
+            logits = logits.float()
+            loss = functional.cross_entropy(logits, labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            lr = self.optimizer.param_groups[0]["lr"]
+            self.scheduler.step()
+            meter.add(loss, logits, labels)
+            if time.perf_counter() - looked >= _WATCH_SECONDS:
+                self._look(meter, epoch, watch, finished=False)
+                looked = time.perf_counter()
+        score = self._look(meter, epoch, watch, finished=True)
+        return score, time.perf_counter() - start, lr
+
+    def _look(self, meter: "_Meter", epoch: int, watch: Watch | None, *, finished: bool) -> Score:
+        score = meter.read()
+        if not math.isfinite(score.loss):
+            raise NonFiniteLossError(
+                f"the training loss became {score.loss} in epoch {epoch}, within its first {score.total:,} images;"
+                " lower optimizer.lr, or look for a setting that lets values explode"
+            )
+        if watch is not None:
+            watch(Progress(epoch, self.settings.epochs, len(self.splits.train), score, finished))
+        return score
+
+    def _autocast(self) -> Any:
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+class _Meter:
+    """Sums losses and hits on the device; only `read` waits for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        # mps has no float64; the sum of some hundred losses a read is exact enough in float32 there.
+        kind = torch.float32 if device.type == "mps" else torch.float64
+        self._loss = torch.zeros((), dtype=kind, device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._total = 0
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        self._loss += loss.detach() * len(labels)
+        self._correct += (logits.detach().argmax(dim=1) == labels).sum()
+        self._total += len(labels)
+
+    def read(self) -> Score:
+        return Score(float(self._loss) / self._total, int(self._correct), self._total)
