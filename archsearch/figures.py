@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = {"train": "#5b7a9d", "val": "#c8553d", "test": "#3a7d44"}
-_LABELS = {"train": "train (dropout on)", "val": "validation", "test": "test"}
+_LABELS = {"train": "train, while learning", "val": "validation", "test": "test"}
 
 
 def draw_curves(path: Path, history: Sequence[EpochMetrics], title: str) -> None:
@@ -80,7 +80,7 @@ def draw_mistakes(
     for position, index in enumerate(worst, 1):
         axes: Axes = figure.add_subplot(rows, columns, position)
         axes.imshow(images[index, 0], cmap="gray_r", vmin=0, vmax=255)
-        said = f"{classes[labels[index]]}, not {classes[predictions[index]]}"
+        said = f"{classes[labels[index]]} taken for {classes[predictions[index]]}"
         axes.set_title(f"{said}\n#{index}, sure {confidences[index]:.0%}", fontsize=7.5)
         axes.set_axis_off()
     _save(figure, path, title)
