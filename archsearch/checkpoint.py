@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from archsearch.atomic import replacing
-from archsearch.errors import ResumeError
+from archsearch.errors import ResumeError, first_line
 from archsearch.metrics import EpochMetrics
 
 FORMAT = 1
@@ -43,4 +43,4 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except FileNotFoundError:
         raise ResumeError(f"{path}: there is no checkpoint to continue from") from None
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, KeyError, TypeError, AttributeError) as error:
-        raise ResumeError(f"{path}: not a readable checkpoint: {str(error).splitlines()[0]}") from error
+        raise ResumeError(f"{path}: not a readable checkpoint: {first_line(error)}") from error

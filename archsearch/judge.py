@@ -16,17 +16,17 @@ def judge(config: Mapping[str, Any], definition: Definition | None = None) -> tu
     Raises `ConfigError` with everything that is wrong. Imports no torch.
     """
     spec, problems = parse_model(config.get("model"))
-    settings, found = parse_settings(config)
-    problems += found
-    if definition is None and settings is not None:
-        definition = DEFINITIONS["mnist" if settings.data.name == "auto" else settings.data.name]
-    definition = definition or DEFINITIONS["mnist"]
+    settings, of_settings = parse_settings(config)
+    if definition is None:
+        name = settings.data.name if settings is not None else "auto"
+        definition = DEFINITIONS["mnist" if name == "auto" else name]
     network = None
     if spec is not None:
         try:
             network = plan(spec, definition.shape, len(definition.classes))
         except ConfigError as error:
             problems += error.problems
+    problems += of_settings
     if settings is not None:
         problems += _check_amounts(settings, definition)
         if network is not None:

@@ -70,9 +70,9 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def seed_everything(seed: int, *more: int) -> int:
-    """Seed torch's generators of every device with a number derived from all arguments; returns that number."""
-    derived = int(np.random.SeedSequence([seed, *more]).generate_state(1, np.uint64)[0] >> 1)
+def seed_epoch(seed: int, epoch: int) -> int:
+    """Seed torch's generators of every device with a number derived from both; returns that number."""
+    derived = int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
     torch.manual_seed(derived)
     return derived
 
@@ -159,7 +159,7 @@ class Trainer:
 
     def _train_epoch(self, epoch: int, watch: Watch | None) -> tuple[Score, float, float]:
         images, settings = self.splits.train, self.settings
-        order = torch.Generator().manual_seed(seed_everything(self.seed, epoch))
+        order = torch.Generator().manual_seed(seed_epoch(self.seed, epoch))
         self.network.train()
         meter = _Meter(self.device)
         start = looked = time.perf_counter()

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+# One thread a process: two torch processes that share two cores by four threads wait for each other most of the time.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest
 from hydra import compose, initialize_config_dir
 
@@ -23,6 +26,7 @@ QUICK = (
     "trainer.batch_size=64",
     "trainer.threads=1",
     "model=session5_step1",
+    "model.width=0.4",
 )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.errors import TrackingError
+from archsearch.errors import TrackingError, first_line
 from archsearch.tracking.store import Store, open_experiment
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_PAUSE = 10.0  # seconds until a store that did not answer is asked again
 _LAST_PATIENCE = 60.0  # seconds that a run waits, at its very end, for a store that does not answer
 
 
@@ -80,6 +81,7 @@ class MlflowRecorder(Recorder):
     run_id: str
     trouble: str | None = None
     _waiting: list[Callable[[], object]] = field(default_factory=list)
+    _not_before: float = 0.0  # when to try again, on the monotonic clock
 
     @classmethod
     def start(cls, store: Store, experiment: str, info: RunInfo, run_id: str | None = None) -> "MlflowRecorder":
@@ -119,11 +121,9 @@ class MlflowRecorder(Recorder):
             self._send(lambda: self.client.set_tag(self.run_id, "reason", reason))
         self._send(lambda: self.client.set_terminated(self.run_id, state))
         deadline = time.monotonic() + (_LAST_PATIENCE if state == "FINISHED" else 0)
-        pause = 1.0
-        while self._waiting and time.monotonic() < deadline:
+        while self._waiting and self._not_before < deadline:
             log.info("waiting for the tracking store (%.0f s at most)", deadline - time.monotonic())
-            time.sleep(pause)
-            pause = min(2 * pause, 10.0)
+            time.sleep(max(0.0, self._not_before - time.monotonic()))
             self._flush()
 
     def describe(self) -> dict[str, Any]:
@@ -162,7 +162,7 @@ class MlflowRecorder(Recorder):
 
     def _flush(self) -> None:
         """Send what is waiting, in order, as far as it goes."""
-        while self._waiting:
+        while self._waiting and time.monotonic() >= self._not_before:
             try:
                 self._waiting[0]()
             except Exception as error:  # a result is worth more than its record, whatever went wrong with that
@@ -171,12 +171,13 @@ class MlflowRecorder(Recorder):
                         "WARNING: tracking store %s failed: %s\n"
                         "  training goes on; everything is kept in the run's folder and sent again later",
                         self.store,
-                        str(error).strip().splitlines()[0],
+                        first_line(error),
                     )
-                self.trouble = str(error).strip() or type(error).__name__
+                self.trouble = first_line(error)
+                self._not_before = time.monotonic() + _PAUSE
                 return
             self._waiting.pop(0)
-        if self.trouble is not None:
+        if self.trouble is not None and not self._waiting:
             log.info("the tracking store answers again, and has everything so far")
             self.trouble = None
 
