@@ -56,6 +56,7 @@ def launch(prepare: Callable[["Request"], Any], run: Callable[[Any], None], extr
     arguments = [*sys.argv[1:], *extra]
     show_traceback = os.environ.get(_FULL_ERROR) == "1"
     started = False
+    failure: Exception | None = None
     try:
         ready = for_hydra(arguments)
         request = _single_run(ready)
@@ -63,12 +64,20 @@ def launch(prepare: Callable[["Request"], Any], run: Callable[[Any], None], extr
 
         @hydra.main(version_base=VERSION_BASE, config_path=str(config_folder()), config_name=CONFIG_NAME)
         def job(config: DictConfig) -> None:
-            nonlocal started
+            nonlocal started, failure
             started = True
-            run(prepared if request is not None else prepare(_request(config, HydraConfig.get())))
+            if request is None:
+                run(prepare(_request(config, HydraConfig.get())))
+                return
+            try:
+                run(prepared)
+            except Exception as error:  # past Hydra, which would add words of its own
+                failure = error
 
         with _replaced_argv(ready), _exceptions_passed_on(), _terminate_like_ctrl_c():
             job()
+        if failure is not None:
+            raise failure
         return 0
     except KeyboardInterrupt as stop:
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)

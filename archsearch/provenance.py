@@ -6,11 +6,13 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from archsearch import __version__
+
 
 def provenance(device: str) -> dict[str, str]:
     """Tags that say which commit, versions and hardware (`device` as torch names it) made a run."""
     tags = {
-        "archsearch.version": _version("archsearch"),
+        "archsearch.version": __version__,
         "versions.python": platform.python_version(),
         **{f"versions.{package}": _version(package) for package in ("torch", "hydra-core", "mlflow")},
         "hardware": hardware(device),

@@ -62,3 +62,7 @@ def _serve(prepared: Any) -> None:
         server.wait()
     if status:
         raise TrackingError(f"the MLflow UI ended with status {status}")
+
+
+if __name__ == "__main__":
+    main()

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def start(*arguments: str, cwd: Path, module: str = "archsearch", **environment:
 
 
 @pytest.fixture
-def cli(workspace: Path) -> Iterator[Cli]:
+def cli(workspace: Path) -> Cli:
     """Runs `python -m archsearch ...` in the workspace until it ends."""
 
     def run(*arguments: str, module: str = "archsearch", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -86,7 +86,7 @@ def cli(workspace: Path) -> Iterator[Cli]:
         output, errors = process.communicate(timeout=200)
         return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
-    yield run
+    return run
 
 
 def session4(**changes: Any) -> dict[str, Any]:

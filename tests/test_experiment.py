@@ -91,8 +91,7 @@ def test_without_a_validation_set_nothing_is_chosen() -> None:
 def stop_after(epoch: int, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
     """Let a run be stopped right after `epoch` epochs, as Ctrl-C would."""
     import archsearch.experiment as module
-
-    real = module.epoch_line
+    from archsearch.screen import epoch_line as real
 
     def line(metrics: Any, epochs: int) -> str:
         if metrics.epoch == epoch:
@@ -129,7 +128,7 @@ def test_resuming_refuses_other_settings_and_other_data(monkeypatch: pytest.Monk
         prepare(ask("resume=last", "seed=2", "~model.blocks.conv2"))
     experiment = prepare(ask("resume=last", "data.root=elsewhere"))
     assert experiment.settings.data.root == "elsewhere"
-    import archsearch.data.load as load
+    from archsearch.data import load
 
     real = load._digits
     monkeypatch.setattr(load, "_digits", lambda definition: tuple(array[::-1] for array in real(definition)))
@@ -200,6 +199,7 @@ def test_what_a_run_leaves_in_mlflow() -> None:
     assert record.data.metrics["test/accuracy"] == result["final"]["test/accuracy"]
     assert record.data.metrics["params"] == result["params"]
     assert {"macs", "receptive_field", "epoch_seconds", "images_per_second", "test/loss"} <= set(record.data.metrics)
+    assert record.inputs is not None
     (dataset,) = record.inputs.dataset_inputs
     assert dataset.dataset.name == "scikit-learn digits"
     names = {artifact.path for artifact in client.list_artifacts(result["run_id"])}

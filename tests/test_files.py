@@ -46,7 +46,9 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert not Path("touched").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense", pickle.dumps({"format": 1}, protocol=2), b"PK\x03\x04 truncated"])
+@pytest.mark.parametrize(
+    "content", [b"", b"nonsense", pickle.dumps({"format": 1}, protocol=2), b"PK\x03\x04 truncated"]
+)
 def test_what_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "c.pt").write_bytes(content)
     with pytest.raises(ResumeError, match=r"c.pt"):

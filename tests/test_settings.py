@@ -23,9 +23,7 @@ def problems_of(*overrides: str, **sections: Any) -> list[str]:
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("scheduler", ["constant", "multistep", "cosine", "one_cycle"])
 @pytest.mark.parametrize("others", [(), ("augment=affine", "tracking=none", "data=digits")])
-def test_every_combination_of_groups_is_valid(
-    optimizer: str, scheduler: str, others: tuple[str, ...]
-) -> None:
+def test_every_combination_of_groups_is_valid(optimizer: str, scheduler: str, others: tuple[str, ...]) -> None:
     judge(ask(f"optimizer={optimizer}", f"scheduler={scheduler}", *others).config)
 
 
@@ -71,7 +69,10 @@ def test_every_mistake_of_a_configuration_is_reported_at_once() -> None:
         (("optimizer.lr=.inf",), "optimizer.lr: got '.inf', must be a number"),
         (("data.validation=60000",), "data.validation: got 60000, must be 0, or between 10 and 59,990"),
         (("data=digits", "data.validation=1499"), "data.validation: got 1499, must be 0, or between 10 and 1,490"),
-        (("constraints.max_params=10000",), "constraints.max_params: the model has 12,954 parameters, 10,000 are allowed"),
+        (
+            ("constraints.max_params=10000",),
+            "constraints.max_params: the model has 12,954 parameters, 10,000 are allowed",
+        ),
         (("constraints.max_macs=1000000",), "constraints.max_macs: the model has 2,605,712 MACs"),
         (("constraints.min_receptive_field=28",), "constraints.min_receptive_field: the model's receptive field is 26"),
         (("data.root=''",), "data.root: got '', "),
@@ -84,7 +85,9 @@ def test_settings_that_cannot_work(overrides: tuple[str, ...], message: str) -> 
 
 
 def test_constraints_that_are_kept_to() -> None:
-    judge(ask("constraints.max_params=12954", "constraints.max_macs=2605712", "constraints.min_receptive_field=26").config)
+    judge(
+        ask("constraints.max_params=12954", "constraints.max_macs=2605712", "constraints.min_receptive_field=26").config
+    )
 
 
 @pytest.mark.parametrize("section", ["data", "trainer", "optimizer", "model"])

@@ -215,5 +215,3 @@ def test_receptive_field_of_the_logits_by_gradient_probe(head: str) -> None:
     (gradient,) = torch.autograd.grad(module(image)[0, 0], image)
     seen = gradient[0, 0].abs().sum(dim=0).nonzero()
     assert len(seen) == network.receptive_field == 26
-
-

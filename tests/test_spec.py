@@ -107,9 +107,19 @@ def test_reserved_names_are_those_of_this_torch() -> None:
 
 @pytest.mark.parametrize(
     ("channels", "width", "groups", "expected"),
-    [(12, 1.0, 5, 12), (12, 0.5, 1, 6), (5, 0.5, 1, 3), (3, 0.1, 1, 1), (12, 1.5, 4, 20), (12, 0.1, 4, 4), (10, 2, 1, 20)],
+    [
+        (12, 1.0, 5, 12),
+        (12, 0.5, 1, 6),
+        (5, 0.5, 1, 3),
+        (3, 0.1, 1, 1),
+        (12, 1.5, 4, 20),
+        (12, 0.1, 4, 4),
+        (10, 2, 1, 20),
+    ],
 )
-def test_width_rounds_to_the_nearest_multiple_halves_up(channels: int, width: float, groups: int, expected: int) -> None:
+def test_width_rounds_to_the_nearest_multiple_halves_up(
+    channels: int, width: float, groups: int, expected: int
+) -> None:
     assert scale_channels(ConvBlock(channels=channels, groups=groups), width) == expected
 
 

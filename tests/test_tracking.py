@@ -24,7 +24,9 @@ from archsearch.tracking.store import Store, check_store, import_mlflow, open_ex
 UNMODELLED = (*QUICK, "tracking.log_model=false")
 
 
-def test_the_store_is_what_is_said_then_the_variable_then_sqlite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_store_is_what_is_said_then_the_variable_then_sqlite(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert resolve_store(None, tmp_path) == Store(f"sqlite:///{tmp_path}/mlflow.db", is_default=True)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     assert resolve_store(None, tmp_path).uri == "http://127.0.0.1:1"
@@ -120,7 +122,8 @@ def test_a_server_that_dies_half_way_costs_no_result(
     workspace: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import archsearch.experiment as module
-    import archsearch.tracking.recorder as recorder
+    from archsearch.screen import epoch_line as real
+    from archsearch.tracking import recorder
 
     monkeypatch.setattr(recorder, "_LAST_PATIENCE", 1.0)
     monkeypatch.setattr(recorder, "_PAUSE", 0.1)
@@ -129,7 +132,6 @@ def test_a_server_that_dies_half_way_costs_no_result(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     folder = workspace / "outputs" / "runs" / "a"
     folder.mkdir(parents=True)
-    real = module.epoch_line
     with server(serving, port) as process:
 
         def kill_after_first_epoch(metrics: object, epochs: int) -> str:
@@ -161,10 +163,10 @@ def test_a_server_that_dies_half_way_costs_no_result(
 def test_a_locked_database_is_waited_for(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process holds SQLite's write lock during the run's first epochs: the run goes on, and nothing is lost."""
     import archsearch.experiment as module
+    from archsearch.screen import epoch_line as real
 
     folder = workspace / "outputs" / "runs" / "a"
     folder.mkdir(parents=True)
-    real = module.epoch_line
     locker: list[sqlite3.Connection] = []
 
     def lock_after_first_epoch(metrics: object, epochs: int) -> str:

@@ -9,13 +9,13 @@ from conftest import QUICK, ask
 from torch.nn import functional
 
 from archsearch.builder import build_plan
+from archsearch.data.augment import make_augment
+from archsearch.data.batches import ImageSet
 from archsearch.data.definitions import DEFINITIONS
 from archsearch.data.load import Dataset, load, stratified_holdout
-from archsearch.data.batches import ImageSet
 from archsearch.errors import NonFiniteLossError, UserError
 from archsearch.judge import judge
 from archsearch.metrics import EpochMetrics, Score, best_epoch
-from archsearch.data.augment import make_augment
 from archsearch.trainer import Progress, Splits, Trainer, pick_device, seed_epoch
 
 
@@ -60,7 +60,9 @@ def test_it_learns(digits: Dataset) -> None:
     assert last.train.loss < first.train.loss and last.train.total == 1250 and last.validation.total == 250
 
 
-@pytest.mark.parametrize("overrides", [(), ("model.dropout=0.2", "augment=affine"), ("optimizer=adamw", "optimizer.lr=0.01")])
+@pytest.mark.parametrize(
+    "overrides", [(), ("model.dropout=0.2", "augment=affine"), ("optimizer=adamw", "optimizer.lr=0.01")]
+)
 def test_same_seed_same_numbers_other_seed_other_numbers(digits: Dataset, overrides: tuple[str, ...]) -> None:
     runs = [numbers(list(trainer(digits, *overrides, f"seed={seed}").run())) for seed in (1, 1, 2)]
     assert runs[0] == runs[1] != runs[2]
@@ -92,7 +94,7 @@ def test_weights_equal_a_plain_pytorch_loop(digits: Dataset) -> None:
     for pixels, labels in ours.splits.train.shuffled(64, order):
         optimizer.zero_grad()
         loss = functional.cross_entropy(theirs(pixels), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += loss.item() * len(labels)
     for ours_weight, theirs_weight in zip(ours.network.parameters(), theirs.parameters(), strict=True):
@@ -128,7 +130,9 @@ def test_other_number_formats_and_layouts_learn_too(digits: Dataset, settings: s
 
 def test_the_test_set_is_evaluated_each_epoch_only_when_asked(digits: Dataset) -> None:
     assert [m.test for m in trainer(digits).run()] == [None, None]
-    assert all(m.test is not None and m.test.total == 297 for m in trainer(digits, "trainer.test_every_epoch=true").run())
+    assert all(
+        m.test is not None and m.test.total == 297 for m in trainer(digits, "trainer.test_every_epoch=true").run()
+    )
 
 
 def test_a_watcher_sees_every_epoch_end(digits: Dataset) -> None:

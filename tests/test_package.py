@@ -1,0 +1,158 @@
+"""The package itself: its layers, its surface, its wheel."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+import archsearch
+from archsearch import errors
+
+PACKAGE = REPOSITORY / "archsearch"
+
+# Top to bottom; a module imports only from lines below its own (a line's modules may not know each other).
+LAYERS = """
+__main__ check ui
+cli
+explain experiment
+prepare
+overrides request judge screen artifacts checkpoint provenance
+runs trainer figures tracking.recorder
+tracking.store builder optim data.augment metrics
+data.batches
+data.load
+data.files
+data.definitions settings summary
+shapes
+spec
+schema
+errors atomic tracking data
+__init__
+"""
+RANKS = {module: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for module in line.split()}
+
+
+def module_of(path: Path) -> str:
+    name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    return name.removesuffix(".__init__") if "." in name else name
+
+
+def imports_of(path: Path) -> set[str]:
+    """What a module imports of the package, wherever in the file, except for type checking."""
+    tree = ast.parse(path.read_text())
+    guarded = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("archsearch"):
+            if id(node) in guarded:
+                continue
+            inner = node.module.removeprefix("archsearch").removeprefix(".")
+            for alias in node.names:
+                candidate = f"{inner}.{alias.name}".removeprefix(".")
+                is_module = (PACKAGE / f"{candidate.replace('.', '/')}.py").exists()
+                found.add(candidate if is_module else inner or "__init__")
+    return found
+
+
+def test_every_module_has_its_layer() -> None:
+    assert {module_of(path) for path in PACKAGE.rglob("*.py")} == set(RANKS)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_of)
+def test_imports_run_downwards_only(path: Path) -> None:
+    module = module_of(path)
+    upwards = {other for other in imports_of(path) if RANKS[other] <= RANKS[module]}
+    assert not upwards
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_of)
+def test_modules_stay_small(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 300
+
+
+def test_only_tracking_knows_mlflow_and_only_the_command_line_knows_hydra() -> None:
+    for library, allowed in (
+        ("mlflow", {"tracking.recorder", "tracking.store"}),
+        ("hydra", {"cli", "explain", "overrides"}),
+    ):
+        users = {
+            module_of(path)
+            for path in PACKAGE.rglob("*.py")
+            if re.search(rf"^\s*(import|from) {library}\b", path.read_text(), re.MULTILINE)
+        }
+        assert users == allowed
+
+
+def test_every_export_is_real_and_sorted() -> None:
+    assert sorted(archsearch.__all__) == sorted(set(archsearch.__all__))
+    for name in archsearch.__all__:
+        assert getattr(archsearch, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = archsearch.nothing
+
+
+def test_the_error_tree_is_the_one_that_is_drawn() -> None:
+    drawn = re.findall(r"\w+Error\b", errors.__doc__ or "")
+    real = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)]
+    assert sorted(drawn) == sorted(real)
+    assert errors.UserError("x").exit_status == 2 and errors.RunError("x").exit_status == 1
+
+
+def test_the_wheel_runs_anywhere(tmp_path: Path) -> None:
+    """Built, unpacked elsewhere, and used from a folder that is neither: as installed, without a checkout in sight."""
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(REPOSITORY)]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        assert "archsearch/conf/model/session4.yaml" in names and "archsearch/py.typed" in names
+        assert not [name for name in names if name.startswith(("tests/", "conf/"))]
+        archive.extractall(tmp_path / "site")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *command], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert str(tmp_path / "site") in run("-c", "import archsearch; print(archsearch.__file__)")
+    assert "Total params: 12,954" in run("-m", "archsearch.check", "model=session4")
+    trained = run("-m", "archsearch", "data=digits", "trainer.epochs=1", "tracking=none", "model=session5_step1")
+    assert "Epoch 1/1" in trained
+    assert len(list(elsewhere.glob("outputs/runs/*/result.json"))) == 1
+
+
+def test_tab_completion_of_the_console_script(tmp_path: Path) -> None:
+    """As bash would ask: what could follow `archsearch model=`?"""
+    script = Path(sys.executable).with_name("archsearch")
+    if not script.exists():
+        pytest.skip("archsearch is not installed in this environment")
+    line = "archsearch model=session4_"
+    install = subprocess.run(
+        [str(script), "--shell-completion", "install=bash"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert "complete -o nospace" in install.stdout
+    done = subprocess.run(
+        [str(script), "--shell-completion", "query=bash"],
+        cwd=tmp_path,
+        env={**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {"model=session4_gap", "model=session4_conv_head"} <= set(done.stdout.split())
