@@ -27,7 +27,7 @@ from archsearch.errors import ArchsearchError, OutOfMemoryError, ResumeError, St
 from archsearch.prepare import Experiment
 from archsearch.provenance import hardware, provenance
 from archsearch.runs import Result, State
-from archsearch.screen import EpochBars, closing_summary, data_banner, epoch_line
+from archsearch.screen import EpochBars, closing_summary, data_banner, epoch_line, in_a_line
 from archsearch.summary import layer_table
 from archsearch.tracking.recorder import DataInfo, MlflowRecorder, Recorder, RunInfo
 from archsearch.trainer import Splits, Trainer, pick_device
@@ -54,7 +54,7 @@ def run(experiment: Experiment, folder: Path) -> Result:
         live.begin()
         live.train()
         live.finish()
-    log.info(closing_summary(live.result, folder, live.hardware))
+    log.info(closing_summary(live.result, folder, live.hardware, experiment.settings.ui.port))
     return live.result
 
 
@@ -105,6 +105,7 @@ class _Run:
         self.result.write(self.folder)
         last = self.result.history[-1]
         self.recorder.metrics(self._final_numbers(), last.epoch, last.timestamp)
+        self.recorder.describe_run(in_a_line(self.result))
         files = write_artifacts(self.folder, self.result.name, self.result.history, evaluation, self.data)
         self.recorder.artifacts([self.folder / runs.CONFIG, self.folder / runs.LAYERS, *files])
         if self.experiment.settings.tracking.log_model:
@@ -201,7 +202,7 @@ class _Run:
         result = self.result
         row = result.as_dict()
         assert result.test is not None
-        numbers: dict[str, float] = {
+        return {
             "test/loss": result.test.loss,
             "test/accuracy": result.test.accuracy,
             "params": result.params,
@@ -210,11 +211,6 @@ class _Run:
             "epoch_seconds": row["seconds"] / len(result.history),
             "images_per_second": row["images_per_second"],
         }
-        if row["best"] is not None:
-            prefix = "val" if row["best"]["selected_on"] == "validation" else "test"
-            numbers["best/epoch"] = row["best"]["epoch"]
-            numbers[f"best/{prefix}/accuracy"] = row["best"][f"{prefix}/accuracy"]
-        return numbers
 
     def _address(self) -> str:
         """How a person names this run: by its id where that finds it, else by its folder."""

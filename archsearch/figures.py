@@ -1,5 +1,6 @@
 """Pictures of a run: its curves, its confusion matrix, its worst mistakes."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +95,6 @@ def _figure(width: float, height: float) -> "Figure":
 
 
 def _save(figure: "Figure", path: Path, title: str) -> None:
-    figure.suptitle(title)
+    figure.suptitle(textwrap.fill(title, int(10 * figure.get_figwidth())))
     with replacing(path) as scratch:
         figure.savefig(scratch, dpi=120)

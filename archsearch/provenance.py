@@ -1,5 +1,6 @@
 """Where a run's numbers come from: code, versions, hardware."""
 
+import getpass
 import os
 import platform
 import subprocess
@@ -18,7 +19,7 @@ def provenance(device: str) -> dict[str, str]:
         "hardware": hardware(device),
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "archsearch",
-        "mlflow.user": os.environ.get("USER") or os.environ.get("USERNAME") or "unknown",
+        "mlflow.user": _user(),
     }
     commit = _git("rev-parse", "HEAD")
     if commit:
@@ -34,6 +35,13 @@ def hardware(device: str) -> str:
 
         return torch.cuda.get_device_name(device)
     return f"{_processor()}, {os.cpu_count()} cores"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no variable says it, and the password database does not know the number
+        return "unknown"
 
 
 def _processor() -> str:

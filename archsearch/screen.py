@@ -67,8 +67,8 @@ def data_banner(title: str, reason: str) -> str:
     )
 
 
-def closing_summary(result: Result, folder: Path, device: str) -> str:
-    """What a finished run shows: final and best epoch, size, speed, and where things lie."""
+def closing_summary(result: Result, folder: Path, device: str, port: int) -> str:
+    """What a finished run shows: final and best epoch, size, speed, and where things lie (`port` of the MLflow UI)."""
     final, best = result.history[-1], best_epoch(result.history)
     rows: list[tuple[str, ...]] = [("", "epoch", "train", "validation", "test")]
     rows.append(("final", str(final.epoch), *_accuracies(final.train, final.validation, result.test)))
@@ -92,19 +92,33 @@ def closing_summary(result: Result, folder: Path, device: str) -> str:
             f"time     {seconds:.0f} s of training, {images / seconds:,.0f} images/s on {device}",
             f"run      {result.run_id}",
             f"folder   {shown if not shown.startswith('..') else folder}",
-            *_where_to_look(result),
+            *_where_to_look(result, port),
         ]
     )
+
+
+def in_a_line(result: Result) -> str:
+    """A finished run in one line, as its description in MLflow."""
+    best = best_epoch(result.history)
+    parts = [f"test {result.test.accuracy:.2f} % after {len(result.history)} epochs"] if result.test else []
+    if best is not None and best.selection is not None:
+        chosen_on = "validation" if best.validation else "test set, so optimistic"
+        parts.append(f"best epoch {best.epoch} with {best.selection.accuracy:.2f} % ({chosen_on})")
+    return " · ".join([*parts, f"{result.params:,} parameters", f"{result.macs:,} MACs"])
 
 
 def _accuracies(*scores: Score | None) -> tuple[str, ...]:
     return tuple(f"{score.accuracy:.2f}%" if score is not None else "-" for score in scores)
 
 
-def _where_to_look(result: Result) -> list[str]:
+def _where_to_look(result: Result, port: int) -> list[str]:
     if result.tracking.get("uri") is None:
         return []
-    lines = [f"MLflow   {result.tracking['uri']}, to look at with: python -m archsearch.ui"]
+    where = f"#/experiments/{result.tracking['experiment_id']}/runs/{result.run_id}?workflowType=machine_learning"
+    lines = [
+        f"MLflow   {result.tracking['uri']}",
+        f"         python -m archsearch.ui  shows it at http://127.0.0.1:{port}/{where}",
+    ]
     if not result.tracking["complete"]:
         lines.append(
             "WARNING: the tracking store has not taken everything; the folder has it all. Send the rest with:"

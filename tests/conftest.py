@@ -47,7 +47,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
     """The folder of the real MNIST files; the test is skipped where they are not on disk."""
-    candidates = [os.environ.get("ARCHSEARCH_TEST_DATA"), REPOSITORY / "data", REPOSITORY.parent / "shared" / "data"]
+    candidates = [os.environ.get("ARCHSEARCH_TEST_DATA"), REPOSITORY / "data"]
     for candidate in candidates:
         if candidate is not None and Path(candidate).joinpath(*_MNIST).is_file():
             return Path(candidate)

@@ -79,14 +79,14 @@ def test_divergence_is_status_1(cli: Cli, workspace: Path) -> None:
 
 
 def test_out_of_memory_is_said(workspace: Path) -> None:
-    limit = 12 * 2**30
+    limit = 6 * 2**30
     process = subprocess.run(
         [
             sys.executable,
             "-m",
             "archsearch",
             *UNTRACKED,
-            "model.width=100",
+            "model.width=40",
             "scheduler=constant",
             "trainer.batch_size=1250",
         ],

@@ -63,6 +63,9 @@ class Recorder:
     def model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
         """Record a trained network (on the CPU) with its signature; `example` is a batch of two or more inputs."""
 
+    def describe_run(self, text: str) -> None:
+        """Set the description that MLflow shows with the run."""
+
     def finish(self, state: str, reason: str | None = None) -> None:
         """End the run as `state`: FINISHED, FAILED or KILLED."""
 
@@ -114,6 +117,9 @@ class MlflowRecorder(Recorder):
 
     def model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
         self._send(lambda: self._log_model(network, example))
+
+    def describe_run(self, text: str) -> None:
+        self._send(lambda: self.client.set_tag(self.run_id, "mlflow.note.content", text))
 
     def finish(self, state: str, reason: str | None = None) -> None:
         self._send(lambda: self.client.set_tag(self.run_id, "state", state))
