@@ -1,5 +1,6 @@
 """Checkpoints: a trainer's state, configuration and history, in one file of tensors and plain values."""
 
+import io
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,11 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint` to `path`, by rename."""
     values = {**vars(checkpoint), "format": FORMAT, "history": [metrics.as_dict() for metrics in checkpoint.history]}
+    # Through memory: torch.save to a path reports a full disk as a RuntimeError of its archive format.
+    buffer = io.BytesIO()
+    torch.save(values, buffer)
     with replacing(path) as scratch:
-        torch.save(values, scratch)
+        scratch.write_bytes(buffer.getvalue())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -80,6 +80,7 @@ def launch(prepare: Callable[["Request"], Any], run: Callable[[Any], None], extr
             raise failure
         return 0
     except KeyboardInterrupt as stop:
+        print("archsearch: interrupted", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except Exception as raised:
         error = _in_our_words(raised, arguments, started)
@@ -115,7 +116,9 @@ def _in_our_words(error: Exception, arguments: Sequence[str], started: bool) -> 
     if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)) and not started:
         from archsearch.explain import explain
 
-        return explain(error, arguments)
+        explained = explain(error, arguments)
+        explained.__cause__ = error
+        return explained
     if isinstance(error, OSError) and not started:
         # Hydra makes the folder of a run, and opens its log.
         where = f"{error.filename}: " if error.filename else ""

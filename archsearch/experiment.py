@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 import yaml
+from filelock import FileLock, Timeout
 
 from archsearch import runs
 from archsearch.artifacts import write_artifacts
 from archsearch.atomic import write_text
 from archsearch.builder import build_plan
 from archsearch.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from archsearch.columns import final_numbers, params_of
 from archsearch.data.augment import make_augment
 from archsearch.data.batches import ImageSet
 from archsearch.data.definitions import holdout_size
@@ -34,9 +36,6 @@ from archsearch.trainer import Splits, Trainer, pick_device
 
 log = logging.getLogger(__name__)
 
-# Settings whose values are worth a column in MLflow; where things lie and how they are drawn is noise there.
-_PARAM_SECTIONS = ("model", "augment", "optimizer", "scheduler")
-_PARAM_SETTINGS = {"data": ("validation",), "trainer": ("epochs", "batch_size", "precision")}
 _NO_MEMORY = re.compile("(can't|cannot) allocate memory|not enough memory|out of memory|create a memory")
 _EXAMPLES = 2  # images in a model's input example; torch.export specialises on a batch of 1
 
@@ -49,11 +48,12 @@ def run(experiment: Experiment, folder: Path) -> Result:
     """
     if experiment.data.fallback is not None:
         log.warning(data_banner(experiment.data.definition.title, experiment.data.fallback))
-    live = _Run(experiment, folder)
-    with live.accounted_for():
-        live.begin()
-        live.train()
-        live.finish()
+    with _alone(folder):
+        live = _Run(experiment, folder)
+        with live.accounted_for():
+            live.begin()
+            live.train()
+            live.finish()
     log.info(closing_summary(live.result, folder, live.hardware, experiment.settings.ui.port))
     return live.result
 
@@ -100,11 +100,12 @@ class _Run:
 
     def finish(self) -> None:
         """Evaluate the test set, once, and leave everything that is kept of a finished run."""
-        evaluation = self.trainer.evaluate(self.trainer.splits.test)
+        with _memory_explained():
+            evaluation = self.trainer.evaluate(self.trainer.splits.test)
         self.result.test = evaluation.score
         self.result.write(self.folder)
         last = self.result.history[-1]
-        self.recorder.metrics(self._final_numbers(), last.epoch, last.timestamp)
+        self.recorder.metrics(final_numbers(self.result), last.epoch, last.timestamp)
         self.recorder.describe_run(in_a_line(self.result))
         files = write_artifacts(self.folder, self.result.name, self.result.history, evaluation, self.data)
         self.recorder.artifacts([self.folder / runs.CONFIG, self.folder / runs.LAYERS, *files])
@@ -119,16 +120,14 @@ class _Run:
         try:
             yield
         except KeyboardInterrupt:
-            self._end("KILLED", "interrupted")
+            self._end_if_possible("KILLED", "interrupted")
             kept = f"{len(self.result.history)} of {self.result.epochs} epochs are kept"
-            log.warning("\ninterrupted; %s. Continue with: python -m archsearch resume=%s", kept, self._address())
+            argument = runs.resume_argument(self.result, self.folder)
+            log.warning("\ninterrupted; %s. Continue with: python -m archsearch %s", kept, argument)
             raise
         except Exception as error:
             reason = str(error) if isinstance(error, ArchsearchError) else f"{type(error).__name__}: {error}"
-            try:
-                self._end("FAILED", reason)
-            except OSError:
-                log.exception("the run's state could not be written to %s", self.folder)
+            self._end_if_possible("FAILED", reason)
             if isinstance(error, OSError):
                 raise _storage_error(error, self.folder) from error
             raise
@@ -146,7 +145,7 @@ class _Run:
             tags["data.fallback"] = experiment.data.fallback
         info = RunInfo(
             experiment.request.name,
-            _params(experiment),
+            params_of(experiment),
             tags,
             DataInfo(definition.title, self.fingerprint, definition.name),
         )
@@ -193,29 +192,34 @@ class _Run:
         self.result.write(self.folder)
 
     def _end(self, state: State, reason: str | None = None) -> None:
-        self.recorder.finish(state, reason)
+        """Say how the run ended: in its folder first, because a tracking store can take its time."""
         self.result.state, self.result.reason = state, reason
-        self.result.tracking = self.recorder.describe()
         self.result.write(self.folder)
+        try:
+            self.recorder.finish(state, reason)
+        except KeyboardInterrupt:
+            if state != "FINISHED":
+                raise
+            log.warning("no longer waiting for the tracking store")
+        finally:
+            self.result.tracking = self.recorder.describe()
+            self.result.write(self.folder)
 
-    def _final_numbers(self) -> dict[str, float]:
-        result = self.result
-        row = result.as_dict()
-        assert result.test is not None
-        return {
-            "test/loss": result.test.loss,
-            "test/accuracy": result.test.accuracy,
-            "params": result.params,
-            "macs": result.macs,
-            "receptive_field": result.receptive_field,
-            "epoch_seconds": row["seconds"] / len(result.history),
-            "images_per_second": row["images_per_second"],
-        }
+    def _end_if_possible(self, state: State, reason: str) -> None:
+        try:
+            self._end(state, reason)
+        except OSError as error:
+            log.warning("the run's state could not be written: %s", _storage_error(error, self.folder))
 
-    def _address(self) -> str:
-        """How a person names this run: by its id where that finds it, else by its folder."""
-        inside = runs.OUTPUTS.absolute() in self.folder.absolute().parents
-        return self.result.run_id if inside else str(self.folder)
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep two processes from continuing the same run."""
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ResumeError(f"resume: another process is training the run in {folder}") from None
 
 
 def _make_trainer(experiment: Experiment, data: Dataset, device: torch.device) -> Trainer:
@@ -242,30 +246,6 @@ def _make_trainer(experiment: Experiment, data: Dataset, device: torch.device) -
         device=device,
         augment=make_augment(settings.augment),
     )
-
-
-def _params(experiment: Experiment) -> dict[str, object]:
-    """The settings that a person chose, flattened to `model.blocks.conv3.channels` and the like."""
-    config = experiment.request.config
-    found: dict[str, object] = {
-        "model": experiment.request.choices["model"],
-        "seed": experiment.settings.seed,
-        "data": experiment.data.definition.name,
-    }
-
-    def add(path: str, value: object) -> None:
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                add(f"{path}.{key}", inner)
-        elif value is not None:
-            found[path] = value
-
-    for section in _PARAM_SECTIONS:
-        add(section, config[section])
-    for section, names in _PARAM_SETTINGS.items():
-        for name in names:
-            add(f"{section}.{name}", config[section][name])
-    return found
 
 
 @contextmanager

@@ -78,6 +78,8 @@ def _is_about(error: Exception, word: str) -> bool:
     missing = getattr(error, "missing_cfg_file", None)
     if missing is not None:
         return word.endswith(f"={missing.rsplit('/', 1)[-1]}") and _key(word) == missing.rsplit("/", 1)[0]
+    if "must be a string or a list" in str(error):  # Hydra does not say which group it means
+        return "." not in _key(word) and word.endswith("=null")
     return f"'{_key(word)}'" in str(error) or word in str(error)
 
 
@@ -87,9 +89,18 @@ def _explained(error: Exception, culprit: str, known: Mapping[str, Any]) -> Prob
         group, _, choice = missing.rpartition("/")
         rule = f"must be one of {', '.join(options)}{did_you_mean(choice, options)}"
         return Problem(group, f"got {show(choice)}, {rule}")
-    if re.search(r"Could not override|does not exist", str(error)):
+    if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(culprit), known):
         return _unknown(_key(culprit), known)
     return Problem(_key(culprit), _compact(error))
+
+
+def _exists(path: str, known: Mapping[str, Any]) -> bool:
+    here: Any = known
+    for part in path.split("."):
+        if not isinstance(here, Mapping) or part not in here:
+            return False
+        here = here[part]
+    return True
 
 
 def _unknown(path: str, known: Mapping[str, Any]) -> Problem:

@@ -31,6 +31,7 @@ def judge(config: Mapping[str, Any], definition: Definition | None = None) -> tu
         problems += _check_amounts(settings, definition)
         if network is not None:
             problems += _check_constraints(settings.constraints, network)
+            problems += _check_batch_norm(settings.trainer.batch_size, network)
     if problems or settings is None or network is None:
         raise ConfigError(problems)
     return settings, network
@@ -63,3 +64,10 @@ def _check_constraints(constraints: Constraints, network: Plan) -> list[Problem]
         rule = f"the model's receptive field is {network.receptive_field}, at least {least} is wanted"
         problems.append(Problem("constraints.min_receptive_field", rule))
     return problems
+
+
+def _check_batch_norm(batch_size: int, network: Plan) -> list[Problem]:
+    single = [layer.path for layer in network.layers if layer.kind == "BatchNorm2d" and layer.output[1:] == (1, 1)]
+    if batch_size > 1 or not single:
+        return []
+    return [Problem("trainer.batch_size", f"got 1, with which batch norm cannot train on the 1x1 image of {single[0]}")]

@@ -10,6 +10,7 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
+from archsearch.errors import ResumeError
 from archsearch.runs import find_run
 
 CONFIG_NAME = "config"
@@ -34,9 +35,14 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
     own = Path("conf").absolute()
     if own.is_dir() and own != config_folder() and not any(w.startswith(("--config-dir", "-cd")) for w in arguments):
         ready += ["--config-dir", str(own)]
-    resume = next((word.split("=", 1)[1] for word in arguments if word.startswith("resume=")), "null")
-    if resume not in ("null", ""):
-        ready += [f"hydra.run.dir={quoted(find_run(resume))}", "hydra.output_subdir=null"]
+    for position, word in enumerate(ready):
+        match = re.fullmatch(r"\+{0,2}resume=(['\"]?)(.+)\1", word, re.DOTALL)
+        if match and match[2] != "null":
+            if {"-m", "--multirun"} & set(arguments):
+                raise ResumeError(f"{word}: continues one run; leave out -m")
+            # Quoted, because an id can look like a number, and a path can hold what Hydra's grammar reads as its own.
+            ready[position] = f"resume={quoted(match[2])}"
+            return [*ready, f"hydra.run.dir={quoted(find_run(match[2]))}", "hydra.output_subdir=null"]
     return ready
 
 
@@ -86,8 +92,8 @@ def model_levels() -> tuple[tuple[re.Pattern[str], frozenset[str]], ...]:
     )
 
 
-def quoted(path: Path) -> str:
-    """A path as a quoted string of Hydra's override grammar."""
+def quoted(path: Path | str) -> str:
+    """Text as a quoted string of Hydra's override grammar."""
     escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

@@ -10,7 +10,7 @@ import yaml
 
 from archsearch import runs
 from archsearch.data.load import Choice, choose
-from archsearch.errors import ResumeError
+from archsearch.errors import ConfigError, Problem, ResumeError
 from archsearch.judge import judge
 from archsearch.request import Request
 from archsearch.settings import Settings
@@ -49,6 +49,9 @@ def prepare(request: Request) -> Experiment:
         settings, network = judge(request.config, data.definition)
     store = resolve_store(settings.tracking.uri, runs.OUTPUTS) if settings.tracking.enabled else None
     if store is not None:
+        if settings.tracking.uri is not None and store.has_password:
+            rule = "holds a password, which would be kept with the run; say it in MLFLOW_TRACKING_URI instead"
+            raise ConfigError([Problem("tracking.uri", f"got {str(store)!r}, which {rule}")])
         check_store(store)
     return Experiment(request, settings, network, data, store, resumed)
 

@@ -6,6 +6,7 @@ on, rewritten after every epoch, so that whatever happens to the run, its state 
 
 import json
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -74,7 +75,7 @@ class Result:
 
     def write(self, folder: Path) -> None:
         """Write `result.json` into `folder`."""
-        write_text(folder / RESULT, json.dumps(self.as_dict(), indent=2) + "\n")
+        write_text(folder / RESULT, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n")
 
 
 def _row(metrics: EpochMetrics) -> dict[str, Any]:
@@ -92,6 +93,12 @@ def read_result(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def resume_argument(result: Result, folder: Path, outputs: Path = OUTPUTS) -> str:
+    """What continues a run on the command line: its id where that finds it, else its folder, quoted for a shell."""
+    inside = outputs.absolute() in folder.absolute().parents
+    return shlex.quote(f"resume={result.run_id if inside else folder}")
 
 
 def find_run(name: str, outputs: Path = OUTPUTS) -> Path:

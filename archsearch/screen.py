@@ -8,7 +8,7 @@ from types import TracebackType
 from tqdm import tqdm
 
 from archsearch.metrics import EpochMetrics, Score, best_epoch
-from archsearch.runs import Result
+from archsearch.runs import Result, resume_argument
 from archsearch.trainer import Progress
 
 
@@ -92,7 +92,7 @@ def closing_summary(result: Result, folder: Path, device: str, port: int) -> str
             f"time     {seconds:.0f} s of training, {images / seconds:,.0f} images/s on {device}",
             f"run      {result.run_id}",
             f"folder   {shown if not shown.startswith('..') else folder}",
-            *_where_to_look(result, port),
+            *_where_to_look(result, folder, port),
         ]
     )
 
@@ -111,7 +111,7 @@ def _accuracies(*scores: Score | None) -> tuple[str, ...]:
     return tuple(f"{score.accuracy:.2f}%" if score is not None else "-" for score in scores)
 
 
-def _where_to_look(result: Result, port: int) -> list[str]:
+def _where_to_look(result: Result, folder: Path, port: int) -> list[str]:
     if result.tracking.get("uri") is None:
         return []
     where = f"#/experiments/{result.tracking['experiment_id']}/runs/{result.run_id}?workflowType=machine_learning"
@@ -122,6 +122,6 @@ def _where_to_look(result: Result, port: int) -> list[str]:
     if not result.tracking["complete"]:
         lines.append(
             "WARNING: the tracking store has not taken everything; the folder has it all. Send the rest with:"
-            f" python -m archsearch resume={result.run_id}"
+            f" python -m archsearch {resume_argument(result, folder)}"
         )
     return lines

@@ -219,6 +219,8 @@ class _Lowering:
             self._append(name, "norm", "InstanceNorm2d", {"num_features": channels, "affine": True}, params)
         elif block.norm != "none":
             groups = 1 if block.norm == "layer" else block.norm_groups
+            if self.sized and channels // groups * prod(self.shape[1:]) == 1:
+                self._report(path, f"`norm` (={block.norm}) cannot normalise groups of one value: they would become 0")
             if channels % groups:
                 rule = f"`channels` (={channels}) must be divisible by `norm_groups` (={groups})"
                 self._report(path, rule)

@@ -7,7 +7,7 @@ model. Whether the blocks fit each other is arithmetic on shapes, and done in `a
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from typing import Annotated, Literal, TypeAlias
@@ -176,7 +176,7 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
     for name, raw in raw_blocks.items():
         here = f"{path}.blocks.{name}"
         problems += _check_name(str(name), here)
-        block, found = _read_block(raw, usable, here)
+        block, found = _read_block(raw, usable, here, raw_blocks)
         problems += found
         if block is not None:
             blocks.append((str(name), block))
@@ -205,12 +205,22 @@ def _check_name(name: str, path: str) -> list[Problem]:
     return []
 
 
-def _read_block(raw: object, inherited: Mapping[object, object], path: str) -> tuple[Block | None, list[Problem]]:
+def _read_block(
+    raw: object, inherited: Mapping[object, object], path: str, names: Iterable[object]
+) -> tuple[Block | None, list[Problem]]:
     if isinstance(raw, Mapping) and raw.get("type", "conv") == "conv":
         if "channels" not in raw:
             return None, [
-                Problem(path, "needs `channels`, or `type: pool` for a block that only pools"),
+                Problem(
+                    path, f"needs `channels`, or `type: pool` for a block that only pools{_other_block(path, names)}"
+                ),
                 *(p for p in read(ConvBlock, {"channels": 1, **raw}, path)[1]),
             ]
         raw = {**inherited, **raw}
     return read_typed(BLOCKS, raw, path, "conv")
+
+
+def _other_block(path: str, names: Iterable[object]) -> str:
+    """A block without channels can be another block's name, misspelt in an override."""
+    name = path.rpartition(".")[2]
+    return did_you_mean(name, [str(other) for other in names if other != name])

@@ -139,7 +139,13 @@ class Trainer:
             confidence, prediction = logits.softmax(dim=1).max(dim=1)
             predictions.append(prediction)
             confidences.append(confidence)
-        return Evaluation(meter.read(), images.labels.cpu(), torch.cat(predictions).cpu(), torch.cat(confidences).cpu())
+        score = meter.read()
+        if not math.isfinite(score.loss):
+            raise NonFiniteLossError(
+                f"the evaluated loss became {score.loss} after epoch {self.epoch}; lower optimizer.lr,"
+                " or look for a setting that lets values explode"
+            )
+        return Evaluation(score, images.labels.cpu(), torch.cat(predictions).cpu(), torch.cat(confidences).cpu())
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next epoch depends on."""

@@ -20,7 +20,8 @@ from archsearch.experiment import run
 from archsearch.prepare import prepare
 
 pytestmark = pytest.mark.browser
-CURVE = """() => [...document.querySelectorAll(".scatterlayer path.js-line")].some(path => /L/.test(path.getAttribute("d")))"""
+CURVE = """() => [...document.querySelectorAll(".scatterlayer path.js-line")]
+    .some(path => /L/.test(path.getAttribute("d")))"""
 CHROMIUM = shutil.which("chromium")
 
 

@@ -130,6 +130,20 @@ def test_auto_falls_back_to_digits_and_says_why(tmp_path: Path) -> None:
     assert choice.fallback is not None and "MNIST is not on disk" in choice.fallback
 
 
+def test_auto_falls_back_where_the_folder_cannot_be_made() -> None:
+    assert choose("auto", Path("/dev/null/data")).definition.name == "digits"
+
+
+def test_a_damaged_gzip_is_named(root: Path) -> None:
+    path = root / "FashionMNIST" / "raw" / FILES[0]
+    packed = bytearray(gzip.compress(path.read_bytes()))
+    packed[len(packed) // 2 : len(packed) // 2 + 50] = bytes(50)
+    path.with_name(f"{FILES[0]}.gz").write_bytes(packed)
+    path.unlink()
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz: cannot be read"):
+        read_files(TINY, root)
+
+
 def test_auto_takes_mnist_where_it_is(mnist_root: Path) -> None:
     choice = choose("auto", mnist_root)
     assert choice.definition.name == "mnist" and choice.fallback is None

@@ -41,7 +41,7 @@ def without_times(result: dict[str, Any]) -> dict[str, Any]:
 def test_what_a_run_leaves_on_disk() -> None:
     result = train("a", *UNTRACKED)
     folder = Path("outputs/runs/a")
-    assert sorted(path.name for path in folder.iterdir()) == [
+    assert sorted(path.name for path in folder.glob("[!.]*")) == [
         "checkpoint.pt", "config.yaml", "confusion.png", "curves.png", "layers.txt", "mistakes.png", "predictions.csv",
         "result.json",
     ]  # fmt: skip
@@ -219,3 +219,55 @@ def test_what_a_run_leaves_in_mlflow() -> None:
     stored = [int(row["prediction"]) for row in predictions(Path("outputs/runs/a"))]
     assert said.tolist() == stored
     assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("workspace")
+def test_networks_whose_evaluation_is_no_number_fail() -> None:
+    with pytest.raises(NonFiniteLossError, match="the evaluated loss became nan after epoch 1"):
+        train("a", *UNTRACKED, "trainer.epochs=1", "trainer.batch_size=1250", "optimizer.lr=1e30", "scheduler=constant")
+    result = json.loads(Path("outputs/runs/a/result.json").read_text())
+    assert result["state"] == "FAILED" and result["epochs_trained"] == 0
+
+
+@pytest.mark.usefixtures("workspace")
+def test_two_processes_cannot_continue_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(1, patch, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train("a", *UNTRACKED)
+    from filelock import FileLock
+
+    lock = FileLock("outputs/runs/a/.lock", is_singleton=False)
+    with lock, pytest.raises(ResumeError, match="another process is training the run"):
+        run(prepare(ask("resume=last")), Path("outputs/runs/a"))
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_part_that_mlflow_refuses_holds_nothing_else_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import_mlflow()
+    import mlflow
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("the artifact store says no")
+
+    monkeypatch.setattr(mlflow.pytorch, "log_model", refuse)
+    result = train("a", *QUICK, "trainer.epochs=1")
+    assert result["state"] == "FINISHED"
+    assert result["tracking"]["complete"] is False and "the artifact store says no" in result["tracking"]["trouble"]
+    client = mlflow.MlflowClient(result["tracking"]["uri"])
+    assert client.get_run(result["run_id"]).info.status == "FINISHED"
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_run_without_tracking_can_be_continued_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        stop_after(1, patch, KeyboardInterrupt)
+        with pytest.raises(KeyboardInterrupt):
+            train("a", *UNTRACKED)
+    result = train("a", "resume=last", "tracking=mlflow", "tracking.log_model=false")
+    import_mlflow()
+    from mlflow import MlflowClient
+
+    client = MlflowClient(result["tracking"]["uri"])
+    steps = [point.step for point in client.get_metric_history(result["run_id"], "val/loss")]
+    assert steps == [1, 2] and client.get_run(result["run_id"]).info.status == "FINISHED"

@@ -21,6 +21,7 @@ LAYERS = """
 __main__ check ui
 cli
 explain experiment
+columns
 prepare
 overrides request judge screen artifacts checkpoint provenance
 runs trainer figures tracking.recorder

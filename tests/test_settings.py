@@ -1,14 +1,22 @@
 """The fixed groups, and everything that Hydra refuses, in our words."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ask
 
-from archsearch.errors import ConfigError
+from archsearch.errors import ConfigError, ResumeError
 from archsearch.explain import explain
 from archsearch.judge import judge
 from archsearch.overrides import for_hydra
+
+# A network whose second block sees a 1x1 image.
+SHRUNK = (
+    "++model.blocks.conv1.kernel_size=28",
+    *(f"++model.blocks.{name}.kernel_size=1" for name in ("conv2", "conv3", "conv4", "conv5")),
+    *(f"++model.blocks.{name}.pool=none" for name in ("trans1", "trans2")),
+)
 
 
 def problems_of(*overrides: str, **sections: Any) -> list[str]:
@@ -62,6 +70,7 @@ def test_every_mistake_of_a_configuration_is_reported_at_once() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (("trainer.batch_size=1", *SHRUNK), "trainer.batch_size: got 1, with which batch norm cannot train"),
         (("optimizer.momentum=0",), "optimizer: `nesterov` (=true) needs `momentum` above 0"),
         (("optimizer.momentum=0", "optimizer.nesterov=false"), "scheduler.cycle_momentum: got true, but"),
         (("trainer.epochs=1", "trainer.batch_size=60000"), "scheduler.pct_start: got 0.3, which is less than one of"),
@@ -130,6 +139,13 @@ def test_everything_that_hydra_refuses_is_explained_at_once() -> None:
     ]
 
 
+def test_what_hydra_refuses_for_other_reasons_keeps_its_words() -> None:
+    (problem,) = explained("model.blocks={conv1:{kernel_size:28}}")
+    assert problem.startswith("model.blocks: ") and "kernel_size" in problem
+    (problem,) = explained("trainer=null")
+    assert problem.startswith("trainer: Config group override must be a string or a list")
+
+
 def test_broken_grammar_keeps_hydras_words() -> None:
     (problem,) = explained("seed=[1")
     assert problem.startswith("command line: ")
@@ -145,8 +161,20 @@ def test_settings_that_a_model_does_not_mention_need_no_plus() -> None:
 
 def test_a_misspelt_block_is_not_a_new_block() -> None:
     config = ask(*for_hydra(["model.blocks.covn3.kernel_size=5"])).config
-    with pytest.raises(ConfigError, match=r"model.blocks.covn3: needs `channels`"):
+    with pytest.raises(ConfigError, match=r"model.blocks.covn3: needs `channels`.* \(did you mean conv3\?\)"):
         judge(config)
+
+
+@pytest.mark.parametrize("word", ["resume=12345678", "+resume=12345678", "resume='12345678'"])
+def test_resume_takes_what_looks_like_a_number(word: str, workspace: Path) -> None:
+    folder = workspace / "outputs" / "runs" / "a, b=c"
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text('{"run_id": "1234567890", "started": "2026"}')
+    ready = for_hydra([word])
+    assert ready == ["resume='12345678'", "hydra.run.dir='outputs/runs/a, b=c'", "hydra.output_subdir=null"]
+    assert ask(*ready).config["resume"] == "12345678"
+    with pytest.raises(ResumeError, match="leave out -m"):
+        for_hydra(["-m", word])
 
 
 def test_blocks_come_and_go_by_override() -> None:

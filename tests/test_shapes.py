@@ -78,6 +78,10 @@ def test_several_misfits_are_reported_at_once() -> None:
         ({"pool": "max", "pool_size": 8}, "pool_size 8 does not fit its 7x7 input"),
         ({"groups": 3}, "`in_channels` (=16) must be divisible by `groups` (=3)"),
         ({"kernel_size": 9, "norm": "instance"}, "`norm` (=instance) cannot normalise a 1x1 image"),
+        (
+            {"kernel_size": 9, "norm": "group", "norm_groups": 32},
+            "`norm` (=group) cannot normalise groups of one value",
+        ),
         ({"kernel_size": 13, "padding": 1}, "kernel_size 13 does not fit its 9x9 input padded by 1"),
     ],
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import QUICK, REPOSITORY, ask, start
 
-from archsearch.errors import TrackingError
+from archsearch.errors import ConfigError, TrackingError
 from archsearch.experiment import run
 from archsearch.prepare import prepare
 from archsearch.tracking.store import Store, check_store, import_mlflow, open_experiment, resolve_store
@@ -33,6 +33,22 @@ def test_the_store_is_what_is_said_then_the_variable_then_sqlite(
     assert resolve_store("sqlite:///x.db", tmp_path).uri == "sqlite:///x.db"
     with pytest.raises(TrackingError, match="MLflow has given up plain folders"):
         resolve_store("mlruns", tmp_path)
+
+
+def test_a_path_that_no_database_uri_can_hold_is_refused() -> None:
+    with pytest.raises(TrackingError, match=r"a database's URI cannot hold '\?'"):
+        resolve_store(None, Path("/what?/outputs"))
+    assert Store("sqlite:///x.db?timeout=30", is_default=False).database == Path("x.db")
+
+
+def test_an_empty_variable_is_no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
+    assert resolve_store(None, tmp_path).is_default
+
+
+def test_passwords_on_the_command_line_are_refused(workspace: Path) -> None:
+    with pytest.raises(ConfigError, match=r"me:\*\*\*@127.0.0.1.*say it in MLFLOW_TRACKING_URI instead"):
+        prepare(ask(*QUICK, "tracking.uri='http://me:secret@127.0.0.1:9'"))
 
 
 def test_passwords_are_not_shown() -> None:

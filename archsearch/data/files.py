@@ -4,12 +4,15 @@ torchvision downloads; the files are read here, because torchvision answers a tr
 and costs two seconds of import, also when there is nothing to download. No torch unless something must be downloaded.
 """
 
+import getpass
 import gzip
 import hashlib
 import socket
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +95,7 @@ def _read_idx(path: Path, shape: tuple[int, ...], definition: Definition, checks
     """One file in the IDX format: 0, 0, type (8 is uint8), dimensions, each dimension as big-endian int32, bytes."""
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
     expected = len(header) + int(np.prod(shape))
@@ -117,7 +120,7 @@ def _download(definition: Definition, root: Path, missing: list[str]) -> None:
 
             getattr(datasets, str(definition.folder))(scratch, download=True)
         # torchvision against a CPU-only torch is a RuntimeError at import; a download can fail in any of these ways.
-        except (ImportError, RuntimeError, OSError) as error:
+        except (ImportError, RuntimeError, OSError, HTTPException) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
             raise DataError(_wanted(definition, folder, missing, f"downloading failed: {reason}")) from error
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,7 +130,8 @@ def _download(definition: Definition, root: Path, missing: list[str]) -> None:
 
 def _lock_path(root: Path) -> Path:
     # Not under `root`: a lock file would be the only thing left there by a download that failed.
-    return Path(tempfile.gettempdir()) / f"archsearch-{hashlib.sha256(bytes(root.resolve())).hexdigest()[:16]}.lock"
+    name = hashlib.sha256(f"{getpass.getuser()}:{root.resolve()}".encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"archsearch-{name}.lock"
 
 
 def _wanted(definition: Definition, folder: Path, missing: list[str], reason: str) -> str:

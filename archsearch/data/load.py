@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from archsearch.data.definitions import DEFINITIONS, Definition
 from archsearch.data.files import Bytes, ensure_files, read_files
-from archsearch.errors import DataError
+from archsearch.errors import DataError, StorageError
 
 Indices = NDArray[np.int64]
 
@@ -49,7 +49,7 @@ def choose(name: str, root: Path) -> Choice:
     try:
         wanted = DEFINITIONS["mnist" if name == "auto" else name]
         ensure_files(wanted, root)
-    except DataError as error:
+    except (DataError, StorageError) as error:
         if name != "auto":
             raise
         return Choice(DEFINITIONS["digits"], str(error).splitlines()[0])

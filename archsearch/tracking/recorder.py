@@ -1,14 +1,17 @@
 """One run's record in MLflow, kept here until the store has taken it.
 
 A tracking store may stop answering while a network trains for hours. So nothing that happens in MLflow raises here once
-the run has started: what could not be sent is kept in order and sent again after the next epoch and at the end. Every
-write can safely be repeated, because metrics carry the time of their epoch.
+the run has started: while the store is away, what could not be sent is kept in order and sent again after the next
+epoch and at the end. A write that fails although the store answers (a model that cannot be exported, say) is tried
+once more and then given up, so that nothing waits behind it. Every write can safely be repeated, because metrics
+carry the time of their epoch.
 """
 
 import logging
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +87,8 @@ class MlflowRecorder(Recorder):
     run_id: str
     trouble: str | None = None
     _waiting: list[Callable[[], object]] = field(default_factory=list)
+    _failures: int = 0  # of the first that waits, while the store answered
+    _given_up: list[str] = field(default_factory=list)
     _not_before: float = 0.0  # when to try again, on the monotonic clock
 
     @classmethod
@@ -92,17 +97,25 @@ class MlflowRecorder(Recorder):
         client, experiment_id = open_experiment(store, experiment)
         from mlflow.entities import Param, RunTag
 
+        created = None
         try:
-            if run_id is None:
-                run_id = client.create_run(experiment_id, run_name=info.name).info.run_id
+            if run_id is None or not _is_known(client, run_id):
+                run_id = created = client.create_run(experiment_id, run_name=info.name).info.run_id
                 client.log_batch(run_id, params=[Param(key, _text(value)) for key, value in info.params.items()])
                 client.log_inputs(run_id, [_dataset_input(info.data)])
             else:
                 client.update_run(run_id, status="RUNNING")
+                if "reason" in client.get_run(run_id).data.tags:
+                    client.delete_tag(run_id, "reason")
             tags = {**info.tags, "state": "RUNNING"}
             client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-        except Exception as error:  # see open_experiment
-            raise TrackingError(f"tracking store {store} refuses the run: {error}") from error
+        except BaseException as error:
+            if created is not None:
+                with suppress(Exception):
+                    client.set_terminated(created, "FAILED" if isinstance(error, Exception) else "KILLED")
+            if not isinstance(error, Exception):
+                raise
+            raise TrackingError(f"tracking store {store} refuses the run: {first_line(error)}") from error
         return cls(client, store, experiment_id, run_id)
 
     def metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
@@ -136,8 +149,8 @@ class MlflowRecorder(Recorder):
         return {
             "uri": str(self.store),
             "experiment_id": self.experiment_id,
-            "complete": not self._waiting,
-            "trouble": self.trouble,
+            "complete": not self._waiting and not self._given_up,
+            "trouble": "; ".join([*self._given_up, *([self.trouble] if self.trouble else [])]) or None,
         }
 
     def _log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
@@ -172,6 +185,14 @@ class MlflowRecorder(Recorder):
             try:
                 self._waiting[0]()
             except Exception as error:  # a result is worth more than its record, whatever went wrong with that
+                if self.store.answers():
+                    self._failures += 1
+                    if self._failures > 1:
+                        log.warning("WARNING: MLflow did not take a part of the record: %s", first_line(error))
+                        self._given_up.append(first_line(error))
+                        self._waiting.pop(0)
+                        self._failures = 0
+                    continue
                 if self.trouble is None:
                     log.warning(
                         "WARNING: tracking store %s failed: %s\n"
@@ -183,9 +204,23 @@ class MlflowRecorder(Recorder):
                 self._not_before = time.monotonic() + _PAUSE
                 return
             self._waiting.pop(0)
+            self._failures = 0
         if self.trouble is not None and not self._waiting:
             log.info("the tracking store answers again, and has everything so far")
             self.trouble = None
+
+
+def _is_known(client: "MlflowClient", run_id: str) -> bool:
+    """Whether the store has this run; it has not where the run began without tracking, or with another store."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+    return True
 
 
 def _text(value: object) -> str:

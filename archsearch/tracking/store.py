@@ -6,8 +6,9 @@ import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
@@ -33,11 +34,26 @@ class Store:
     @property
     def database(self) -> Path | None:
         path = self.uri.removeprefix("sqlite:///")
-        return Path(path) if path != self.uri else None
+        return Path(path.split("?")[0]) if path != self.uri else None
 
     @property
     def is_server(self) -> bool:
         return self.uri.startswith(("http://", "https://"))
+
+    @property
+    def has_password(self) -> bool:
+        return bool(urlsplit(self.uri).password)
+
+    def answers(self) -> bool:
+        """Whether the store can be written to now: its server answers, or nobody else holds SQLite's lock."""
+        try:
+            check_store(self)
+            if self.database is not None:
+                with closing(sqlite3.connect(self.database, timeout=0.5)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+        except (TrackingError, sqlite3.Error):
+            return False
+        return True
 
     def __str__(self) -> str:
         """The URI without its password."""
@@ -50,8 +66,12 @@ class Store:
 def resolve_store(uri: str | None, outputs: Path) -> Store:
     """The store that `tracking.uri` names, else MLFLOW_TRACKING_URI, else SQLite in `outputs`."""
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
-    if chosen is None:
-        return Store(f"sqlite:///{(outputs / 'mlflow.db').absolute()}", is_default=True)
+    if not chosen:
+        path = str((outputs / "mlflow.db").absolute())
+        odd = next((sign for sign in "?%#" if sign in path), None)
+        if odd is not None:
+            raise TrackingError(f"{path}: a database's URI cannot hold {odd!r}; work in another folder, or {_ADVICE}")
+        return Store(f"sqlite:///{path}", is_default=True)
     if "://" not in chosen and chosen != "databricks":
         raise TrackingError(
             f"tracking store {chosen!r}: MLflow has given up plain folders; use sqlite:///{chosen}/mlflow.db"
@@ -62,11 +82,15 @@ def resolve_store(uri: str | None, outputs: Path) -> Store:
 def check_store(store: Store) -> None:
     """Find out, without importing MLflow, whether `store` can be written to. Raises `TrackingError` where not."""
     if store.is_server:
+        parts = urlsplit(store.uri)
+        bare = urlunsplit(
+            parts._replace(netloc=parts.netloc.rpartition("@")[2], path=f"{parts.path.rstrip('/')}/health")
+        )
         try:
-            urllib.request.urlopen(f"{store.uri.rstrip('/')}/health", timeout=_ANSWER_SECONDS).close()
+            urllib.request.urlopen(bare, timeout=_ANSWER_SECONDS).close()
         except urllib.error.HTTPError:
             pass  # it answers; whether it lets us in, MLflow will say
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise TrackingError(f"tracking store {store} does not answer: {reason}; {_ADVICE}") from error
     elif store.database is not None and store.database.exists():
