@@ -1,10 +1,9 @@
 """`python -m archsearch.check`: print a model's layer table; train nothing, import no torch, leave no file behind."""
 
 import sys
-import tempfile
 from typing import TYPE_CHECKING, Any
 
-from archsearch.cli import launch
+from archsearch.cli import launch, traceless
 
 if TYPE_CHECKING:
     from archsearch.request import Request
@@ -24,9 +23,8 @@ def main() -> None:
         request, network = prepared
         print(f"{request.name}\n{layer_table(network)}")
 
-    with tempfile.TemporaryDirectory(prefix="archsearch-check-") as scratch:
-        quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
-        sys.exit(launch(prepare, show, [*quiet, "hydra.run.dir=.", f"hydra.sweep.dir={scratch}"]))
+    with traceless() as overrides:
+        sys.exit(launch(prepare, show, overrides))
 
 
 if __name__ == "__main__":

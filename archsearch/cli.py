@@ -8,6 +8,7 @@ answer at once.
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -89,6 +90,14 @@ def launch(prepare: Callable[["Request"], Any], run: Callable[[Any], None], extr
     else:
         print(f"archsearch: {error}" if "\n" not in str(error) else f"archsearch:\n{error}", file=sys.stderr)
     return error.exit_status if isinstance(error, ArchsearchError) else 1
+
+
+@contextmanager
+def traceless() -> Iterator[list[str]]:
+    """Overrides with which Hydra leaves nothing behind, for a command that only shows something."""
+    with tempfile.TemporaryDirectory(prefix="archsearch-") as scratch:
+        quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+        yield [*quiet, "hydra.run.dir=.", f"hydra.sweep.dir={scratch}"]
 
 
 def _single_run(arguments: Sequence[str]) -> "Request | None":

@@ -48,12 +48,15 @@ def run(experiment: Experiment, folder: Path) -> Result:
     """
     if experiment.data.fallback is not None:
         log.warning(data_banner(experiment.data.definition.title, experiment.data.fallback))
-    with _alone(folder):
-        live = _Run(experiment, folder)
-        with live.accounted_for():
-            live.begin()
-            live.train()
-            live.finish()
+    try:
+        with _alone(folder):
+            live = _Run(experiment, folder)
+            with live.accounted_for():
+                live.begin()
+                live.train()
+                live.finish()
+    except OSError as error:
+        raise _storage_error(error, folder) from error
     log.info(closing_summary(live.result, folder, live.hardware, experiment.settings.ui.port))
     return live.result
 
@@ -128,8 +131,6 @@ class _Run:
         except Exception as error:
             reason = str(error) if isinstance(error, ArchsearchError) else f"{type(error).__name__}: {error}"
             self._end_if_possible("FAILED", reason)
-            if isinstance(error, OSError):
-                raise _storage_error(error, self.folder) from error
             raise
 
     def _open_record(self, run_id: str | None) -> Recorder:

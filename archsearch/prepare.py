@@ -3,7 +3,7 @@
 Imports torch only where a data set must be downloaded.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import yaml
@@ -44,7 +44,7 @@ def prepare(request: Request) -> Experiment:
         request = _continued(request, resumed)
     settings, network = judge(request.config)
     root = Path(settings.data.root)
-    data = choose(_data_name(settings, resumed), root)
+    data = choose(settings.data.name, root) if resumed is None else _same_data(resumed, root)
     if data.fallback is not None:
         settings, network = judge(request.config, data.definition)
     store = resolve_store(settings.tracking.uri, runs.OUTPUTS) if settings.tracking.enabled else None
@@ -56,11 +56,10 @@ def prepare(request: Request) -> Experiment:
     return Experiment(request, settings, network, data, store, resumed)
 
 
-def _data_name(settings: Settings, resumed: Path | None) -> str:
-    if resumed is None:
-        return settings.data.name
-    result = runs.read_result(resumed) or {}
-    return str(result.get("data", {}).get("name", settings.data.name))
+def _same_data(folder: Path, root: Path) -> Choice:
+    """The data set that the run in `folder` began with, whatever `data=auto` would be now."""
+    data = (runs.read_result(folder) or {}).get("data", {})
+    return replace(choose(str(data.get("name")), root), fallback=data.get("fallback"))
 
 
 def _continued(request: Request, folder: Path) -> Request:

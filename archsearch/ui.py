@@ -4,10 +4,9 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 from typing import TYPE_CHECKING, Any
 
-from archsearch.cli import launch
+from archsearch.cli import launch, traceless
 from archsearch.errors import ConfigError, Problem, TrackingError
 
 if TYPE_CHECKING:
@@ -18,9 +17,8 @@ _HOST = "127.0.0.1"
 
 def main() -> None:
     """Serve the tracking store that the command line names, until Ctrl-C."""
-    with tempfile.TemporaryDirectory(prefix="archsearch-ui-") as scratch:
-        quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
-        sys.exit(launch(_prepare, _serve, [*quiet, "hydra.run.dir=.", f"hydra.sweep.dir={scratch}"]))
+    with traceless() as overrides:
+        sys.exit(launch(_prepare, _serve, overrides))
 
 
 def _prepare(request: "Request") -> Any:
