@@ -179,8 +179,8 @@ def test_a_server_that_dies_half_way_costs_no_result(
 def test_a_locked_database_is_waited_for(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process holds SQLite's write lock during the run's first epochs: the run goes on, and nothing is lost."""
     import archsearch.experiment as module
-    import archsearch.tracking.recorder as recorder
     from archsearch.screen import epoch_line as real
+    from archsearch.tracking import recorder
 
     monkeypatch.setattr(recorder, "_PAUSE", 0.5)
     folder = workspace / "outputs" / "runs" / "a"
