@@ -7,7 +7,7 @@ model. Whether the blocks fit each other is arithmetic on shapes, and done in `a
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from typing import Annotated, Literal, TypeAlias
@@ -135,15 +135,15 @@ class ModelSpec:
     head: Head
 
 
-def scale_channels(block: ConvBlock, width: float) -> int:
-    """The channels of `block` at `width`.
+def scale_channels(block: ConvBlock, width: float, in_channels: int = 1) -> int:
+    """The channels of `block` at `width`, behind a block that has `in_channels` at that width.
 
     At width 1 they are as written. Otherwise they are the multiple of the block's `groups` (and of `norm_groups` under
     group norm) that is nearest to channels x width, halves rounded up, and never less than one such multiple.
     """
     if width == 1:
         return block.channels
-    unit = block.groups if isinstance(block.groups, int) else 1
+    unit = in_channels if block.groups == "depthwise" else block.groups
     if block.norm == "group":
         unit = math.lcm(unit, block.norm_groups)
     return max(1, math.floor(block.channels * width / unit + 0.5)) * unit
@@ -185,7 +185,7 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
     problems += found
     if problems or width is None or head is None:
         return None, problems
-    return ModelSpec(tuple((name, _scaled(block, width.width)) for name, block in blocks), head), []
+    return ModelSpec(tuple(_scaled(blocks, width.width)), head), []
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -193,8 +193,14 @@ class _Width:
     width: PositiveFloat
 
 
-def _scaled(block: Block, width: float) -> Block:
-    return replace(block, channels=scale_channels(block, width)) if isinstance(block, ConvBlock) else block
+def _scaled(blocks: Iterable[tuple[str, Block]], width: float) -> Iterator[tuple[str, Block]]:
+    channels = 1
+    for name, block in blocks:
+        if isinstance(block, ConvBlock):
+            channels = scale_channels(block, width, channels)
+            yield name, replace(block, channels=channels)
+        else:
+            yield name, block
 
 
 def _check_name(name: str, path: str) -> list[Problem]:

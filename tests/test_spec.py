@@ -128,6 +128,17 @@ def test_width_keeps_group_norm_possible() -> None:
     assert [scale_channels(block, width) for width in (0.5, 0.75, 1.25)] == [6, 12, 18]
 
 
+def test_width_keeps_depthwise_blocks_possible() -> None:
+    model = {
+        "width": 0.3,
+        "blocks": {"conv": {"channels": 12}, "pool": {"type": "pool"}, "deep": {"channels": 24, "groups": "depthwise"}},
+        "head": {"type": "gap"},
+    }
+    spec, problems = parse_model(model)
+    assert spec is not None, problems
+    assert [block.channels for _, block in spec.blocks if isinstance(block, ConvBlock)] == [4, 8]
+
+
 def test_pool_blocks_take_no_dropout_from_the_model() -> None:
     model = session4()
     model["blocks"]["pool"] = {"type": "pool", "pool": "avg"}
