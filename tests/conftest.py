@@ -1,6 +1,7 @@
 """What the tests share: composed configurations, runs in a folder of their own, real MNIST where it lies on disk."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,6 +75,8 @@ def start(*arguments: str, cwd: Path, module: str = "archsearch", **environment:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job ignores Ctrl-C, and hands that down; a person's foreground job does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
