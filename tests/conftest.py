@@ -17,6 +17,10 @@ from hydra import compose, initialize_config_dir
 from archsearch.overrides import VERSION_BASE, config_folder, plain
 from archsearch.request import Request
 
+# A shell's background job ignores Ctrl-C and hands that down; what the tests start must not, as in a person's shell.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 _MNIST = ("MNIST", "raw", "train-images-idx3-ubyte")
 
@@ -75,8 +79,6 @@ def start(*arguments: str, cwd: Path, module: str = "archsearch", **environment:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell's background job ignores Ctrl-C, and hands that down; a person's foreground job does not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
