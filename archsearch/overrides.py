@@ -50,8 +50,7 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
 class Said:
     """A command line, taken apart. `other` is set where it asks for something else than to run."""
 
-    overrides: list[str]
-    composable: list[str]  # the overrides as Hydra's compose API wants them, with the folder of --config-dir
+    composable: list[str]  # its overrides as Hydra's compose API wants them, with the folder of --config-dir
     multirun: bool
     other: bool
 
@@ -64,7 +63,7 @@ def parse_arguments(arguments: Sequence[str]) -> Said | None:
     searchpath = [f"hydra.searchpath=[{quoted(Path(parsed.config_dir).absolute())}]"] if parsed.config_dir else []
     others = (parsed.help, parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)
     elsewhere = (parsed.config_path, parsed.config_name, getattr(parsed, "experimental_rerun", None))
-    return Said(parsed.overrides, [*parsed.overrides, *searchpath], parsed.multirun, any(others) or any(elsewhere))
+    return Said([*parsed.overrides, *searchpath], parsed.multirun, any(others) or any(elsewhere))
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

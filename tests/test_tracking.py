@@ -27,7 +27,7 @@ UNMODELLED = (*QUICK, "tracking.log_model=false")
 def test_the_store_is_what_is_said_then_the_variable_then_sqlite(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert resolve_store(None, tmp_path) == Store(f"sqlite:///{tmp_path}/mlflow.db", is_default=True)
+    assert resolve_store(None, tmp_path) == Store(f"sqlite:///{tmp_path}/mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     assert resolve_store(None, tmp_path).uri == "http://127.0.0.1:1"
     assert resolve_store("sqlite:///x.db", tmp_path).uri == "sqlite:///x.db"
@@ -38,12 +38,12 @@ def test_the_store_is_what_is_said_then_the_variable_then_sqlite(
 def test_a_path_that_no_database_uri_can_hold_is_refused() -> None:
     with pytest.raises(TrackingError, match=r"a database's URI cannot hold '\?'"):
         resolve_store(None, Path("/what?/outputs"))
-    assert Store("sqlite:///x.db?timeout=30", is_default=False).database == Path("x.db")
+    assert Store("sqlite:///x.db?timeout=30").database == Path("x.db")
 
 
 def test_an_empty_variable_is_no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    assert resolve_store(None, tmp_path).is_default
+    assert resolve_store(None, tmp_path) == Store(f"sqlite:///{tmp_path}/mlflow.db")
 
 
 def test_passwords_on_the_command_line_are_refused(workspace: Path) -> None:
@@ -52,20 +52,20 @@ def test_passwords_on_the_command_line_are_refused(workspace: Path) -> None:
 
 
 def test_passwords_are_not_shown() -> None:
-    assert str(Store("https://me:secret@example.org/mlflow", is_default=False)) == "https://me:***@example.org/mlflow"
+    assert str(Store("https://me:secret@example.org/mlflow")) == "https://me:***@example.org/mlflow"
 
 
 def test_stores_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match=r"does not answer: .*refused.* or use tracking=none"):
-        check_store(Store("http://127.0.0.1:9", is_default=False))
+        check_store(Store("http://127.0.0.1:9"))
     (tmp_path / "x.db").write_text("this is no database at all")
     with pytest.raises(TrackingError, match="is not a SQLite database"):
-        check_store(Store(f"sqlite:///{tmp_path}/x.db", is_default=False))
+        check_store(Store(f"sqlite:///{tmp_path}/x.db"))
     with sqlite3.connect(tmp_path / "old.db") as database:
         database.execute("create table alembic_version (version_num varchar)")
         database.execute("insert into alembic_version values ('not one of MLflow')")
     with pytest.raises(TrackingError, match="cannot be opened"):
-        open_experiment(Store(f"sqlite:///{tmp_path}/old.db", is_default=False), "archsearch")
+        open_experiment(Store(f"sqlite:///{tmp_path}/old.db"), "archsearch")
 
 
 def test_first_use_from_several_processes_at_once(workspace: Path) -> None:

@@ -26,10 +26,9 @@ _ADVICE = "set tracking.uri (or MLFLOW_TRACKING_URI) to a store that answers, or
 
 @dataclass(frozen=True)
 class Store:
-    """A tracking store. `database` is its file where it is SQLite, `is_default` where nobody chose it."""
+    """A tracking store; `database` is its file where it is SQLite."""
 
     uri: str
-    is_default: bool
 
     @property
     def database(self) -> Path | None:
@@ -71,12 +70,12 @@ def resolve_store(uri: str | None, outputs: Path) -> Store:
         odd = next((sign for sign in "?%#" if sign in path), None)
         if odd is not None:
             raise TrackingError(f"{path}: a database's URI cannot hold {odd!r}; work in another folder, or {_ADVICE}")
-        return Store(f"sqlite:///{path}", is_default=True)
+        return Store(f"sqlite:///{path}")
     if "://" not in chosen and chosen != "databricks":
         raise TrackingError(
             f"tracking store {chosen!r}: MLflow has given up plain folders; use sqlite:///{chosen}/mlflow.db"
         )
-    return Store(chosen, is_default=False)
+    return Store(chosen)
 
 
 def check_store(store: Store) -> None:
