@@ -14,16 +14,14 @@ from archsearch.metrics import EpochMetrics
 from archsearch.trainer import Evaluation
 
 
-def write_artifacts(
+def draw_figures(
     folder: Path, name: str, history: Sequence[EpochMetrics], evaluation: Evaluation, data: Dataset
 ) -> list[Path]:
-    """Write predictions, curves, confusion matrix and worst mistakes of a test `evaluation`; returns their paths."""
-    names = (runs.PREDICTIONS, runs.CURVES, runs.CONFUSION, runs.MISTAKES)
-    predictions, curves, confusion, mistakes = paths = [folder / file for file in names]
+    """Draw curves, confusion matrix and worst mistakes of a test `evaluation` into `folder`; returns their paths."""
+    curves, confusion, mistakes = paths = [folder / file for file in (runs.CURVES, runs.CONFUSION, runs.MISTAKES)]
     classes = data.definition.classes
     wrong = evaluation.score.total - evaluation.score.correct
     title = f"{name}: {evaluation.score.accuracy:.2f} % of {evaluation.score.total:,} test images, {wrong:,} wrong"
-    _write_predictions(predictions, evaluation)
     draw_curves(curves, history, name)
     labels, guesses = evaluation.labels.numpy(), evaluation.predictions.numpy()
     counts = np.zeros((len(classes), len(classes)), np.int64)
@@ -41,8 +39,9 @@ def write_artifacts(
     return paths
 
 
-def _write_predictions(path: Path, evaluation: Evaluation) -> None:
+def write_predictions(folder: Path, evaluation: Evaluation) -> Path:
     """One row a test image, in the data set's order, so that any two runs can be compared image by image."""
+    path = folder / runs.PREDICTIONS
     with replacing(path) as scratch, open(scratch, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["index", "label", "prediction", "confidence"])
@@ -50,3 +49,4 @@ def _write_predictions(path: Path, evaluation: Evaluation) -> None:
             evaluation.labels.tolist(), evaluation.predictions.tolist(), evaluation.confidences.tolist(), strict=True
         )
         writer.writerows((i, label, guess, f"{sure:.6f}") for i, (label, guess, sure) in enumerate(rows))
+    return path

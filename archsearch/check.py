@@ -1,18 +1,20 @@
-"""`python -m archsearch.check`: print a model's layer table; train nothing, import no torch, leave no file behind."""
+"""`python -m archsearch.check`: print a model's layer table, or with `-m` a sweep's plan.
+
+Trains nothing, imports no torch, leaves no file behind.
+"""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from archsearch.cli import launch, traceless
-
-if TYPE_CHECKING:
-    from archsearch.request import Request
+from archsearch.request import Request
 
 
 def main() -> None:
-    """Judge the configuration on the command line and print its layer table; with `-m`, of each variant."""
+    """Judge the configuration on the command line and print its layer table; with `-m`, the table of all variants."""
 
-    def prepare(request: "Request") -> Any:
+    def prepare(request: Request) -> Any:
         from archsearch.judge import judge
 
         return request, judge(request.config)[1]
@@ -24,7 +26,21 @@ def main() -> None:
         print(f"{request.name}\n{layer_table(network)}")
 
     with traceless() as overrides:
-        sys.exit(launch(prepare, show, overrides))
+        sys.exit(launch(prepare, show, _show_plan, overrides))
+
+
+def _show_plan(words: Sequence[str]) -> None:
+    from archsearch.cli import composed_sweep
+    from archsearch.sweep.plan import broken_together, plan_table
+    from archsearch.sweep.planning import plan_sweep
+    from archsearch.sweep.pool import gpus_here, slots_here
+
+    with composed_sweep(words) as (loader, master):
+        planned = plan_sweep(loader, master)
+    print(plan_table(planned.variants, len(slots_here(planned.sweep, gpus_here()))))
+    error = broken_together(planned.variants)
+    if error is not None and planned.sweep.invalid == "stop":
+        raise error
 
 
 if __name__ == "__main__":

@@ -12,11 +12,14 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import hydra
 from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -24,18 +27,27 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from archsearch.errors import ArchsearchError, StorageError
-from archsearch.overrides import CONFIG_NAME, VERSION_BASE, config_folder, for_hydra, parse_arguments, plain
-
-if TYPE_CHECKING:
-    from archsearch.request import Request
+from archsearch.overrides import (
+    CONFIG_NAME,
+    VERSION_BASE,
+    choices_of,
+    config_folder,
+    for_hydra,
+    parse_arguments,
+    plain,
+    resume_of,
+    resumed_run,
+    resumed_sweep,
+)
+from archsearch.request import Request
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 
 
 def main() -> None:
-    """`python -m archsearch`, and the console script: train one variant."""
+    """`python -m archsearch`, and the console script: train one variant, or with `-m` a sweep of them."""
 
-    def prepare(request: "Request") -> Any:
+    def prepare(request: Request) -> Any:
         from archsearch.prepare import prepare
 
         return prepare(request)
@@ -45,38 +57,45 @@ def main() -> None:
 
         run(experiment, Path(HydraConfig.get().runtime.output_dir))
 
-    sys.exit(launch(prepare, train))
+    def sweep(command: Sequence[str]) -> None:
+        from archsearch.sweep.job import run_variant
+
+        _through_hydra(command, run_variant)
+
+    sys.exit(launch(prepare, train, sweep))
 
 
-def launch(prepare: Callable[["Request"], Any], run: Callable[[Any], None], extra: Sequence[str] = ()) -> int:
+def launch(
+    prepare: Callable[[Request], Any],
+    run: Callable[[Any], None],
+    sweep: Callable[[Sequence[str]], None],
+    extra: Sequence[str] = (),
+) -> int:
     """Compose the command line and `extra`, `prepare` what was asked for, then let Hydra `run` it.
 
     A single run is prepared before Hydra makes its folder, so that what `prepare` refuses (by raising `UserError`)
-    leaves no trace; the runs of a multirun are prepared one by one. Returns the exit status.
+    leaves no trace. `sweep` is given the command line of a multirun. Returns the exit status.
     """
     arguments = [*sys.argv[1:], *extra]
     show_traceback = os.environ.get(_FULL_ERROR) == "1"
     started = False
     failure: Exception | None = None
     try:
-        ready = for_hydra(arguments)
-        request = _single_run(ready)
-        prepared = prepare(request) if request is not None else None
+        command = _understand(for_hydra(arguments))
+        prepared = prepare(command.request) if command.request is not None else None
 
-        @hydra.main(version_base=VERSION_BASE, config_path=str(config_folder()), config_name=CONFIG_NAME)
-        def job(config: DictConfig) -> None:
+        def job(_config: DictConfig) -> None:
             nonlocal started, failure
             started = True
-            if request is None:
-                run(prepare(_request(config, HydraConfig.get())))
-                return
             try:
                 run(prepared)
             except Exception as error:  # past Hydra, which would add words of its own
                 failure = error
 
-        with _replaced_argv(ready), _exceptions_passed_on(), _terminate_like_ctrl_c():
-            job()
+        if command.multirun:
+            sweep(command.words)
+        else:
+            _through_hydra(command.words, job)
         if failure is not None:
             raise failure
         return 0
@@ -100,25 +119,52 @@ def traceless() -> Iterator[list[str]]:
         yield [*quiet, "hydra.run.dir=.", f"hydra.sweep.dir={scratch}"]
 
 
-def _single_run(arguments: Sequence[str]) -> "Request | None":
-    """What a command line asks for, if it asks for one run (and not for a sweep, a listing, or help)."""
-    said = parse_arguments(arguments)
-    if said is None or said.multirun or said.other:
-        return None
+@dataclass(frozen=True)
+class _Command:
+    """A command line as Hydra gets it. `request` is set where it asks for one run, and not for a listing or help."""
+
+    words: Sequence[str]
+    multirun: bool = False
+    request: Request | None = None
+
+
+def _understand(words: Sequence[str]) -> _Command:
+    said = parse_arguments(words)
+    if said is None or said.other:
+        return _Command(words)
+    resumed = next(filter(None, map(resume_of, words)), None)
+    others = [word for word in words if resume_of(word) is None]
+    config = None if said.multirun else _compose(others)
+    if config is None or config.hydra.mode == RunMode.MULTIRUN:  # an experiment can say that it sweeps
+        return _Command(words if resumed is None else resumed_sweep(resumed, others), multirun=True)
+    if resumed is not None:
+        words = resumed_run(resumed, others)
+        config = _compose(words)
+    request = Request(plain(config), choices_of(config.hydra), tuple(config.hydra.overrides.task))
+    return _Command(words, request=request)
+
+
+def _compose(words: Sequence[str]) -> DictConfig:
+    said = parse_arguments(words)
+    assert said is not None
     with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
-        config = compose(CONFIG_NAME, overrides=said.composable, return_hydra_config=True)
-    return None if config.hydra.mode == RunMode.MULTIRUN else _request(config, config.hydra)
+        return compose(CONFIG_NAME, overrides=said.composable, return_hydra_config=True)
 
 
-def _request(config: DictConfig, hydra_config: Any) -> "Request":
-    from archsearch.request import Request
+@contextmanager
+def composed_sweep(words: Sequence[str]) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    """Hydra's loader, and the configuration that a multirun's sweeper would be given for the command line `words`."""
+    said = parse_arguments(words)
+    assert said is not None
+    with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader, loader.load_configuration(CONFIG_NAME, overrides=said.composable, run_mode=RunMode.MULTIRUN)
 
-    choices = {
-        str(group): str(choice)
-        for group, choice in hydra_config.runtime.choices.items()
-        if choice is not None and not str(group).startswith("hydra/")
-    }
-    return Request(plain(config), choices, tuple(hydra_config.overrides.task))
+
+def _through_hydra(words: Sequence[str], task: Callable[[DictConfig], Any]) -> None:
+    """Let Hydra read `words` as the command line, and call `task` as they say."""
+    with _replaced_argv(words), _exceptions_passed_on(), _terminate_like_ctrl_c():
+        hydra.main(version_base=VERSION_BASE, config_path=str(config_folder()), config_name=CONFIG_NAME)(task)()
 
 
 def _in_our_words(error: Exception, arguments: Sequence[str], started: bool) -> Exception:

@@ -32,6 +32,12 @@ def params_of(experiment: Experiment) -> dict[str, object]:
     return found
 
 
+def sweep_tags(sweep: str, number: int, parent: str | None) -> dict[str, str]:
+    """What makes a run in MLflow a variant of a sweep."""
+    tags = {"sweep": sweep, "sweep.variant": str(number)}
+    return tags | {"mlflow.parentRunId": parent} if parent is not None else tags
+
+
 def final_numbers(result: Result) -> dict[str, float]:
     """The metrics of a finished run, by the names that MLflow shows; accuracy in percent, times in seconds."""
     seconds = sum(metrics.seconds for metrics in result.history)

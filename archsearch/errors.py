@@ -9,7 +9,9 @@ ArchsearchError                 message for people, no traceback
 │   └── ResumeError             a run that cannot be continued
 └── RunError                    exit status 1: the run itself failed
     ├── NonFiniteLossError      the loss became NaN or infinite
-    └── OutOfMemoryError        the model and its batch do not fit
+    ├── OutOfMemoryError        the model and its batch do not fit
+    ├── TimeLimitError          a variant took longer than its sweep allows
+    └── SweepError              a sweep of which not every variant was trained
 """
 
 from collections.abc import Iterable
@@ -74,6 +76,14 @@ class NonFiniteLossError(RunError):
 
 class OutOfMemoryError(RunError):
     """The model and its batch need more memory than there is."""
+
+
+class TimeLimitError(RunError):
+    """A variant took longer than its sweep allows."""
+
+
+class SweepError(RunError):
+    """A sweep of which not every variant was trained."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

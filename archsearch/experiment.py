@@ -4,10 +4,12 @@ import copy
 import errno
 import logging
 import re
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +18,42 @@ import yaml
 from filelock import FileLock, Timeout
 
 from archsearch import runs
-from archsearch.artifacts import write_artifacts
+from archsearch.artifacts import draw_figures, write_predictions
 from archsearch.atomic import write_text
 from archsearch.builder import build_plan
 from archsearch.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from archsearch.columns import final_numbers, params_of
+from archsearch.columns import final_numbers, params_of, sweep_tags
 from archsearch.data.augment import make_augment
 from archsearch.data.batches import ImageSet
 from archsearch.data.definitions import holdout_size
 from archsearch.data.load import Dataset, load, stratified_holdout
-from archsearch.errors import ArchsearchError, OutOfMemoryError, ResumeError, StorageError
+from archsearch.errors import ArchsearchError, OutOfMemoryError, ResumeError, StorageError, TimeLimitError
 from archsearch.prepare import Experiment
 from archsearch.provenance import hardware, provenance
 from archsearch.runs import Result, State
 from archsearch.screen import EpochBars, closing_summary, data_banner, epoch_line, in_a_line
 from archsearch.summary import layer_table
 from archsearch.tracking.recorder import DataInfo, MlflowRecorder, Recorder, RunInfo
-from archsearch.trainer import Splits, Trainer, pick_device
+from archsearch.trainer import Evaluation, Progress, Splits, Trainer, Watch, pick_device
 
 log = logging.getLogger(__name__)
 
 _NO_MEMORY = re.compile("(can't|cannot) allocate memory|not enough memory|out of memory|create a memory")
+_load = lru_cache(maxsize=2)(load)  # for the next run of the same process
 _EXAMPLES = 2  # images in a model's input example; torch.export specialises on a batch of 1
 
 
-def run(experiment: Experiment, folder: Path) -> Result:
+def run(
+    experiment: Experiment,
+    folder: Path,
+    watch: Watch | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
     """Train `experiment` (or what is left of it) in `folder`, record it, and return its result.
 
-    Raises `RunError`s and `UserError`s; whatever ends the run early, its state and its reason are on record, and
-    its checkpoint is kept.
+    `watch` is shown the progress (a bar on the terminal unless given). `stop` is asked after each epoch whether to end
+    here, as Ctrl-C would. Raises `RunError`s and `UserError`s; whatever ends the run early, its state and its reason
+    are on record, and its checkpoint is kept.
     """
     if experiment.data.fallback is not None:
         log.warning(data_banner(experiment.data.definition.title, experiment.data.fallback))
@@ -53,12 +62,22 @@ def run(experiment: Experiment, folder: Path) -> Result:
             live = _Run(experiment, folder)
             with live.accounted_for():
                 live.begin()
-                live.train()
+                live.train(watch, stop)
                 live.finish()
     except OSError as error:
         raise _storage_error(error, folder) from error
     log.info(closing_summary(live.result, folder, live.hardware, experiment.settings.ui.port))
     return live.result
+
+
+def enrich(experiment: Experiment, folder: Path) -> None:
+    """Add figures and model, as `experiment` wants them, to the record of a run that has finished in `folder`."""
+    with _alone(folder):
+        live = _Run(experiment, folder)
+        try:
+            live.show(live.evaluate())
+        finally:
+            live.recorder.finish("FINISHED")
 
 
 class _Run:
@@ -71,7 +90,7 @@ class _Run:
             torch.set_num_threads(settings.trainer.threads)
         self.device = pick_device(settings.trainer.device)
         self.hardware = hardware(str(self.device))
-        self.data = load(experiment.data.definition, Path(settings.data.root))
+        self.data = _load(experiment.data.definition, Path(settings.data.root))
         self.fingerprint = self.data.fingerprint
         checkpoint = load_checkpoint(folder / runs.CHECKPOINT) if experiment.resumed is not None else None
         if checkpoint is not None and checkpoint.data_fingerprint != self.fingerprint:
@@ -91,31 +110,46 @@ class _Run:
         for metrics in self.result.history:  # what the store already has, it recognises
             self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
 
-    def train(self) -> None:
+    def train(self, watch: Watch | None, stop: Callable[[], bool]) -> None:
         """Train the epochs that are left; after each, everything is on disk before it is on the screen."""
         log.info(self._opening())
         with EpochBars() as bars, _memory_explained():
-            for metrics in self.trainer.run(bars):
+            for metrics in self.trainer.run(self._limited(watch or bars)):
                 self.result.history.append(metrics)
                 self._save()
                 self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
                 log.info(epoch_line(metrics, self.result.epochs))
+                if self.trainer.epoch < self.result.epochs and stop():
+                    raise KeyboardInterrupt
 
     def finish(self) -> None:
         """Evaluate the test set, once, and leave everything that is kept of a finished run."""
-        with _memory_explained():
-            evaluation = self.trainer.evaluate(self.trainer.splits.test)
+        evaluation = self.evaluate()
         self.result.test = evaluation.score
         self.result.write(self.folder)
         last = self.result.history[-1]
         self.recorder.metrics(final_numbers(self.result), last.epoch, last.timestamp)
         self.recorder.describe_run(in_a_line(self.result))
-        files = write_artifacts(self.folder, self.result.name, self.result.history, evaluation, self.data)
-        self.recorder.artifacts([self.folder / runs.CONFIG, self.folder / runs.LAYERS, *files])
-        if self.experiment.settings.tracking.log_model:
+        predictions = write_predictions(self.folder, evaluation)
+        self.recorder.artifacts([self.folder / runs.CONFIG, self.folder / runs.LAYERS, predictions])
+        self.show(evaluation)
+        self._end("FINISHED")
+
+    def evaluate(self) -> Evaluation:
+        """The network's answers on the test set."""
+        with _memory_explained():
+            return self.trainer.evaluate(self.trainer.splits.test)
+
+    def show(self, evaluation: Evaluation) -> None:
+        """Draw the figures and keep the model, where they are wanted."""
+        figures, model = self.experiment.record
+        if figures:
+            self.recorder.artifacts(
+                draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
+            )
+        if model:
             example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
             self.recorder.model(copy.deepcopy(self.trainer.network).cpu(), example)
-        self._end("FINISHED")
 
     @contextmanager
     def accounted_for(self) -> Iterator[None]:
@@ -133,6 +167,20 @@ class _Run:
             self._end_if_possible("FAILED", reason)
             raise
 
+    def _limited(self, watch: Watch) -> Watch:
+        """`watch`, and the time limit of a sweep's variants."""
+        limit = self.experiment.settings.sweep.time_limit if self.experiment.settings.variant is not None else None
+        if limit is None:
+            return watch
+        deadline = time.monotonic() + limit
+
+        def limited(progress: Progress) -> None:
+            watch(progress)
+            if time.monotonic() > deadline:
+                raise TimeLimitError(f"took longer than sweep.time_limit ({limit:g} s), in epoch {progress.epoch}")
+
+        return limited
+
     def _open_record(self, run_id: str | None) -> Recorder:
         experiment = self.experiment
         if experiment.store is None:
@@ -142,6 +190,10 @@ class _Run:
         definition = experiment.data.definition
         tags = provenance(str(self.device)) | {"data": definition.name, "data.fingerprint": self.fingerprint}
         tags["folder"] = str(self.folder.absolute())
+        variant = experiment.settings.variant
+        if variant is not None:
+            tags |= sweep_tags(variant.sweep, variant.number, variant.parent)
+            run_id = run_id or variant.run_id
         if experiment.data.fallback is not None:
             tags["data.fallback"] = experiment.data.fallback
         info = RunInfo(
@@ -166,6 +218,7 @@ class _Run:
             epochs=experiment.settings.trainer.epochs,
             choices=dict(experiment.request.choices),
             overrides=list(experiment.request.overrides),
+            variant=experiment.request.config.get("variant"),
             data={"name": data.definition.name, "fingerprint": self.fingerprint, "fallback": data.fallback},
             tracking=self.recorder.describe(),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -231,9 +284,10 @@ def _make_trainer(experiment: Experiment, data: Dataset, device: torch.device) -
 
     held_out = holdout_size(definition, settings.data.validation)
     kept, chosen = stratified_holdout(data.train_labels, held_out, settings.data.split_seed)
+    images = put(data.train_images, data.train_labels)
     splits = Splits(
-        train=put(data.train_images[kept], data.train_labels[kept]),
-        validation=put(data.train_images[chosen], data.train_labels[chosen]) if held_out else None,
+        train=images.only(kept),
+        validation=images.only(chosen) if held_out else None,
         test=put(data.test_images, data.test_labels),
     )
     torch.manual_seed(settings.seed)  # plainly, so that a loop seeded like this begins with the same weights

@@ -23,7 +23,7 @@ def draw_curves(path: Path, history: Sequence[EpochMetrics], title: str) -> None
     """Loss and accuracy by epoch, train against what was evaluated after each epoch."""
     from matplotlib.ticker import MaxNLocator
 
-    figure = _figure(10, 4)
+    figure = new_figure(10, 4)
     for position, (quantity, unit) in enumerate((("loss", "cross-entropy"), ("accuracy", "%")), 1):
         axes = figure.add_subplot(1, 2, position)
         for split, colour in _COLOURS.items():
@@ -36,12 +36,12 @@ def draw_curves(path: Path, history: Sequence[EpochMetrics], title: str) -> None
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.25)
         axes.legend(frameon=False)
-    _save(figure, path, title)
+    save_figure(figure, path, title)
 
 
 def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> None:
     """`confusion[true, predicted]` as numbers; colour marks the mistakes, which the diagonal would drown."""
-    figure = _figure(7.5, 7)
+    figure = new_figure(7.5, 7)
     axes = figure.add_subplot()
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
     axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1, mistakes.max()))
@@ -57,7 +57,7 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[s
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    _save(figure, path, title)
+    save_figure(figure, path, title)
 
 
 def draw_mistakes(
@@ -75,7 +75,7 @@ def draw_mistakes(
     wrong = np.flatnonzero(labels != predictions)
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][: columns * rows]
     rows = max(1, -(-len(worst) // columns))
-    figure = _figure(1.35 * columns, 1.75 * rows + 0.6)
+    figure = new_figure(1.35 * columns, 1.75 * rows + 0.6)
     if not len(worst):
         figure.text(0.5, 0.4, "no mistakes", ha="center", fontsize=14)
     for position, index in enumerate(worst, 1):
@@ -84,17 +84,17 @@ def draw_mistakes(
         said = f"{classes[labels[index]]} taken for {classes[predictions[index]]}"
         axes.set_title(f"{said}\n#{index}, sure {confidences[index]:.0%}", fontsize=7.5)
         axes.set_axis_off()
-    _save(figure, path, title)
+    save_figure(figure, path, title)
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
     # Without pyplot: no global state, no window system.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: "Figure", path: Path, title: str) -> None:
+def save_figure(figure: "Figure", path: Path, title: str) -> None:
     figure.suptitle(textwrap.fill(title, int(10 * figure.get_figwidth())))
     with replacing(path) as scratch:
         figure.savefig(scratch, dpi=120)

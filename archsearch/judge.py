@@ -1,13 +1,25 @@
 """Everything that is wrong with a configuration, at once, without leaving a trace. No torch."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from archsearch.data.definitions import DEFINITIONS, Definition, holdout_size, steps_per_epoch
+from archsearch.data.definitions import Definition, definition_of, holdout_size, steps_per_epoch
 from archsearch.errors import ConfigError, Problem
 from archsearch.settings import Constraints, OneCycle, Settings, parse_settings
 from archsearch.shapes import Plan, plan
-from archsearch.spec import parse_model
+from archsearch.spec import ModelSpec, parse_model
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What judging found. `problems` cannot be trained; `violations` could, but are outside of the constraints."""
+
+    spec: ModelSpec | None
+    settings: Settings | None
+    network: Plan | None
+    problems: tuple[Problem, ...]
+    violations: tuple[Problem, ...] = ()
 
 
 def judge(config: Mapping[str, Any], definition: Definition | None = None) -> tuple[Settings, Plan]:
@@ -15,11 +27,19 @@ def judge(config: Mapping[str, Any], definition: Definition | None = None) -> tu
 
     Raises `ConfigError` with everything that is wrong. Imports no torch.
     """
+    verdict = examine(config, definition)
+    problems = (*verdict.problems, *verdict.violations)
+    if problems or verdict.settings is None or verdict.network is None:
+        raise ConfigError(problems)
+    return verdict.settings, verdict.network
+
+
+def examine(config: Mapping[str, Any], definition: Definition | None = None) -> Verdict:
+    """Like `judge`, but tells what it found instead of raising it."""
     spec, problems = parse_model(config.get("model"))
     settings, of_settings = parse_settings(config)
     if definition is None:
-        name = settings.data.name if settings is not None else "auto"
-        definition = DEFINITIONS["mnist" if name == "auto" else name]
+        definition = definition_of(settings.data.name if settings is not None else "auto")
     network = None
     if spec is not None:
         try:
@@ -27,14 +47,13 @@ def judge(config: Mapping[str, Any], definition: Definition | None = None) -> tu
         except ConfigError as error:
             problems += error.problems
     problems += of_settings
+    violations: list[Problem] = []
     if settings is not None:
         problems += _check_amounts(settings, definition)
         if network is not None:
-            problems += _check_constraints(settings.constraints, network)
             problems += _check_batch_norm(settings.trainer.batch_size, network)
-    if problems or settings is None or network is None:
-        raise ConfigError(problems)
-    return settings, network
+            violations = _check_constraints(settings.constraints, network)
+    return Verdict(spec, settings, network, tuple(problems), tuple(violations))
 
 
 def _check_amounts(settings: Settings, definition: Definition) -> list[Problem]:

@@ -10,11 +10,13 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
-from archsearch.errors import ResumeError
-from archsearch.runs import find_run
+from archsearch.runs import find_run, find_sweep, read_sweep
 
 CONFIG_NAME = "config"
 VERSION_BASE = "1.3"
+
+# What may be said beside `resume=`: where things lie and how they are run, not what is computed.
+_MAY_MOVE = ("data.root=", "tracking", "hydra.", "hydra/", "sweep.", "ui.", "constraints.", "trainer.eval_batch_size=")
 
 
 def config_folder() -> Path:
@@ -29,21 +31,55 @@ def for_hydra(arguments: Sequence[str]) -> list[str]:
 
     - A setting that a block, a head or a model may have, but that its YAML does not mention, can be set without `+`.
     - A folder `conf` in the working directory is searched for more models, experiments and the like.
-    - `resume=` goes on in the folder of its run, and leaves the `.hydra` there alone.
+    - Flags come first: Hydra's parser does not find overrides on both sides of one.
     """
-    ready = [f"++{word}" if _is_model_setting(word) else word for word in arguments]
+    flags, words = _apart(arguments)
     own = Path("conf").absolute()
-    if own.is_dir() and own != config_folder() and not any(w.startswith(("--config-dir", "-cd")) for w in arguments):
-        ready += ["--config-dir", str(own)]
-    for position, word in enumerate(ready):
-        match = re.fullmatch(r"\+{0,2}resume=(['\"]?)(.+)\1", word, re.DOTALL)
-        if match and match[2] != "null":
-            if {"-m", "--multirun"} & set(arguments):
-                raise ResumeError(f"{word}: continues one run; leave out -m")
-            # Quoted, because an id can look like a number, and a path can hold what Hydra's grammar reads as its own.
-            ready[position] = f"resume={quoted(match[2])}"
-            return [*ready, f"hydra.run.dir={quoted(find_run(match[2]))}", "hydra.output_subdir=null"]
-    return ready
+    if own.is_dir() and own != config_folder() and not any(w.startswith(("--config-dir", "-cd")) for w in flags):
+        flags += ["--config-dir", str(own)]
+    return [*flags, *map(ready_word, words)]
+
+
+def ready_word(word: str) -> str:
+    """One override, with the `++` that Hydra needs to set what a model's YAML does not mention."""
+    return f"++{word}" if _is_model_setting(word) else word
+
+
+def label_of(name: str) -> str:
+    """A setting's name, short: `dropout` for `model.dropout`, `conv3.channels` for `model.blocks.conv3.channels`."""
+    prefixes = ("model.blocks.", "model.", "optimizer.", "scheduler.", "trainer.", "data.", "augment.")
+    prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
+    return name.removeprefix(prefix)
+
+
+def resume_of(word: str) -> str | None:
+    """What a word says to resume, if it says that."""
+    match = re.fullmatch(r"\+{0,2}resume=(['\"]?)(.+)\1", word, re.DOTALL)
+    return None if match is None or match[2] == "null" else match[2]
+
+
+def resumed_run(name: str, others: Sequence[str]) -> list[str]:
+    """The command line that goes on with run `name`: in its folder, leaving the `.hydra` there alone."""
+    folder = quoted(find_run(name))
+    # Quoted, because an id can look like a number, and a path can hold what Hydra's grammar reads as its own.
+    return [*others, f"resume={quoted(name)}", f"hydra.run.dir={folder}", "hydra.output_subdir=null"]
+
+
+def resumed_sweep(name: str, others: Sequence[str]) -> list[str]:
+    """The command line that goes on with sweep `name` in its folder, with its own overrides if `others` has none."""
+    folder = find_sweep(name)
+    said = parse_arguments(others)
+    given = [] if said is None else [word for word in said.composable if not word.lstrip("+").startswith(_MAY_MOVE)]
+    own = [] if given else read_sweep(folder)["overrides"]
+    flags, words = _apart(others)
+    return [*flags, *own, *words, f"resume={quoted(folder)}", f"hydra.sweep.dir={quoted(folder)}"]
+
+
+# Of Hydra's own flags.
+_TAKES_A_VALUE = frozenset(
+    "--cfg -c --package -p --config-path -cp --config-name -cn --config-dir -cd --experimental-rerun".split()
+)
+_MAY_TAKE_A_VALUE = frozenset(("--info", "-i"))
 
 
 @dataclass(frozen=True)
@@ -64,6 +100,15 @@ def parse_arguments(arguments: Sequence[str]) -> Said | None:
     others = (parsed.help, parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)
     elsewhere = (parsed.config_path, parsed.config_name, getattr(parsed, "experimental_rerun", None))
     return Said([*parsed.overrides, *searchpath], parsed.multirun, any(others) or any(elsewhere))
+
+
+def choices_of(hydra_config: Any) -> dict[str, str]:
+    """The options that were chosen of the groups, from Hydra's own section; without Hydra's own groups."""
+    return {
+        str(group): str(choice)
+        for group, choice in hydra_config.runtime.choices.items()
+        if choice is not None and not str(group).startswith("hydra/")
+    }
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -95,6 +140,17 @@ def quoted(path: Path | str) -> str:
     """Text as a quoted string of Hydra's override grammar."""
     escaped = str(path).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _apart(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """A command line's flags, with their values, and its overrides."""
+    flags: list[str] = []
+    words: list[str] = []
+    for position, word in enumerate(arguments):
+        before = arguments[position - 1] if position else ""
+        is_value = before in _TAKES_A_VALUE or (before in _MAY_TAKE_A_VALUE and word.isalpha())
+        (flags if word.startswith("-") or is_value else words).append(word)
+    return flags, words
 
 
 def _is_model_setting(word: str) -> bool:

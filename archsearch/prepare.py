@@ -3,6 +3,7 @@
 Imports torch only where a data set must be downloaded.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from archsearch.data.load import Choice, choose
 from archsearch.errors import ConfigError, Problem, ResumeError
 from archsearch.judge import judge
 from archsearch.request import Request
-from archsearch.settings import Settings
+from archsearch.settings import Settings, TrackingSettings
 from archsearch.shapes import Plan
 from archsearch.tracking.store import Store, check_store, resolve_store
+
+Chooser = Callable[[str, Path], Choice]
 
 # What may be said beside `resume=`: where things lie, not what is computed.
 _MAY_MOVE = ("resume", "data.root", "tracking", "hydra")
@@ -32,6 +35,15 @@ class Experiment:
     store: Store | None
     resumed: Path | None = None
 
+    @property
+    def record(self) -> tuple[bool, bool]:
+        """Whether figures are drawn, and whether the model is logged."""
+        tracking, alone = self.settings.tracking, self.settings.variant is None
+        return (
+            alone if tracking.log_figures == "auto" else tracking.log_figures,
+            alone if tracking.log_model == "auto" else tracking.log_model,
+        )
+
 
 def prepare(request: Request) -> Experiment:
     """Judge a request, then see to its data and ask its tracking store, so that nothing starts that cannot end.
@@ -42,18 +54,35 @@ def prepare(request: Request) -> Experiment:
     if request.config.get("resume") is not None:
         resumed = runs.find_run(str(request.config["resume"]))
         request = _continued(request, resumed)
-    settings, network = judge(request.config)
+    settings, _ = judge(request.config)
     root = Path(settings.data.root)
     data = choose(settings.data.name, root) if resumed is None else _same_data(resumed, root)
-    if data.fallback is not None:
-        settings, network = judge(request.config, data.definition)
-    store = resolve_store(settings.tracking.uri, runs.OUTPUTS) if settings.tracking.enabled else None
+    return _experiment(request, data, resumed)
+
+
+def prepare_variant(request: Request, folder: Path, choose: Chooser = choose) -> Experiment:
+    """Like `prepare`, for a variant of a sweep: it goes on where there is a checkpoint in its `folder`."""
+    resumed = folder if (folder / runs.CHECKPOINT).is_file() else None
+    settings, _ = judge(request.config)
+    root = Path(settings.data.root)
+    data = choose(settings.data.name, root) if resumed is None else _same_data(resumed, root)
+    return _experiment(request, data, resumed)
+
+
+def open_store(tracking: TrackingSettings) -> Store | None:
+    """The tracking store that was asked for, if any. Raises `ConfigError` or `TrackingError` for one that won't do."""
+    store = resolve_store(tracking.uri, runs.OUTPUTS) if tracking.enabled else None
     if store is not None:
-        if settings.tracking.uri is not None and store.has_password:
+        if tracking.uri is not None and store.has_password:
             rule = "holds a password, which would be kept with the run; say it in MLFLOW_TRACKING_URI instead"
             raise ConfigError([Problem("tracking.uri", f"got {str(store)!r}, which {rule}")])
         check_store(store)
-    return Experiment(request, settings, network, data, store, resumed)
+    return store
+
+
+def _experiment(request: Request, data: Choice, resumed: Path | None) -> Experiment:
+    settings, network = judge(request.config, data.definition)
+    return Experiment(request, settings, network, data, open_store(settings.tracking), resumed)
 
 
 def _same_data(folder: Path, root: Path) -> Choice:

@@ -15,7 +15,14 @@ class Request:
 
     @property
     def name(self) -> str:
-        """A run's name: its model, and what else was said on the command line."""
+        """A run's name: what makes a variant different, else its model and what else was said on the command line."""
+        variant = self.config.get("variant")
+        if variant is not None and variant["name"]:
+            return str(variant["name"])
         said = [override.lstrip("+") for override in self.overrides]
-        about = [word for word in said if not word.startswith(("model=", "hydra", "data.root=", "tracking"))]
+        about = [
+            word
+            for word in said
+            if not word.startswith(("model=", "hydra", "data.root=", "tracking", "sweep.", "variant="))
+        ]
         return " ".join([self.choices["model"], *about])[:200]

@@ -17,6 +17,7 @@ from archsearch.metrics import EpochMetrics, Score, best_epoch
 
 OUTPUTS = Path("outputs")
 RESULT, CHECKPOINT, CONFIG, LAYERS = "result.json", "checkpoint.pt", "config.yaml", "layers.txt"
+SWEEP = "sweep.json"  # of a sweep's folder
 PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
 
 State = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]  # MLflow's words
@@ -39,6 +40,7 @@ class Result:
     data: dict[str, Any]
     tracking: dict[str, Any]
     started: str
+    variant: dict[str, Any] | None = None  # of which sweep, if of one
     reason: str | None = None
     history: list[EpochMetrics] = field(default_factory=list)
     test: Score | None = None
@@ -59,6 +61,7 @@ class Result:
             "seed": self.seed,
             "choices": self.choices,
             "overrides": self.overrides,
+            "variant": self.variant,
             "data": self.data,
             "params": self.params,
             "macs": self.macs,
@@ -108,6 +111,8 @@ def find_run(name: str, outputs: Path = OUTPUTS) -> Path:
     """
     if (Path(name) / RESULT).is_file():
         return Path(name)
+    if (Path(name) / SWEEP).is_file():
+        raise ResumeError(f"resume={name}: this is a sweep, not a run; add -m")
     found = {path.parent: read_result(path.parent) for path in outputs.glob(f"**/{RESULT}")}
     runs = {folder: result for folder, result in found.items() if result}
     if name == "last":
@@ -120,3 +125,29 @@ def find_run(name: str, outputs: Path = OUTPUTS) -> Path:
     if matching:
         raise ResumeError(f"resume={name}: {len(matching)} runs begin like this; give more of the id")
     raise ResumeError(f"resume={name}: no run with this id under {outputs}{os.sep}, and no folder with a {RESULT}")
+
+
+def read_sweep(folder: Path) -> dict[str, Any]:
+    """The content of a folder's `sweep.json`. Raises `ResumeError` where it cannot be read."""
+    try:
+        content = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
+        content["overrides"], content["variants"]  # what everyone reads
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResumeError(f"{folder / SWEEP}: not a sweep's: {type(error).__name__}: {error}") from error
+    return dict(content)
+
+
+def find_sweep(name: str, outputs: Path = OUTPUTS) -> Path:
+    """The folder of the sweep that `name` means: its folder, its folder's name, or `last`.
+
+    Raises `ResumeError` where that is no sweep.
+    """
+    if (Path(name) / SWEEP).is_file():
+        return Path(name)
+    found = {path.parent.name: path.parent for path in outputs.glob(f"**/{SWEEP}")}
+    if name == "last" and found:
+        return max(found.values(), key=lambda folder: str(read_sweep(folder).get("started")))
+    if name in found:
+        return found[name]
+    which = "" if name == "last" else " of this name"
+    raise ResumeError(f"resume={name}: no sweep{which} under {outputs}{os.sep}, and no folder with a {SWEEP}")

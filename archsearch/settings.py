@@ -138,7 +138,9 @@ class TrackingSettings:
     enabled: bool = True
     uri: str | None = None
     experiment: Annotated[str, Field(min_length=1)] = "archsearch"
-    log_model: bool = True
+    # Of a trained network: as an MLflow model, as pictures. `auto` is: of a single run, and of a sweep's best variant.
+    log_model: bool | Literal["auto"] = "auto"
+    log_figures: bool | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -148,6 +150,30 @@ class Constraints:
     max_params: PositiveInt | None = None
     max_macs: PositiveInt | None = None
     min_receptive_field: PositiveInt | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SweepSettings:
+    """How a multirun's variants are combined, and how they are run beside each other."""
+
+    workers: PositiveInt | None = None  # processes; null is one a CPU core, or `jobs_per_gpu` a GPU
+    jobs_per_gpu: PositiveInt = 1
+    invalid: Literal["stop", "skip"] = "stop"  # what variants that cannot be built do to the others
+    retries: NonNegativeInt = 0  # of a variant that failed; not of one that diverged or took too long
+    time_limit: PositiveFloat | None = None  # seconds for one variant
+    # Settings that move together: [a, b], or several such groups, [[a, b], [c, d]].
+    zip: Annotated[tuple[str | tuple[str, ...], ...], Field(strict=False)] = ()
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class VariantSettings:
+    """Which variant of which sweep this is. Set by the sweep, not by a person."""
+
+    sweep: str
+    number: NonNegativeInt
+    name: str
+    parent: str | None = None  # the sweep's run in MLflow
+    run_id: str | None = None  # a run in MLflow that was begun for this variant, and left without a checkpoint
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -186,9 +212,11 @@ class Settings:
     trainer: TrainerSettings
     tracking: TrackingSettings
     constraints: Constraints
+    sweep: SweepSettings
     ui: UiSettings
     seed: int
     resume: str | None
+    variant: VariantSettings | None = None
 
 
 def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
@@ -206,7 +234,11 @@ def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
         take(section, read_typed(registry, config.get(section), section))
     top, found = read(_Top, {key: config.get(key) for key in names_of(_Top)}, "")
     problems += found
-    known = (*_FIXED, *_TYPED, *names_of(_Top), "model")
+    variant = None
+    if config.get("variant") is not None:
+        variant, found = read(VariantSettings, config["variant"], "variant")
+        problems += found
+    known = (*_FIXED, *_TYPED, *names_of(_Top), "model", "variant")
     problems += [
         Problem(str(key), f"unknown setting{did_you_mean(str(key), known)}") for key in config if key not in known
     ]
@@ -217,7 +249,7 @@ def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
         problems.append(Problem("scheduler.cycle_momentum", rule))
     if problems or top is None:
         return None, problems
-    return Settings(**sections, seed=top.seed, resume=top.resume), []
+    return Settings(**sections, seed=top.seed, resume=top.resume, variant=variant), []
 
 
 _FIXED: dict[str, type] = {
@@ -225,6 +257,7 @@ _FIXED: dict[str, type] = {
     "trainer": TrainerSettings,
     "tracking": TrackingSettings,
     "constraints": Constraints,
+    "sweep": SweepSettings,
     "ui": UiSettings,
 }
 _TYPED: dict[str, Mapping[str, type]] = {"augment": _AUGMENTS, "optimizer": _OPTIMIZERS, "scheduler": _SCHEDULERS}

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from archsearch.cli import launch, traceless
@@ -18,7 +19,11 @@ _HOST = "127.0.0.1"
 def main() -> None:
     """Serve the tracking store that the command line names, until Ctrl-C."""
     with traceless() as overrides:
-        sys.exit(launch(_prepare, _serve, overrides))
+        sys.exit(launch(_prepare, _serve, _refuse, overrides))
+
+
+def _refuse(_words: Sequence[str]) -> None:
+    raise ConfigError([Problem("-m", "there is one UI for all variants; leave it out")])
 
 
 def _prepare(request: "Request") -> Any:

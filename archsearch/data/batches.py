@@ -1,22 +1,28 @@
 """Images that live on a device, and normalised batches of them: one indexing operation a batch, no loop over images."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from archsearch.data.definitions import Definition, steps_per_epoch
 from archsearch.data.files import Bytes
+from archsearch.data.load import Indices
 
 Transform = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images (N, channels, height, width) as uint8 and labels (N,) as int64, on one device."""
+    """Some images of a data set: those at `chosen` (n,) of `images` (N, channels, height, width), and their labels.
+
+    `images` are uint8, `labels` (n,) int64, all on one device. Different sets share the same `images`, and so do, where
+    a file is mapped, different processes.
+    """
 
     images: Tensor
+    chosen: Tensor
     labels: Tensor
     mean: float
     std: float
@@ -32,17 +38,23 @@ class ImageSet:
         """Put arrays on `device`, to be normalised with the statistics of `definition`."""
         return cls(
             torch.from_numpy(images).to(device),
+            torch.arange(len(labels), device=device),
             torch.from_numpy(labels).long().to(device),
             definition.mean,
             definition.std,
             channels_last,
         )
 
+    def only(self, chosen: Indices) -> "ImageSet":
+        """Those at the positions `chosen` (n,); the images themselves are not copied."""
+        positions = torch.from_numpy(chosen).to(self.images.device)
+        return replace(self, chosen=self.chosen[positions], labels=self.labels[positions])
+
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of normalised images (batch, channels, height, width) and labels (batch,), each image once."""
         for start in range(0, len(self), batch_size):
-            chosen = slice(start, start + batch_size)
-            yield self._prepare(self.images[chosen], None), self.labels[chosen]
+            part = slice(start, start + batch_size)
+            yield self._prepare(self.images[self.chosen[part]], None), self.labels[part]
 
     def shuffled(
         self, batch_size: int, generator: torch.Generator, augment: Transform | None = None
@@ -52,9 +64,9 @@ class ImageSet:
         A last batch of a single image is left out: batch norm cannot train on it where the image has shrunk to 1x1.
         """
         order = torch.randperm(len(self), generator=generator).to(self.images.device)
-        for chosen in torch.split(order, batch_size):
-            if len(chosen) > 1 or batch_size == 1:
-                yield self._prepare(self.images[chosen], augment), self.labels[chosen]
+        for part in torch.split(order, batch_size):
+            if len(part) > 1 or batch_size == 1:
+                yield self._prepare(self.images[self.chosen[part]], augment), self.labels[part]
 
     def steps(self, batch_size: int) -> int:
         """How many batches `shuffled` gives."""

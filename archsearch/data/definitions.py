@@ -26,7 +26,7 @@ class Definition:
     mean: float
     std: float
     folder: str | None  # torchvision's name of the class and the folder; None where no files are needed
-    checksums: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
     shape: tuple[int, int, int] = (1, 28, 28)
 
     @property
@@ -63,6 +63,11 @@ DEFINITIONS = {
         Definition("digits", "scikit-learn digits", _DIGITS, 1_500, 297, 0.3059, 0.3251, None),
     )
 }
+
+
+def definition_of(name: str) -> Definition:
+    """The data set that `name` prefers; `auto` is MNIST, where that can be had."""
+    return DEFINITIONS["mnist" if name == "auto" else name]
 
 
 def holdout_size(definition: Definition, validation: int | None) -> int:

@@ -93,9 +93,14 @@ def _find(folder: Path, name: str) -> Path | None:
 
 def _read_idx(path: Path, shape: tuple[int, ...], definition: Definition, checksum: str | None) -> Bytes:
     """One file in the IDX format: 0, 0, type (8 is uint8), dimensions, each dimension as big-endian int32, bytes."""
+    content: Bytes
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
+        if path.suffix == ".gz":
+            content = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
+        else:
+            # Mapped, so that all processes that train on it share one copy; "c" keeps whatever is written to oneself.
+            content = np.asarray(np.memmap(path, np.uint8, mode="c"))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
     expected = len(header) + int(np.prod(shape))
@@ -104,11 +109,12 @@ def _read_idx(path: Path, shape: tuple[int, ...], definition: Definition, checks
             f"{path}: damaged: {len(content):,} bytes, {definition.title}'s has {expected:,};"
             " delete it, and it will be downloaded again"
         )
-    if not content.startswith(header):
-        raise DataError(f"{path}: not the file that its name says: its header is {content[: len(header)].hex()}")
-    if checksum is not None and hashlib.sha256(content).hexdigest() != checksum:
+    found = content[: len(header)].tobytes()
+    if found != header:
+        raise DataError(f"{path}: not the file that its name says: its header is {found.hex()}")
+    if checksum is not None and hashlib.sha256(content.data).hexdigest() != checksum:
         raise DataError(f"{path}: damaged, or not {definition.title}'s: its SHA-256 is not {checksum[:12]}...")
-    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape).copy()
+    return content[len(header) :].reshape(shape)
 
 
 def _download(definition: Definition, root: Path, missing: list[str]) -> None:

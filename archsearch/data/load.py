@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.data.definitions import DEFINITIONS, Definition
+from archsearch.data.definitions import DEFINITIONS, Definition, definition_of
 from archsearch.data.files import Bytes, ensure_files, read_files
 from archsearch.errors import DataError, StorageError
 
@@ -32,7 +33,7 @@ class Dataset:
     test_images: Bytes
     test_labels: Bytes
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Identifies every image and label."""
         digest = hashlib.blake2b(digest_size=8)
@@ -47,7 +48,7 @@ def choose(name: str, root: Path) -> Choice:
     `auto` is MNIST, or digits where MNIST cannot be had; every other name is strict and raises `DataError`.
     """
     try:
-        wanted = DEFINITIONS["mnist" if name == "auto" else name]
+        wanted = definition_of(name)
         ensure_files(wanted, root)
     except (DataError, StorageError) as error:
         if name != "auto":

@@ -39,7 +39,7 @@ class RunInfo:
     name: str
     params: Mapping[str, object]
     tags: Mapping[str, str]
-    data: "DataInfo"
+    data: "DataInfo | None" = None
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,15 @@ class MlflowRecorder(Recorder):
         try:
             if run_id is None or not _is_known(client, run_id):
                 run_id = created = client.create_run(experiment_id, run_name=info.name).info.run_id
-                client.log_batch(run_id, params=[Param(key, _text(value)) for key, value in info.params.items()])
-                client.log_inputs(run_id, [_dataset_input(info.data)])
             else:
                 client.update_run(run_id, status="RUNNING")
                 if "reason" in client.get_run(run_id).data.tags:
                     client.delete_tag(run_id, "reason")
-            tags = {**info.tags, "state": "RUNNING"}
-            client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+            params = [Param(key, _text(value)) for key, value in info.params.items()]
+            tags = [RunTag(key, value) for key, value in {**info.tags, "state": "RUNNING"}.items()]
+            client.log_batch(run_id, params=params, tags=tags)
+            if info.data is not None and created is not None:
+                client.log_inputs(run_id, [_dataset_input(info.data)])
         except BaseException as error:
             if created is not None:
                 with suppress(Exception):

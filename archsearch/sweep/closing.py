@@ -1,0 +1,122 @@
+"""The end of a sweep: its table and pictures, on disk, in MLflow and on the screen."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from archsearch.errors import first_line
+from archsearch.prepare import Experiment, prepare_variant
+from archsearch.request import Request
+from archsearch.runs import CONFIG, CURVES, read_result
+from archsearch.sweep.folder import SweepRecord
+from archsearch.sweep.grid import labels
+from archsearch.sweep.pictures import draw_sweep
+from archsearch.sweep.planning import Planned
+from archsearch.sweep.results import Outcome, grouped, markdown, table_text, write_tables
+from archsearch.sweep.text import duration
+from archsearch.tracking.recorder import Recorder
+from archsearch.tracking.sweeps import variants_page
+
+log = logging.getLogger(__name__)
+
+_DESCRIBED = 100  # rows of the table in the description of the sweep's run
+
+
+def close_sweep(
+    planned: Planned, record: SweepRecord, folder: Path, outcomes: Sequence[Outcome], parent: Recorder
+) -> None:
+    """Write, draw and record what became of the variants, and print it."""
+    log.info("\n%s\n", table_text(outcomes))
+    _warn_of_other_data(record, folder)
+    best = next((outcome for outcome in outcomes if outcome.state == "FINISHED"), None)
+    if best is not None and record.state != "KILLED":
+        _complete(record, folder, best.number)
+    tables = write_tables(folder, outcomes)
+    title = f"{', '.join(labels(record.keys)) or 'sweep'}: {len(outcomes)} variants"
+    pictures = draw_sweep(folder, outcomes, title)
+    parent.artifacts([folder / "multirun.yaml", *tables, *pictures])
+    parent.describe_run(f"{_outline(record, outcomes)}\n\n{markdown(outcomes[:_DESCRIBED])}")
+    left = [outcome for outcome in outcomes if outcome.is_left]
+    parent.finish(record.state, f"{len(left)} of {len(outcomes)} variants are not trained" if left else None)
+    record.tracking |= parent.describe()
+    record.write(folder)
+    for line in _where(planned, record, folder, outcomes):
+        log.info("%s", line)
+
+
+def _outline(record: SweepRecord, outcomes: Sequence[Outcome]) -> str:
+    trained = sum(outcome.state == "FINISHED" for outcome in outcomes)
+    return (
+        f"{trained} of {len(outcomes)} variants trained in {duration(record.seconds)}: `{' '.join(record.overrides)}`"
+    )
+
+
+def _where(planned: Planned, record: SweepRecord, folder: Path, outcomes: Sequence[Outcome]) -> list[str]:
+    shown = os.path.relpath(folder)
+    lines = []
+    groups = [group for group in grouped(outcomes) if group.statistic("selecting") is not None]
+    if groups:
+        mean, _, n = groups[0].statistic("selecting") or (0.0, None, 0)
+        name = " ".join(
+            f"{label}={value}" for label, value in zip(labels(groups[0].values), groups[0].values.values(), strict=True)
+        )
+        on = "validation" if groups[0].outcomes[0].val_final is not None else "the TEST set, which is optimistic"
+        seeds = f", mean of {n} seeds" if n > 1 else ", one seed: differences like those between seeds are luck"
+        lines.append(f"best     {name or 'all'}: {mean:.2f} % on {on}{seeds}")
+    lines.append(f"folder   {shown if not shown.startswith('..') else folder}")
+    if record.tracking.get("uri") is not None:
+        page = variants_page(record.tracking["experiment_id"], record.id)
+        uri = str(record.tracking["uri"])
+        if uri.startswith("http"):
+            lines.append(f"MLflow   {uri.rstrip('/')}{page}")
+        else:
+            lines.append(
+                f"MLflow   python -m archsearch.ui  shows these variants at http://127.0.0.1:{planned.ui.port}{page}"
+            )
+        if not record.tracking["complete"]:
+            lines.append(
+                "WARNING: the tracking store has not taken everything of the sweep's own run; the folder has it all"
+            )
+    return lines
+
+
+def _complete(record: SweepRecord, folder: Path, number: int) -> None:
+    """Give the best variant the figures and the model that single runs have."""
+    inside = folder / next(entry.folder for entry in record.entries if entry.number == number)
+    result = read_result(inside)
+    if result is None or (inside / CURVES).exists():
+        return
+    try:
+        config = yaml.safe_load((inside / CONFIG).read_text(encoding="utf-8"))
+        experiment = _wanting(prepare_variant(Request(config, result["choices"], tuple(result["overrides"])), inside))
+        if any(experiment.record):
+            from archsearch.experiment import enrich
+
+            enrich(experiment, inside)
+    except Exception as error:  # the sweep is done; this is a picture of it
+        log.warning("WARNING: the best variant's figures and model are missing: %s", first_line(error))
+
+
+def _wanting(experiment: Experiment) -> Experiment:
+    tracking = experiment.settings.tracking
+    wanted = replace(
+        tracking,
+        log_figures=tracking.log_figures is not False,
+        log_model=tracking.log_model is not False,
+    )
+    return replace(experiment, settings=replace(experiment.settings, tracking=wanted))
+
+
+def _warn_of_other_data(record: SweepRecord, folder: Path) -> None:
+    seen: dict[str, set[str]] = {}
+    for entry in record.entries:
+        data = (read_result(folder / entry.folder) or {}).get("data")
+        if data is not None:
+            seen.setdefault(data["name"], set()).add(data["fingerprint"])
+    for name, prints in seen.items():
+        if len(prints) > 1:
+            log.warning("WARNING: the variants were trained on different files of %s; do not compare them", name)

@@ -1,0 +1,31 @@
+"""How long a variant will train: by its arithmetic, and by how long others like it took on this machine."""
+
+from pathlib import Path
+from statistics import median
+
+from archsearch.data.definitions import Definition, holdout_size
+from archsearch.runs import RESULT, read_result
+from archsearch.settings import Settings
+from archsearch.shapes import Plan
+
+# Seconds a training image takes one core; what this machine's own runs say comes on top.
+_FIXED, _PER_MAC = 100e-6, 250e-12
+_RECENT = 40  # runs that are looked at
+
+
+def estimate(settings: Settings, network: Plan, definition: Definition, slowness: float = 1.0) -> float:
+    """Seconds that training will take; `slowness` is `slowness_here()`."""
+    images = definition.train_images - holdout_size(definition, settings.data.validation)
+    return slowness * settings.trainer.epochs * images * _image_seconds(network.macs)
+
+
+def slowness_here(outputs: Path) -> float:
+    """How many times longer than estimated the latest runs under `outputs` took (their median); 1 without any."""
+    paths = sorted(outputs.glob(f"**/{RESULT}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    results = [result for path in paths[:_RECENT] if (result := read_result(path.parent)) is not None]
+    rates = [(result["macs"], result["images_per_second"]) for result in results if result.get("images_per_second")]
+    return median(1 / (rate * _image_seconds(macs)) for macs, rate in rates) if rates else 1.0
+
+
+def _image_seconds(macs: int) -> float:
+    return _FIXED + macs * _PER_MAC

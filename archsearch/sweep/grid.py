@@ -1,0 +1,115 @@
+"""The command line of a sweep, expanded: one list of overrides a variant."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from archsearch.errors import ConfigError, Problem, did_you_mean
+from archsearch.overrides import label_of, ready_word
+
+# Settings of where things lie and how the sweep itself is run: they are the same for all of its variants.
+_NOT_SWEPT = ("sweep", "tracking", "ui", "resume", "data.root", "variant")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant of a grid: its overrides, and the values of what varies, by the setting's name."""
+
+    words: tuple[str, ...]
+    values: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """`dropout=0.05 width=1.5`: what varies, short."""
+        return " ".join(
+            f"{label}={value}" for label, value in zip(labels(self.values), self.values.values(), strict=True)
+        )
+
+
+def expand(words: Sequence[str], linked: Sequence[str | Sequence[str]] = ()) -> list[Row]:
+    """All combinations of what `words` sweep over, the first setting changing slowest.
+
+    The settings of each group in `linked` (`sweep.zip`) take their first values together, then their second ones.
+    Of two words about the same setting the later one counts. Raises `ConfigError`.
+    """
+    problems: list[Problem] = []
+    choices: dict[str, list[str]] = {}  # the alternatives of each setting, as overrides
+    values: dict[str, list[str]] = {}  # of those that vary, what they vary over
+    parser = OverridesParser.create()
+    for word in map(ready_word, words):
+        try:
+            override = parser.parse_override(word)
+        except HydraException as error:
+            problems.append(Problem("command line", str(error)))
+            continue
+        key = override.get_key_element()
+        name = key.lstrip("+")
+        choices.pop(key, None)
+        values.pop(name, None)
+        if not override.is_sweep_override():
+            choices[key] = [word]
+        elif not override.is_discrete_sweep():
+            rule = "sweeps over an interval; a grid needs single values: a,b,c, choice(...) or range(...)"
+            problems.append(Problem(name, rule))
+        elif _is_about(name, _NOT_SWEPT):
+            problems.append(Problem(name, "is the same for all variants of a sweep; give it one value"))
+        else:
+            values[name] = list(override.sweep_string_iterator())
+            choices[key] = [f"{key}={value}" for value in values[name]]
+    groups = _groups(linked, values, problems)
+    if problems:
+        raise ConfigError(problems)
+    return _combined(choices, values, groups)
+
+
+def labels(names: Mapping[str, object] | Sequence[str]) -> list[str]:
+    """Short names of settings, still different from each other: `dropout` for `model.dropout`."""
+    shorter = [label_of(name) for name in names]
+    return [short if shorter.count(short) == 1 else name for short, name in zip(shorter, names, strict=True)]
+
+
+def _is_about(name: str, sections: Sequence[str]) -> bool:
+    return any(name == section or name.startswith(f"{section}.") for section in sections)
+
+
+def _groups(
+    linked: Sequence[str | Sequence[str]], values: Mapping[str, Sequence[str]], problems: list[Problem]
+) -> list[tuple[str, ...]]:
+    """`sweep.zip`, as groups of names that vary and have equally many values."""
+    plain = [name for name in linked if isinstance(name, str)]
+    groups = [tuple(plain)] if plain else []
+    groups += [tuple(group) for group in linked if not isinstance(group, str)]
+    names = [name for group in groups for name in group]
+    for name in dict.fromkeys(names):
+        if name not in values:
+            problems.append(Problem("sweep.zip", f"{name} is not swept over{did_you_mean(name, values)}"))
+        elif names.count(name) > 1:
+            problems.append(Problem("sweep.zip", f"{name} is named twice"))
+    for group in groups:
+        lengths = {name: len(values[name]) for name in group if name in values}
+        if len(set(lengths.values())) > 1:
+            counted = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            problems.append(Problem("sweep.zip", f"settings that move together need equally many values: {counted}"))
+    return groups
+
+
+def _combined(
+    choices: Mapping[str, Sequence[str]], values: Mapping[str, Sequence[str]], groups: Sequence[tuple[str, ...]]
+) -> list[Row]:
+    group_of = {name: group for group in groups for name in group}
+    axes = list(dict.fromkeys(group_of.get(name, (name,)) for name in values))
+    rows = []
+    for positions in itertools.product(*(range(len(values[axis[0]])) for axis in axes)):
+        at = {name: position for axis, position in zip(axes, positions, strict=True) for name in axis}
+        words = tuple(words[at.get(key.lstrip("+"), 0)] for key, words in choices.items())
+        rows.append(Row(words, {name: unquoted(values[name][at[name]]) for name in values}))
+    varying = [name for name in values if len({row.values[name] for row in rows}) > 1]
+    return [Row(row.words, {name: row.values[name] for name in varying}) for row in rows]
+
+
+def unquoted(value: str) -> str:
+    """A value as a person would say it."""
+    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value

@@ -1,0 +1,31 @@
+"""One variant, in whatever process a launcher runs it."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from archsearch.overrides import choices_of, plain
+from archsearch.request import Request
+
+log = logging.getLogger(__name__)
+
+
+def run_variant(config: DictConfig) -> dict[str, Any]:
+    """Train the variant that Hydra composed, in the folder that Hydra made; what every launcher calls.
+
+    Returns what is in its `result.json`, for launchers whose machines do not share a disk.
+    """
+    from archsearch.experiment import run
+    from archsearch.prepare import prepare_variant
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    request = Request(plain(config), choices_of(hydra), tuple(hydra.overrides.task))
+    try:
+        return run(prepare_variant(request, folder), folder).as_dict()
+    except Exception:
+        log.exception("this variant failed")  # Hydra keeps it out of the log
+        raise

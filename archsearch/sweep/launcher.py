@@ -1,0 +1,118 @@
+"""What Hydra calls to run a multirun's jobs on this machine: prepares them, and has a pool train them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf
+
+from archsearch.data.load import choose
+from archsearch.errors import SweepError
+from archsearch.prepare import Experiment, prepare_variant
+from archsearch.runs import CHECKPOINT
+from archsearch.sweep.compose import Composer
+from archsearch.sweep.display import Display
+from archsearch.sweep.estimate import estimate
+from archsearch.sweep.folder import put_on_record
+from archsearch.sweep.pool import Pool, cores, gpus_here, slots_here
+from archsearch.sweep.words import SUBDIR, subdir_of
+from archsearch.sweep.worker import Ended, Job
+from archsearch.tracking.sweeps import begun_variants, end_variant
+
+LOG = "workers.log"
+
+
+def launch(
+    loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequence[str]], first_number: int
+) -> list[JobReturn]:
+    """Train each of `jobs` (its overrides), in processes of its own; returns what became of them, in order."""
+    folder = Path(str(master.hydra.sweep.dir))
+    folder.mkdir(parents=True, exist_ok=True)
+    composer, choose_once = Composer(loader, master), cache(choose)
+    prepared: list[Job] = []
+    for number, words in enumerate(jobs, first_number):
+        task = [word for word in words if not word.startswith(SUBDIR)]
+        inside = folder / subdir_of(master, number, words)
+        request = composer.request(task, number)
+        experiment = prepare_variant(request, inside, choose_once)
+        variant = experiment.settings.variant
+        prepared.append(Job(number if variant is None else variant.number, experiment, inside))
+    if not prepared:
+        return []
+    settings = prepared[0].experiment.settings.sweep
+    on_cpu = all(job.experiment.settings.trainer.device == "cpu" for job in prepared)
+    slots = slots_here(settings, 0 if on_cpu else gpus_here())
+    own = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
+    shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
+    with Display({job.number: job.experiment.request.name for job in prepared}, _weights(prepared)) as display:
+        pool = Pool(
+            [{**slot, **own} for slot in slots],
+            settings,
+            folder / LOG,
+            _Registrar(display),
+            _renewed,
+            threads=max(1, cores() // len(slots)) if shares_gpu else 1,
+        )
+        outcomes = pool.run(prepared)
+    return [_returned(job, list(words), outcomes[job.number]) for job, words in zip(prepared, jobs, strict=True)]
+
+
+class _Registrar:
+    """A pool's watcher that puts on record what a dead process could not, and tells `display` everything."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self.started, self.progress = display.started, display.progress
+        self.stopping, self.tick = display.stopping, display.tick
+
+    def ended(self, job: Job, ended: Ended, retried: bool) -> None:
+        """Tell the run's folder and MLflow, if the run itself could not, then the display."""
+        if ended.state == "FAILED":
+            run_id = put_on_record(job.folder, ended.reason or "")
+            experiment = job.experiment
+            if run_id is not None and experiment.store is not None:
+                end_variant(experiment.store, experiment.settings.tracking.experiment, run_id, ended.reason or "")
+        self.display.ended(job, ended, retried)
+
+
+def _renewed(job: Job) -> Job:
+    """`job` for another attempt: from its checkpoint, or else at least in the run that it has begun in MLflow."""
+    experiment = job.experiment
+    if (job.folder / CHECKPOINT).is_file():
+        return replace(job, experiment=replace(experiment, resumed=job.folder))
+    return replace(job, experiment=_adopting(experiment))
+
+
+def _adopting(experiment: Experiment) -> Experiment:
+    variant = experiment.settings.variant
+    if variant is None or experiment.store is None:
+        return experiment
+    begun = begun_variants(experiment.store, experiment.settings.tracking.experiment, variant.sweep)
+    settings = replace(experiment.settings, variant=replace(variant, run_id=begun.get(variant.number)))
+    return replace(experiment, settings=settings)
+
+
+def _weights(jobs: Sequence[Job]) -> dict[int, float]:
+    return {
+        job.number: estimate(job.experiment.settings, job.experiment.plan, job.experiment.data.definition)
+        for job in jobs
+    }
+
+
+def _returned(job: Job, words: list[str], ended: Ended) -> JobReturn:
+    returned = JobReturn(
+        overrides=words,
+        cfg=OmegaConf.create(job.experiment.request.config),
+        working_dir=str(Path.cwd()),
+        task_name="archsearch",
+    )
+    if ended.result is None:
+        returned.status, returned.return_value = JobStatus.FAILED, SweepError(ended.reason or ended.state)
+    else:
+        final = ended.result["final"]
+        returned.status = JobStatus.COMPLETED
+        returned.return_value = final.get("val/accuracy", final.get("test/accuracy"))
+    return returned

@@ -1,0 +1,105 @@
+"""A sweep, drawn: its variants in order of accuracy, accuracy against size, and a map where two settings vary."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+
+from archsearch.figures import new_figure, save_figure
+from archsearch.sweep.grid import labels
+from archsearch.sweep.results import Group, Outcome, grouped
+
+RANKING, SIZE, MAP = "ranking.png", "size.png", "map.png"
+_SHOWN = 40  # variants in the ranking
+_COLOUR, _FAINT = "#c8553d", "#5b7a9d"
+
+
+def draw_sweep(folder: Path, outcomes: Sequence[Outcome], title: str) -> list[Path]:
+    """Draw what can be drawn of the finished ones among `outcomes` into `folder`; returns the paths."""
+    groups = [group for group in grouped(outcomes) if group.statistic("selecting") is not None]
+    if not groups:
+        return []
+    of = "validation" if any(it.val_final is not None for it in outcomes) else "test"
+    axis = f"{of} accuracy after the last epoch, %"
+    paths = [folder / RANKING]
+    _ranking(paths[0], groups, axis, title)
+    if len({group.outcomes[0].params for group in groups}) > 1:
+        paths.append(folder / SIZE)
+        _size(paths[-1], groups, axis, title)
+    keys = list(groups[0].values)
+    if len(keys) == 2 and len(groups) > 3:
+        paths.append(folder / MAP)
+        _map(paths[-1], groups, keys, axis, title)
+    return paths
+
+
+def _ranking(path: Path, groups: Sequence[Group], axis: str, title: str) -> None:
+    """A row a group, the best on top: each seed as a dot, their mean as a bar."""
+    shown = groups[:_SHOWN]
+    longest = max(len(_named(group.values)) for group in shown)
+    figure = new_figure(6 + longest * 0.07, 1.6 + 0.3 * len(shown))
+    axes = figure.add_subplot()
+    for row, group in enumerate(shown):
+        points = [it.selecting for it in group.outcomes if it.state == "FINISHED" and it.selecting is not None]
+        axes.plot(points, [row] * len(points), "o", color=_FAINT if len(points) > 1 else _COLOUR, markersize=5)
+        if len(points) > 1:
+            axes.plot([sum(points) / len(points)], [row], "|", color=_COLOUR, markersize=14, markeredgewidth=2.5)
+    axes.set_yticks(range(len(shown)), [_named(group.values) for group in shown])
+    axes.invert_yaxis()
+    axes.set_xlabel(axis)
+    axes.grid(axis="x", alpha=0.25)
+    more = f" (the best {_SHOWN} of {len(groups)})" if len(groups) > _SHOWN else ""
+    save_figure(figure, path, title + more)
+
+
+def _size(path: Path, groups: Sequence[Group], axis: str, title: str) -> None:
+    figure = new_figure(7.5, 5)
+    axes = figure.add_subplot()
+    for group in groups:
+        mean, sd, _ = group.statistic("selecting") or (0.0, None, 0)
+        axes.errorbar(
+            [group.outcomes[0].params or 0], [mean], yerr=[sd or 0.0], fmt="o", color=_COLOUR, markersize=5, capsize=3
+        )
+        if len(groups) <= 12:
+            axes.annotate(
+                _named(group.values), (group.outcomes[0].params or 0, mean),
+                textcoords="offset points", xytext=(6, 4), fontsize=8, color="#555555",
+            )  # fmt: skip
+    axes.set_xlabel("parameters")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.set_ylabel(axis)
+    axes.margins(x=0.15)
+    axes.grid(alpha=0.25)
+    save_figure(figure, path, title)
+
+
+def _map(path: Path, groups: Sequence[Group], keys: Sequence[str], axis: str, title: str) -> None:
+    columns, rows = (list(dict.fromkeys(sorted((group.values[key] for group in groups), key=_order))) for key in keys)
+    means = {tuple(group.values.values()): (group.statistic("selecting") or (0.0,))[0] for group in groups}
+    figure = new_figure(2.6 + 1.1 * len(columns), 2.2 + 0.6 * len(rows))
+    axes = figure.add_subplot()
+    nothing = float("nan")
+    grid = [[means.get((column, row), nothing) for column in columns] for row in rows]
+    image = axes.imshow(grid, cmap="YlGnBu", aspect="auto")
+    middle = (max(means.values()) + min(means.values())) / 2
+    for (y, row), (x, column) in product(enumerate(rows), enumerate(columns)):
+        if (column, row) in means:
+            value = means[column, row]
+            axes.text(x, y, f"{value:.2f}", ha="center", va="center", color="white" if value > middle else "black")
+    across, down = labels(keys)
+    axes.set_xticks(range(len(columns)), columns)
+    axes.set_yticks(range(len(rows)), rows)
+    axes.set_xlabel(across)
+    axes.set_ylabel(down)
+    figure.colorbar(image, ax=axes, label=axis)
+    save_figure(figure, path, title)
+
+
+def _named(values: Mapping[str, str]) -> str:
+    return " ".join(f"{label}={value}" for label, value in zip(labels(values), values.values(), strict=True)) or "all"
+
+
+def _order(value: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(value), value
+    except ValueError:
+        return 1, 0.0, value

@@ -1,0 +1,211 @@
+"""The table of a sweep: only what varies, then size, accuracies, time and state; replicates over `seed` as one row."""
+
+import csv
+import io
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from archsearch.atomic import write_text
+from archsearch.runs import read_result
+from archsearch.sweep.folder import Entry, SweepRecord
+from archsearch.sweep.grid import labels
+from archsearch.sweep.text import aligned, duration
+
+CSV, JSON, MARKDOWN = "table.csv", "table.json", "table.md"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a variant; accuracies in percent, of the held-out images (`val`) and of the test set."""
+
+    number: int
+    values: Mapping[str, str]
+    params: int | None
+    macs: int | None
+    val_best: float | None
+    val_final: float | None
+    test: float | None
+    seconds: float | None  # of training
+    epochs: int  # trained
+    state: str  # FINISHED, FAILED, KILLED, REJECTED, BROKEN, DUPLICATE or MISSING
+    reason: str | None
+    run_id: str | None
+
+    @property
+    def is_left(self) -> bool:
+        """Whether resuming the sweep would train it."""
+        return self.state in ("FAILED", "KILLED", "MISSING")
+
+    @property
+    def selecting(self) -> float | None:
+        """What variants are compared on: final validation accuracy, else (where nothing was held out) test accuracy."""
+        return self.val_final if self.val_final is not None else self.test
+
+
+@dataclass(frozen=True)
+class Group:
+    """Variants that differ in their seed only."""
+
+    values: Mapping[str, str]  # without the seed
+    outcomes: Sequence[Outcome]
+
+    def statistic(self, name: str) -> tuple[float, float | None, int] | None:
+        """Mean, standard deviation (of two or more) and number of the finished outcomes' `name`."""
+        numbers = [
+            getattr(it, name) for it in self.outcomes if it.state == "FINISHED" and getattr(it, name) is not None
+        ]
+        if not numbers:
+            return None
+        return statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None, len(numbers)
+
+
+def outcomes_of(record: SweepRecord, folder: Path) -> list[Outcome]:
+    """What became of each variant, the best first, then what did not finish."""
+    found = [_outcome(entry, record.keys, folder) for entry in record.entries]
+    for position, entry in enumerate(record.entries):
+        if entry.same_as is not None:  # its numbers are the other's, and no result of its own
+            twin = found[entry.same_as]
+            numbers = {name: getattr(twin, name) for name in ("val_best", "val_final", "test", "seconds")}
+            found[position] = replace(found[position], **numbers)
+    return sorted(found, key=lambda it: (it.state != "FINISHED", -(it.selecting or 0.0), it.number))
+
+
+def grouped(outcomes: Sequence[Outcome]) -> list[Group]:
+    """Outcomes by all that varies but the seed, the best first."""
+    groups: dict[tuple[str, ...], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(tuple(value for key, value in outcome.values.items() if key != "seed"), []).append(outcome)
+    found = [
+        Group({key: value for key, value in members[0].values.items() if key != "seed"}, members)
+        for members in groups.values()
+    ]
+    return sorted(found, key=lambda group: -(group.statistic("selecting") or (0.0,))[0])
+
+
+def _outcome(entry: Entry, keys: Sequence[str], folder: Path) -> Outcome:
+    result = read_result(folder / entry.folder) if entry.verdict == "READY" else None
+    state, reason = (entry.verdict, entry.reason) if entry.verdict != "READY" else ("MISSING", entry.reason)
+    if result is not None:
+        state, reason = result["state"], result["reason"]
+    if entry.failed:
+        state, reason = "FAILED", entry.reason
+    elif state == "RUNNING":
+        state, reason = "KILLED", "its process died"
+    best, final = (result or {}).get("best") or {}, (result or {}).get("final") or {}
+    return Outcome(
+        number=entry.number,
+        values={key: entry.values.get(key, "-") for key in keys},
+        params=entry.params,
+        macs=entry.macs,
+        val_best=best.get("val/accuracy"),
+        val_final=final.get("val/accuracy"),
+        test=final.get("test/accuracy"),
+        seconds=result["seconds"] if result else None,
+        epochs=result["epochs_trained"] if result else 0,
+        state=state,
+        reason=reason,
+        run_id=result["run_id"] if result else None,
+    )
+
+
+def write_tables(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
+    """Write the table as CSV (a row a variant), JSON (variants and groups) and Markdown; returns the paths."""
+    content = {CSV: _csv(outcomes), JSON: _json(outcomes), MARKDOWN: markdown(outcomes)}
+    for name, text in content.items():
+        write_text(folder / name, text)
+    return [folder / name for name in content]
+
+
+def table_text(outcomes: Sequence[Outcome]) -> str:
+    """The table for a terminal."""
+    heading, rows = _cells(outcomes)
+    return "\n".join(aligned([heading, *rows]))
+
+
+def markdown(outcomes: Sequence[Outcome]) -> str:
+    """The table in Markdown."""
+    heading, rows = _cells(outcomes)
+    named = [*heading[:-1], "state"]
+    lines = [named, ["---"] * len(named), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cells(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
+    keys = list(outcomes[0].values) if outcomes else []
+    replicated = "seed" in keys
+    if replicated:
+        return _group_cells([key for key in keys if key != "seed"], grouped(outcomes))
+    heading = ["#", *labels(keys), "params", "MACs", "val best", "val final", "test", "time", ""]
+    rows = [
+        [
+            str(it.number),
+            *it.values.values(),
+            *(_count(number) for number in (it.params, it.macs)),
+            *(_percent(number) for number in (it.val_best, it.val_final, it.test)),
+            "-" if it.seconds is None else duration(it.seconds),
+            _state(it),
+        ]
+        for it in outcomes
+    ]
+    return heading, rows
+
+
+def _group_cells(keys: Sequence[str], groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
+    heading = [*labels(keys), "params", "MACs", "n", "val best", "sd", "val final", "sd", "test", "sd", "time", ""]
+    rows = []
+    for group in groups:
+        cells = [*group.values.values(), *map(_count, (group.outcomes[0].params, group.outcomes[0].macs))]
+        cells.append(str(sum(it.state == "FINISHED" for it in group.outcomes)))
+        for name in ("val_best", "val_final", "test"):
+            mean, sd, _ = group.statistic(name) or (None, None, 0)
+            cells += [_percent(mean), _percent(sd)]
+        time = group.statistic("seconds")
+        missing = [f"seed {it.values['seed']}: {_state(it)}" for it in group.outcomes if it.state != "FINISHED"]
+        rows.append([*cells, "-" if time is None else duration(time[0]), "; ".join(missing) or "FINISHED"])
+    return heading, rows
+
+
+def _state(outcome: Outcome) -> str:
+    if outcome.state == "FINISHED":
+        return outcome.state
+    return outcome.state if outcome.reason is None else f"{outcome.state}: {outcome.reason.splitlines()[0]}"
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _percent(number: float | None) -> str:
+    return "-" if number is None else f"{number:.2f}"
+
+
+_COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
+
+
+def _csv(outcomes: Sequence[Outcome]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["number", *(outcomes[0].values if outcomes else ()), *_COLUMNS])
+    for it in outcomes:
+        writer.writerow([it.number, *it.values.values(), *(getattr(it, name) for name in _COLUMNS)])
+    return text.getvalue()
+
+
+def _json(outcomes: Sequence[Outcome]) -> str:
+    variants = [{"number": it.number, "values": dict(it.values), **_plain(it)} for it in outcomes]
+    groups = []
+    for group in grouped(outcomes) if outcomes and "seed" in outcomes[0].values else []:
+        numbers: dict[str, Any] = {}
+        for name in ("val_best", "val_final", "test", "seconds"):
+            mean, sd, n = group.statistic(name) or (None, None, 0)
+            numbers[name] = {"mean": mean, "sd": sd, "n": n}
+        groups.append({"values": dict(group.values), "variants": [it.number for it in group.outcomes], **numbers})
+    return json.dumps({"variants": variants, "groups": groups}, indent=1, allow_nan=False) + "\n"
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {name: getattr(outcome, name) for name in _COLUMNS}

@@ -1,0 +1,139 @@
+"""A worker: a process that trains one variant after another, with torch imported once.
+
+It is told what to do over a pipe, and says over the same pipe how far it is. What a variant prints, logs or raises
+goes to the log in its folder, complete.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.synchronize import Event
+from pathlib import Path
+from typing import Any
+
+from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
+from archsearch.prepare import Experiment
+
+LOG = "archsearch.log"
+_QUIET = 0.5  # seconds between two messages about a variant's progress
+
+
+@dataclass(frozen=True)
+class Job:
+    """One variant to train, in `folder`."""
+
+    number: int
+    experiment: Experiment
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker has imported what it needs."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Variant `number` has trained `fraction` of its epochs; `accuracy` (%) is of the last one, on what selects."""
+
+    number: int
+    fraction: float
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt at variant `number` ended. `again` says whether another attempt could end otherwise."""
+
+    number: int
+    state: str  # FINISHED, FAILED or KILLED
+    reason: str | None = None
+    again: bool = False
+    spent: bool = False  # the worker should be replaced
+    result: dict[str, Any] | None = None
+
+
+def serve(connection: Connection, stop: Event, threads: int, log: Path) -> None:
+    """Train what comes over `connection` until that ends, or `stop` is set. The process's main function."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal; the parent decides
+    signal.signal(signal.SIGTERM, _interrupt)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("archsearch").setLevel(logging.INFO)
+    with suppress(KeyboardInterrupt, EOFError, BrokenPipeError), _written_to(log):
+        import torch
+
+        import archsearch.experiment  # noqa: F401  everything that takes time to import
+
+        torch.set_num_interop_threads(1)
+        connection.send(Ready())
+        while (job := connection.recv()) is not None:
+            torch.set_num_threads(threads)  # a variant may have set its own
+            with _written_to(job.folder / LOG):
+                ended = _attempt(job, connection, stop)
+            connection.send(ended)
+
+
+def _attempt(job: Job, connection: Connection, stop: Event) -> Ended:
+    from archsearch.experiment import run
+    from archsearch.trainer import Progress as OfEpoch
+
+    said = 0.0
+
+    def watch(progress: OfEpoch) -> None:
+        nonlocal said
+        if progress.finished or time.monotonic() - said > _QUIET:
+            done = (progress.epoch - 1 + progress.score.total / progress.total) / progress.epochs
+            connection.send(Progress(job.number, done))
+            said = time.monotonic()
+
+    try:
+        result = run(job.experiment, job.folder, watch, stop.is_set)
+        return Ended(job.number, "FINISHED", result=result.as_dict())
+    except KeyboardInterrupt:
+        return Ended(job.number, "KILLED", "interrupted")
+    except Exception as error:
+        logging.getLogger("archsearch").exception("this variant failed")
+        known = isinstance(error, (UserError, NonFiniteLossError, OutOfMemoryError, TimeLimitError))
+        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        # The same seed diverges again, and what was too slow is.
+        again = not isinstance(error, (NonFiniteLossError, TimeLimitError))
+        return Ended(job.number, "FAILED", reason, again, spent=isinstance(error, OutOfMemoryError))
+
+
+@contextmanager
+def _written_to(path: Path) -> Iterator[None]:
+    """Everything that this process says goes to `path`, whether it is logged, printed, or written by native code."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = os.dup(1), os.dup(2)
+    with open(path, "ab", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in enumerate(before, 1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(number)
+
+
+def _die_with_parent() -> None:
+    """End at once when the parent is gone, however it went: nobody would hear what this process finds out."""
+    parent = parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os._exit(1)
