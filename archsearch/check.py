@@ -31,9 +31,9 @@ def main() -> None:
 
 def _show_plan(words: Sequence[str]) -> None:
     from archsearch.cli import composed_sweep
+    from archsearch.sweep.machine import gpus_here, slots_here
     from archsearch.sweep.plan import broken_together, plan_table
     from archsearch.sweep.planning import plan_sweep
-    from archsearch.sweep.pool import gpus_here, slots_here
 
     with composed_sweep(words) as (loader, master):
         planned = plan_sweep(loader, master)

@@ -3,7 +3,6 @@
 import copy
 import errno
 import logging
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,7 +10,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
 import yaml
@@ -19,26 +17,22 @@ from filelock import FileLock, Timeout
 
 from archsearch import runs
 from archsearch.artifacts import draw_figures, write_predictions
+from archsearch.assembly import make_trainer, memory_explained
 from archsearch.atomic import write_text
-from archsearch.builder import build_plan
 from archsearch.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from archsearch.columns import final_numbers, params_of, sweep_tags
-from archsearch.data.augment import make_augment
-from archsearch.data.batches import ImageSet
-from archsearch.data.definitions import holdout_size
-from archsearch.data.load import Dataset, load, stratified_holdout
-from archsearch.errors import ArchsearchError, OutOfMemoryError, ResumeError, StorageError, TimeLimitError
+from archsearch.data.load import load
+from archsearch.errors import ArchsearchError, ResumeError, StorageError, TimeLimitError
 from archsearch.prepare import Experiment
 from archsearch.provenance import hardware, provenance
 from archsearch.runs import Result, State
 from archsearch.screen import EpochBars, closing_summary, data_banner, epoch_line, in_a_line
 from archsearch.summary import layer_table
 from archsearch.tracking.recorder import DataInfo, MlflowRecorder, Recorder, RunInfo
-from archsearch.trainer import Evaluation, Progress, Splits, Trainer, Watch, pick_device
+from archsearch.trainer import Evaluation, Progress, Watch, pick_device
 
 log = logging.getLogger(__name__)
 
-_NO_MEMORY = re.compile("(can't|cannot) allocate memory|not enough memory|out of memory|create a memory")
 _load = lru_cache(maxsize=2)(load)  # for the next run of the same process
 _EXAMPLES = 2  # images in a model's input example; torch.export specialises on a batch of 1
 
@@ -95,8 +89,8 @@ class _Run:
         checkpoint = load_checkpoint(folder / runs.CHECKPOINT) if experiment.resumed is not None else None
         if checkpoint is not None and checkpoint.data_fingerprint != self.fingerprint:
             raise ResumeError(f"resume: {settings.data.root} holds other data than the run was started with")
-        with _memory_explained():
-            self.trainer = _make_trainer(experiment, self.data, self.device)
+        with memory_explained():
+            self.trainer = make_trainer(experiment, self.data, self.device)
         if checkpoint is not None:
             self.trainer.load_state_dict(checkpoint.trainer)
         self.recorder = self._open_record(checkpoint.run_id if checkpoint is not None else None)
@@ -113,7 +107,7 @@ class _Run:
     def train(self, watch: Watch | None, stop: Callable[[], bool]) -> None:
         """Train the epochs that are left; after each, everything is on disk before it is on the screen."""
         log.info(self._opening())
-        with EpochBars() as bars, _memory_explained():
+        with EpochBars() as bars, memory_explained():
             for metrics in self.trainer.run(self._limited(watch or bars)):
                 self.result.history.append(metrics)
                 self._save()
@@ -137,7 +131,7 @@ class _Run:
 
     def evaluate(self) -> Evaluation:
         """The network's answers on the test set."""
-        with _memory_explained():
+        with memory_explained():
             return self.trainer.evaluate(self.trainer.splits.test)
 
     def show(self, evaluation: Evaluation) -> None:
@@ -274,44 +268,6 @@ def _alone(folder: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise ResumeError(f"resume: another process is training the run in {folder}") from None
-
-
-def _make_trainer(experiment: Experiment, data: Dataset, device: torch.device) -> Trainer:
-    settings, definition = experiment.settings, data.definition
-
-    def put(images: Any, labels: Any) -> ImageSet:
-        return ImageSet.of(definition, images, labels, device, settings.trainer.channels_last)
-
-    held_out = holdout_size(definition, settings.data.validation)
-    kept, chosen = stratified_holdout(data.train_labels, held_out, settings.data.split_seed)
-    images = put(data.train_images, data.train_labels)
-    splits = Splits(
-        train=images.only(kept),
-        validation=images.only(chosen) if held_out else None,
-        test=put(data.test_images, data.test_labels),
-    )
-    torch.manual_seed(settings.seed)  # plainly, so that a loop seeded like this begins with the same weights
-    return Trainer(
-        build_plan(experiment.plan),
-        splits,
-        settings.trainer,
-        settings.optimizer,
-        settings.scheduler,
-        seed=settings.seed,
-        device=device,
-        augment=make_augment(settings.augment),
-    )
-
-
-@contextmanager
-def _memory_explained() -> Iterator[None]:
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not _NO_MEMORY.search(str(error)):
-            raise
-        advice = "lower trainer.batch_size, trainer.eval_batch_size or model.width"
-        raise OutOfMemoryError(f"out of memory: the network and its batch do not fit; {advice}") from error
 
 
 def _storage_error(error: OSError, folder: Path) -> StorageError:

@@ -1,10 +1,12 @@
 """What Hydra refuses on the command line, explained: every mistake at once, in our words. No torch."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
@@ -27,7 +29,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
     said = parse_arguments(for_hydra(arguments))
     left = _without_sweeps(said.composable if said is not None else [])
     refused: list[tuple[Exception, str]] = []
-    with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
+    with _fresh_hydra():
         while True:
             culprit = next((word for word in left if _is_about(error, word)), None)
             if culprit is None:
@@ -44,6 +46,18 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
                 rest = _judged(known)
                 break
     return ConfigError([*(_explained(why, culprit, known) for why, culprit in refused), *rest])
+
+
+@contextmanager
+def _fresh_hydra() -> Iterator[None]:
+    """A Hydra for composing, whether or not one is at work already."""
+    at_work = GlobalHydra.instance().hydra
+    GlobalHydra.instance().hydra = None
+    try:
+        with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = at_work
 
 
 def _judged(config: Mapping[str, Any]) -> list[Problem]:

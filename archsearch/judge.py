@@ -1,6 +1,6 @@
 """Everything that is wrong with a configuration, at once, without leaving a trace. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ class Verdict:
     spec: ModelSpec | None
     settings: Settings | None
     network: Plan | None
+    definition: Definition
     problems: tuple[Problem, ...]
     violations: tuple[Problem, ...] = ()
 
@@ -27,18 +28,20 @@ def judge(config: Mapping[str, Any], definition: Definition | None = None) -> tu
 
     Raises `ConfigError` with everything that is wrong. Imports no torch.
     """
-    verdict = examine(config, definition)
+    verdict = examine(config, None if definition is None else lambda _: definition)
     problems = (*verdict.problems, *verdict.violations)
     if problems or verdict.settings is None or verdict.network is None:
         raise ConfigError(problems)
     return verdict.settings, verdict.network
 
 
-def examine(config: Mapping[str, Any], definition: Definition | None = None) -> Verdict:
-    """Like `judge`, but tells what it found instead of raising it."""
+def examine(config: Mapping[str, Any], define: Callable[[Settings], Definition] | None = None) -> Verdict:
+    """Like `judge`, but tells what it found instead of raising it. `define` says which data set settings mean."""
     spec, problems = parse_model(config.get("model"))
     settings, of_settings = parse_settings(config)
-    if definition is None:
+    if settings is not None and define is not None:
+        definition = define(settings)
+    else:
         definition = definition_of(settings.data.name if settings is not None else "auto")
     network = None
     if spec is not None:
@@ -53,7 +56,7 @@ def examine(config: Mapping[str, Any], definition: Definition | None = None) -> 
         if network is not None:
             problems += _check_batch_norm(settings.trainer.batch_size, network)
             violations = _check_constraints(settings.constraints, network)
-    return Verdict(spec, settings, network, tuple(problems), tuple(violations))
+    return Verdict(spec, settings, network, definition, tuple(problems), tuple(violations))
 
 
 def _check_amounts(settings: Settings, definition: Definition) -> list[Problem]:

@@ -20,11 +20,18 @@ PACKAGE = REPOSITORY / "archsearch"
 LAYERS = """
 __main__ check ui
 cli
+sweep.sweeper sweep.launcher
+sweep.closing sweep.pool sweep.job sweep.logs
+sweep.pictures sweep.display sweep.planning
+sweep.results sweep.worker
+sweep.folder
+sweep.plan
+sweep.compose sweep.grid sweep.words sweep.fingerprint sweep.estimate sweep.machine sweep.text
 explain experiment
-columns
+columns assembly
 prepare
 overrides request judge screen artifacts checkpoint provenance
-runs trainer figures tracking.recorder
+runs trainer figures tracking.recorder tracking.sweeps
 tracking.store builder optim data.augment metrics
 data.batches
 data.load
@@ -33,7 +40,7 @@ data.definitions settings summary
 shapes
 spec
 schema
-errors atomic tracking data
+errors atomic tracking data sweep
 __init__
 """
 RANKS = {module: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for module in line.split()}
@@ -83,9 +90,10 @@ def test_modules_stay_small(path: Path) -> None:
 
 
 def test_only_tracking_knows_mlflow_and_only_the_command_line_knows_hydra() -> None:
+    of_sweep = ("compose", "grid", "words", "planning", "job", "launcher", "sweeper")
     for library, allowed in (
         ("mlflow", {"tracking.recorder", "tracking.store"}),
-        ("hydra", {"cli", "explain", "overrides"}),
+        ("hydra", {"cli", "explain", "overrides"} | {f"sweep.{name}" for name in of_sweep}),
     ):
         users = {
             module_of(path)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from conftest import ask
 
-from archsearch.errors import ConfigError, ResumeError
+from archsearch.errors import ConfigError
 from archsearch.explain import explain
 from archsearch.judge import judge
-from archsearch.overrides import for_hydra
+from archsearch.overrides import for_hydra, resume_of, resumed_run
 
 # A network whose second block sees a 1x1 image.
 SHRUNK = (
@@ -170,11 +170,16 @@ def test_resume_takes_what_looks_like_a_number(word: str, workspace: Path) -> No
     folder = workspace / "outputs" / "runs" / "a, b=c"
     folder.mkdir(parents=True)
     (folder / "result.json").write_text('{"run_id": "1234567890", "started": "2026"}')
-    ready = for_hydra([word])
+    said = resume_of(word)
+    assert said is not None
+    ready = resumed_run(said, [])
     assert ready == ["resume='12345678'", "hydra.run.dir='outputs/runs/a, b=c'", "hydra.output_subdir=null"]
     assert ask(*ready).config["resume"] == "12345678"
-    with pytest.raises(ResumeError, match="leave out -m"):
-        for_hydra(["-m", word])
+
+
+def test_flags_may_stand_between_overrides() -> None:
+    ready = for_hydra(["model=session4", "-m", "seed=1,2", "--config-dir", "a=b", "~model.blocks.c", "--cfg", "job"])
+    assert ready == ["-m", "--config-dir", "a=b", "--cfg", "job", "model=session4", "seed=1,2", "~model.blocks.c"]
 
 
 def test_blocks_come_and_go_by_override() -> None:

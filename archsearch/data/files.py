@@ -99,7 +99,8 @@ def _read_idx(path: Path, shape: tuple[int, ...], definition: Definition, checks
             content = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
         else:
             # Mapped, so that all processes that train on it share one copy; "c" keeps whatever is written to oneself.
-            content = np.asarray(np.memmap(path, np.uint8, mode="c"))
+            empty = not path.stat().st_size  # nothing that could be mapped
+            content = np.empty(0, np.uint8) if empty else np.asarray(np.memmap(path, np.uint8, mode="c"))
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
     header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)

@@ -17,7 +17,8 @@ from archsearch.sweep.compose import Composer
 from archsearch.sweep.display import Display
 from archsearch.sweep.estimate import estimate
 from archsearch.sweep.folder import put_on_record
-from archsearch.sweep.pool import Pool, cores, gpus_here, slots_here
+from archsearch.sweep.machine import cores, gpus_here, slots_here
+from archsearch.sweep.pool import Pool
 from archsearch.sweep.words import SUBDIR, subdir_of
 from archsearch.sweep.worker import Ended, Job
 from archsearch.tracking.sweeps import begun_variants, end_variant

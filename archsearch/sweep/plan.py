@@ -69,10 +69,7 @@ def _judged(
 ) -> Variant:
     try:
         request = composer.request(row.words, number)
-        verdict = examine(request.config)
-        if verdict.settings is not None:
-            definition = define(verdict.settings)
-            verdict = examine(request.config, definition)
+        verdict = examine(request.config, define)
     except UserError as error:
         problems = error.problems if isinstance(error, ConfigError) else [Problem("data", str(error))]
         return Variant(number, row, "BROKEN", tuple(problems))
@@ -86,8 +83,8 @@ def _judged(
         request,
         verdict.settings,
         verdict.network,
-        fingerprint(verdict.spec, verdict.settings, definition),
-        estimate(verdict.settings, verdict.network, definition, slowness),
+        fingerprint(verdict.spec, verdict.settings, verdict.definition),
+        estimate(verdict.settings, verdict.network, verdict.definition, slowness),
     )
 
 

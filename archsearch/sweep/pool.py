@@ -6,8 +6,6 @@ record as failed, and another worker takes its place.
 
 import logging
 import multiprocessing
-import os
-import platform
 import signal
 import time
 from collections import deque
@@ -21,6 +19,7 @@ from typing import Protocol
 
 from archsearch.errors import SweepError
 from archsearch.settings import SweepSettings
+from archsearch.sweep.machine import environment, thread_cap
 from archsearch.sweep.worker import Ended, Job, Progress, Ready, serve
 
 log = logging.getLogger(__name__)
@@ -28,16 +27,6 @@ log = logging.getLogger(__name__)
 _TICK = 0.5  # seconds between two looks at clocks and signals
 _GRACE = 20.0  # seconds that a worker gets to end by itself what it was told to end
 _STARTS = 3  # workers in a row that may die before they are ready
-
-# Every library that would otherwise start a thread a core in each worker.
-_THREADS = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "BLIS_NUM_THREADS",
-)
 
 
 class Watcher(Protocol):
@@ -138,7 +127,7 @@ class Pool:
         ours, theirs = context.Pipe()
         arguments = (theirs, self._stop, self.threads, self.log)
         process = context.Process(target=serve, args=arguments, name=f"archsearch-worker-{slot}", daemon=True)
-        with _environment({**dict.fromkeys(_THREADS, str(self.threads)), **self.slots[slot]}):
+        with environment({**thread_cap(self.threads), **self.slots[slot]}):
             process.start()
         theirs.close()
         return _Worker(process, ours, slot)
@@ -249,48 +238,6 @@ class Pool:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def slots_here(settings: SweepSettings, gpus: int) -> list[dict[str, str]]:
-    """The environment of each worker on this machine with `gpus` GPUs: `jobs_per_gpu` each, or else one a core."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = visible.split(",") if visible else [str(number) for number in range(gpus)]
-    slots: list[dict[str, str]] = [
-        {"CUDA_VISIBLE_DEVICES": names[number]} for _ in range(settings.jobs_per_gpu) for number in range(gpus)
-    ] or [{} for _ in range(cores())]
-    if settings.workers is None:
-        return slots
-    return [slots[number % len(slots)] for number in range(settings.workers)]
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpus_here() -> int:
-    """GPUs that torch sees; torch is imported only where there could be one."""
-    if platform.system() == "Linux" and not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd")):
-        return 0
-    if platform.system() == "Darwin":
-        return 0
-    import torch
-
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
-@contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _how(process: SpawnProcess) -> str:

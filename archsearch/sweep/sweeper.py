@@ -31,9 +31,9 @@ from archsearch.sweep.closing import close_sweep
 from archsearch.sweep.folder import Entry, SweepRecord, alone, is_finished
 from archsearch.sweep.grid import labels
 from archsearch.sweep.logs import said_to
+from archsearch.sweep.machine import gpus_here, slots_here
 from archsearch.sweep.plan import Variant, broken_together, plan_line
 from archsearch.sweep.planning import Planned, plan_sweep
-from archsearch.sweep.pool import gpus_here, slots_here
 from archsearch.sweep.results import outcomes_of
 from archsearch.sweep.words import job_words, subdir_of
 from archsearch.tracking.recorder import MlflowRecorder, Recorder, RunInfo

@@ -1,0 +1,67 @@
+"""What this machine has for a sweep, and the environments of the processes that share it."""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from archsearch.settings import SweepSettings
+
+# Every library that would otherwise start a thread a core in each worker.
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "BLIS_NUM_THREADS",
+)
+
+
+def thread_cap(threads: int) -> dict[str, str]:
+    """The environment in which no library starts more than `threads` threads."""
+    return dict.fromkeys(_THREADS, str(threads))
+
+
+def slots_here(settings: SweepSettings, gpus: int) -> list[dict[str, str]]:
+    """The environment of each worker on this machine with `gpus` GPUs: `jobs_per_gpu` each, or else one a core."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(number) for number in range(gpus)]
+    slots: list[dict[str, str]] = [
+        {"CUDA_VISIBLE_DEVICES": names[number]} for _ in range(settings.jobs_per_gpu) for number in range(gpus)
+    ] or [{} for _ in range(cores())]
+    if settings.workers is None:
+        return slots
+    return [slots[number % len(slots)] for number in range(settings.workers)]
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus_here() -> int:
+    """GPUs that torch sees; torch is imported only where there could be one."""
+    if platform.system() == "Linux" and not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd")):
+        return 0
+    if platform.system() == "Darwin":
+        return 0
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
+@contextmanager
+def environment(values: Mapping[str, str]) -> Iterator[None]:
+    """`values` in this process's environment, for what it starts meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
