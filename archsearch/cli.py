@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from archsearch.overrides import (
     resume_of,
     resumed_run,
     resumed_sweep,
+    task_words,
 )
 from archsearch.request import Request
 
@@ -140,7 +142,7 @@ def _understand(words: Sequence[str]) -> _Command:
     if resumed is not None:
         words = resumed_run(resumed, others)
         config = _compose(words)
-    request = Request(plain(config), choices_of(config.hydra), tuple(config.hydra.overrides.task))
+    request = Request(plain(config), choices_of(config.hydra), task_words(config.hydra))
     return _Command(words, request=request)
 
 
@@ -163,6 +165,8 @@ def composed_sweep(words: Sequence[str]) -> Iterator[tuple[ConfigLoader, DictCon
 
 def _through_hydra(words: Sequence[str], task: Callable[[DictConfig], Any]) -> None:
     """Let Hydra read `words` as the command line, and call `task` as they say."""
+    # Our presets of Ray and submitit have their plugins' names, and are held against those plugins' schemas: rightly.
+    warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
     with _replaced_argv(words), _exceptions_passed_on(), _terminate_like_ctrl_c():
         hydra.main(version_base=VERSION_BASE, config_path=str(config_folder()), config_name=CONFIG_NAME)(task)()
 

@@ -22,13 +22,13 @@ from archsearch.atomic import write_text
 from archsearch.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from archsearch.columns import final_numbers, params_of, sweep_tags
 from archsearch.data.load import load
-from archsearch.errors import ArchsearchError, ResumeError, StorageError, TimeLimitError
+from archsearch.errors import ArchsearchError, ResumeError, StorageError, TimeLimitError, TrackingError, first_line
 from archsearch.prepare import Experiment
 from archsearch.provenance import hardware, provenance
 from archsearch.runs import Result, State
 from archsearch.screen import EpochBars, closing_summary, data_banner, epoch_line, in_a_line
 from archsearch.summary import layer_table
-from archsearch.tracking.recorder import DataInfo, MlflowRecorder, Recorder, RunInfo
+from archsearch.tracking.recorder import AbsentRecorder, DataInfo, MlflowRecorder, Recorder, RunInfo
 from archsearch.trainer import Evaluation, Progress, Watch, pick_device
 
 log = logging.getLogger(__name__)
@@ -196,7 +196,14 @@ class _Run:
             tags,
             DataInfo(definition.title, self.fingerprint, definition.name),
         )
-        return MlflowRecorder.start(experiment.store, experiment.settings.tracking.experiment, info, run_id)
+        name = experiment.settings.tracking.experiment
+        if variant is None:
+            return MlflowRecorder.start(experiment.store, name, info, run_id)
+        try:
+            return MlflowRecorder.start(experiment.store, name, info, run_id, patience=0)
+        except TrackingError as error:  # it is trained all the same, and recorded when the sweep is through
+            log.warning("WARNING: %s\n  training goes on; the sweep records it later", first_line(error))
+            return AbsentRecorder(experiment.store, first_line(error))
 
     def _first_result(self, checkpoint: Checkpoint | None) -> Result:
         experiment, data = self.experiment, self.experiment.data

@@ -111,6 +111,13 @@ def choices_of(hydra_config: Any) -> dict[str, str]:
     }
 
 
+def task_words(hydra_config: Any) -> tuple[str, ...]:
+    """The overrides of the configuration itself, as they were typed, from Hydra's own section."""
+    words = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    assert isinstance(words, list)
+    return tuple(map(str, words))
+
+
 def plain(config: DictConfig) -> dict[str, Any]:
     """A composed configuration as plain values, interpolations resolved, without Hydra's own section."""
     values = {str(key): config._get_node(key) for key in config if key != "hydra"}

@@ -14,7 +14,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 from hydra import compose, initialize_config_dir
 
-from archsearch.overrides import VERSION_BASE, config_folder, plain
+from archsearch.overrides import VERSION_BASE, choices_of, config_folder, plain
 from archsearch.request import Request
 
 # A shell's background job ignores Ctrl-C and hands that down; what the tests start must not, as in a person's shell.
@@ -63,8 +63,7 @@ def ask(*overrides: str) -> Request:
     """What `python -m archsearch` asks for with these overrides."""
     with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
-    choices = {key: str(value) for key, value in config.hydra.runtime.choices.items() if not key.startswith("hydra/")}
-    return Request(plain(config), choices, overrides)
+    return Request(plain(config), choices_of(config.hydra), overrides)
 
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

@@ -32,6 +32,7 @@ def close_sweep(
     """Write, draw and record what became of the variants, and print it."""
     log.info("\n%s\n", table_text(outcomes))
     _warn_of_other_data(record, folder)
+    record.write(folder)
     best = next((outcome for outcome in outcomes if outcome.state == "FINISHED"), None)
     if best is not None and record.state != "KILLED":
         _complete(record, folder, best.number)
@@ -77,9 +78,9 @@ def _where(planned: Planned, record: SweepRecord, folder: Path, outcomes: Sequen
             lines.append(
                 f"MLflow   python -m archsearch.ui  shows these variants at http://127.0.0.1:{planned.ui.port}{page}"
             )
-        if not record.tracking["complete"]:
+        if not record.tracking["complete"] or not all(outcome.recorded for outcome in outcomes):
             lines.append(
-                "WARNING: the tracking store has not taken everything of the sweep's own run; the folder has it all"
+                "WARNING: MLflow has not taken everything; the folder has it all, and resuming the sweep sends it"
             )
     return lines
 

@@ -7,7 +7,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from archsearch.overrides import choices_of, plain
+from archsearch.overrides import choices_of, plain, task_words
 from archsearch.request import Request
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def run_variant(config: DictConfig) -> dict[str, Any]:
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    request = Request(plain(config), choices_of(hydra), tuple(hydra.overrides.task))
+    request = Request(plain(config), choices_of(hydra), task_words(hydra))
     try:
         return run(prepare_variant(request, folder), folder).as_dict()
     except Exception:

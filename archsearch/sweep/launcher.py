@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from archsearch.data.load import choose
-from archsearch.errors import SweepError
+from archsearch.errors import SweepError, TrackingError
 from archsearch.prepare import Experiment, prepare_variant
 from archsearch.runs import CHECKPOINT
 from archsearch.sweep.compose import Composer
@@ -91,7 +91,10 @@ def _adopting(experiment: Experiment) -> Experiment:
     variant = experiment.settings.variant
     if variant is None or experiment.store is None:
         return experiment
-    begun = begun_variants(experiment.store, experiment.settings.tracking.experiment, variant.sweep)
+    try:
+        begun = begun_variants(experiment.store, experiment.settings.tracking.experiment, variant.sweep)
+    except TrackingError:  # it is away; then this one is recorded later
+        return experiment
     settings = replace(experiment.settings, variant=replace(variant, run_id=begun.get(variant.number)))
     return replace(experiment, settings=settings)
 

@@ -13,7 +13,7 @@ LOG = "sweep.log"
 def said_to(folder: Path) -> Iterator[None]:
     """While this lasts, what archsearch logs goes to the screen and to `sweep.log` in `folder`, and nowhere else."""
     ours = logging.getLogger("archsearch")
-    screen, file = logging.StreamHandler(sys.stdout), logging.FileHandler(folder / LOG, encoding="utf-8")
+    screen, file = logging.StreamHandler(sys.stdout), _File(folder / LOG, encoding="utf-8")
     screen.setFormatter(_Plain("%(message)s"))
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     before = ours.handlers[:], ours.level, ours.propagate
@@ -25,6 +25,11 @@ def said_to(folder: Path) -> Iterator[None]:
         file.close()
         ours.handlers, ours.propagate = before[0], before[2]
         ours.setLevel(before[1])
+
+
+class _File(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """A full disk: the screen has it all the same."""
 
 
 class _Plain(logging.Formatter):

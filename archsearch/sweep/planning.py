@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from archsearch.data.definitions import Definition, definition_of
 from archsearch.errors import ConfigError, Problem
-from archsearch.overrides import resume_of
+from archsearch.overrides import resume_of, task_words
 from archsearch.runs import OUTPUTS
 from archsearch.schema import read
 from archsearch.settings import Settings, SweepSettings, TrackingSettings, UiSettings
@@ -69,5 +69,5 @@ def plan_sweep(
 def _words(master: DictConfig) -> Sequence[str]:
     """What is swept over: the sweeper's parameters in the configuration, then the command line."""
     params: Any = master.hydra.sweeper.get("params") or {}
-    said = [*(f"{key}={value}" for key, value in params.items()), *master.hydra.overrides.task]
+    said = [*(f"{key}={value}" for key, value in params.items()), *task_words(master.hydra)]
     return [word for word in said if resume_of(word) is None]

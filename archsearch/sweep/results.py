@@ -34,6 +34,7 @@ class Outcome:
     state: str  # FINISHED, FAILED, KILLED, REJECTED, BROKEN, DUPLICATE or MISSING
     reason: str | None
     run_id: str | None
+    recorded: bool = True  # by the tracking store, wholly
 
     @property
     def is_left(self) -> bool:
@@ -109,6 +110,7 @@ def _outcome(entry: Entry, keys: Sequence[str], folder: Path) -> Outcome:
         state=state,
         reason=reason,
         run_id=result["run_id"] if result else None,
+        recorded=result["tracking"].get("complete", True) if result else True,
     )
 
 

@@ -10,9 +10,10 @@ import re
 import shlex
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
@@ -23,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 from archsearch.data.definitions import Definition
 from archsearch.data.load import choose
 from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError, first_line
-from archsearch.overrides import resume_of
+from archsearch.overrides import resume_of, task_words
 from archsearch.prepare import open_store
 from archsearch.runs import OUTPUTS, SWEEP
 from archsearch.settings import Settings, VariantSettings
@@ -54,8 +55,9 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
     def define(settings: Settings) -> Definition:
         return choose_once(settings.data.name, Path(settings.data.root)).definition
 
+    _check_launcher(master)
     planned = plan_sweep(loader, master, define)
-    resumed = any(resume_of(word) for word in master.hydra.overrides.task)
+    resumed = any(resume_of(word) for word in task_words(master.hydra))
     folder = Path(str(master.hydra.sweep.dir))
     if not resumed and (folder / SWEEP).exists():
         raise ResumeError(
@@ -83,12 +85,7 @@ class _Sweep:
 
     def run(self) -> None:
         """Train what is left, then make the table, however that went."""
-        entries = {entry.number: entry for entry in self.record.entries}
-        todo = [
-            variant
-            for variant in self.planned.variants
-            if variant.verdict == "READY" and not is_finished(self.folder / entries[variant.number].folder)
-        ]
+        todo = [variant for variant in self._ready() if not is_finished(self._folder_of(variant))]
         with said_to(self.folder):
             self._announce(todo)
             parent = self._open_parent()
@@ -97,14 +94,14 @@ class _Sweep:
         try:
             if todo:
                 with said_to(self.folder):
-                    self._launch(todo, entries)
+                    self._launch(todo)
+                    self._record_later()
         except KeyboardInterrupt as stop:
             interrupted = stop
         self.record.seconds += time.monotonic() - started
         outcomes = outcomes_of(self.record, self.folder)
         left = [outcome for outcome in outcomes if outcome.is_left]
         self.record.state = "KILLED" if interrupted else "FAILED" if left else "FINISHED"
-        self.record.write(self.folder)
         with said_to(self.folder):  # again, because launchers have their own ideas of logging
             close_sweep(self.planned, self.record, self.folder, outcomes, parent)
             if left:
@@ -114,27 +111,33 @@ class _Sweep:
         if left:
             raise SweepError(f"{len(left)} of {len(outcomes)} variants were not trained to their end")
 
-    def _launch(self, todo: Sequence[Variant], entries: dict[int, Entry]) -> None:
+    def _ready(self) -> list[Variant]:
+        return [variant for variant in self.planned.variants if variant.verdict == "READY"]
+
+    def _entry(self, variant: Variant) -> Entry:
+        return next(entry for entry in self.record.entries if entry.number == variant.number)
+
+    def _folder_of(self, variant: Variant) -> Path:
+        return self.folder / self._entry(variant).folder
+
+    def _launch(self, todo: Sequence[Variant]) -> None:
         for variant in todo:
-            entries[variant.number].failed, entries[variant.number].reason = False, None
+            self._entry(variant).failed, self._entry(variant).reason = False, None
         self.record.state = "RUNNING"
         self.record.write(self.folder)
-        tracking = self.record.tracking
-        begun = (
-            begun_variants(self.store, self.planned.tracking.experiment, self.record.id)
-            if self.store is not None and self.record.seconds
-            else {}
-        )
+        begun: Mapping[int, str] = {}
+        if self.store is not None and any(self._folder_of(variant).exists() for variant in todo):
+            begun = begun_variants(self.store, self.planned.tracking.experiment, self.record.id)
         jobs = []
         for variant in todo:
             of = VariantSettings(
                 sweep=self.record.id,
                 number=variant.number,
                 name=variant.row.name,
-                parent=tracking.get("run_id"),
+                parent=self.record.tracking.get("run_id"),
                 run_id=begun.get(variant.number),
             )
-            jobs.append(job_words(variant.row.words, entries[variant.number].folder, of))
+            jobs.append(job_words(variant.row.words, self._entry(variant).folder, of))
         try:
             returns = self.launcher.launch(jobs, initial_job_idx=0)
         except Exception as error:  # a launcher that lost a job; the folders say how far each of them is
@@ -142,8 +145,19 @@ class _Sweep:
             return
         for variant, returned in zip(todo, returns, strict=True):
             if returned.status == JobStatus.FAILED:
-                entry = entries[variant.number]
-                entry.failed, entry.reason = True, str(returned._return_value)
+                self._entry(variant).failed, self._entry(variant).reason = True, str(returned._return_value)
+
+    def _record_later(self) -> None:
+        """Send what a tracking store that was away did not take, if it is back."""
+        trained = {outcome.number for outcome in outcomes_of(self.record, self.folder) if not outcome.is_left}
+        missed = [
+            variant
+            for variant in self._ready()
+            if variant.number in trained and not is_finished(self._folder_of(variant))
+        ]
+        if missed and self.store is not None and self.store.answers():
+            log.info("%d variants are trained, and not wholly in MLflow: sending the rest", len(missed))
+            self._launch(missed)
 
     def _announce(self, todo: Sequence[Variant]) -> None:
         planned = self.planned
@@ -152,7 +166,7 @@ class _Sweep:
         for variant in planned.variants:
             if variant.verdict != "READY":
                 log.info("  %d %s: %s: %s", variant.number, variant.row.name, variant.verdict.lower(), variant.reason)
-        done = sum(variant.verdict == "READY" for variant in planned.variants) - len(todo)
+        done = len(self._ready()) - len(todo)
         if done:
             log.info("%d are trained already, %d are left", done, len(todo))
 
@@ -173,6 +187,15 @@ class _Sweep:
         record.tracking = {**recorder.describe(), "run_id": recorder.run_id}
         record.write(self.folder)
         return recorder
+
+
+def _check_launcher(master: DictConfig) -> None:
+    package = ".".join(str(master.hydra.launcher._target_).split(".")[:2])
+    if find_spec(package) is None:
+        choice = str(master.hydra.runtime.choices["hydra/launcher"])
+        extra = choice.split("_", maxsplit=1)[0]
+        rule = f"got {choice}, whose package is not installed: pip install 'archsearch[{extra}]'"
+        raise ConfigError([Problem("hydra/launcher", rule)])
 
 
 def _refuse_broken(planned: Planned) -> None:

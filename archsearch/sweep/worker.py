@@ -77,9 +77,7 @@ def serve(connection: Connection, stop: Event, threads: int, log: Path) -> None:
         connection.send(Ready())
         while (job := connection.recv()) is not None:
             torch.set_num_threads(threads)  # a variant may have set its own
-            with _written_to(job.folder / LOG):
-                ended = _attempt(job, connection, stop)
-            connection.send(ended)
+            connection.send(_attempt(job, connection, stop))
 
 
 def _attempt(job: Job, connection: Connection, stop: Event) -> Ended:
@@ -96,12 +94,16 @@ def _attempt(job: Job, connection: Connection, stop: Event) -> Ended:
             said = time.monotonic()
 
     try:
-        result = run(job.experiment, job.folder, watch, stop.is_set)
-        return Ended(job.number, "FINISHED", result=result.as_dict())
+        with _written_to(job.folder / LOG):
+            try:
+                result = run(job.experiment, job.folder, watch, stop.is_set)
+                return Ended(job.number, "FINISHED", result=result.as_dict())
+            except Exception:
+                logging.getLogger("archsearch").exception("this variant failed")
+                raise
     except KeyboardInterrupt:
         return Ended(job.number, "KILLED", "interrupted")
     except Exception as error:
-        logging.getLogger("archsearch").exception("this variant failed")
         known = isinstance(error, (UserError, NonFiniteLossError, OutOfMemoryError, TimeLimitError))
         reason = str(error) if known else f"{type(error).__name__}: {error}"
         # The same seed diverges again, and what was too slow is.
@@ -120,8 +122,9 @@ def _written_to(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # a full disk
+                stream.flush()
         for number, descriptor in enumerate(before, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)

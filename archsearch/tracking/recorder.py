@@ -9,6 +9,7 @@ carry the time of their epoch.
 
 import logging
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PAUSE = 10.0  # seconds until a store that did not answer is asked again
-_LAST_PATIENCE = 60.0  # seconds that a run waits, at its very end, for a store that does not answer
+PATIENCE = 60.0  # seconds that a run waits, at its very end, for a store that does not answer
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,18 @@ class Recorder:
 
 
 @dataclass
+class AbsentRecorder(Recorder):
+    """Records nothing, because `store` did not take the run: what resuming the run is to send, all of it."""
+
+    store: Store
+    trouble: str | None
+    run_id: str | None = field(default_factory=lambda: uuid.uuid4().hex)  # until MLflow gives it one
+
+    def describe(self) -> dict[str, Any]:
+        return {"uri": str(self.store), "experiment_id": None, "complete": False, "trouble": self.trouble}
+
+
+@dataclass
 class MlflowRecorder(Recorder):
     """Records a run in MLflow. Make one with `start`."""
 
@@ -86,13 +99,21 @@ class MlflowRecorder(Recorder):
     experiment_id: str
     run_id: str
     trouble: str | None = None
+    patience: float = PATIENCE
     _waiting: list[Callable[[], object]] = field(default_factory=list)
     _failures: int = 0  # of the first that waits, while the store answered
     _given_up: list[str] = field(default_factory=list)
     _not_before: float = 0.0  # when to try again, on the monotonic clock
 
     @classmethod
-    def start(cls, store: Store, experiment: str, info: RunInfo, run_id: str | None = None) -> "MlflowRecorder":
+    def start(
+        cls,
+        store: Store,
+        experiment: str,
+        info: RunInfo,
+        run_id: str | None = None,
+        patience: float = PATIENCE,
+    ) -> "MlflowRecorder":
         """Open a new run in `experiment`, or run `run_id` again. Raises `TrackingError` where that fails."""
         client, experiment_id = open_experiment(store, experiment)
         from mlflow.entities import Param, RunTag
@@ -117,7 +138,7 @@ class MlflowRecorder(Recorder):
             if not isinstance(error, Exception):
                 raise
             raise TrackingError(f"tracking store {store} refuses the run: {first_line(error)}") from error
-        return cls(client, store, experiment_id, run_id)
+        return cls(client, store, experiment_id, run_id, patience=patience)
 
     def metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
         from mlflow.entities import Metric
@@ -140,7 +161,7 @@ class MlflowRecorder(Recorder):
         if reason is not None:
             self._send(lambda: self.client.set_tag(self.run_id, "reason", reason))
         self._send(lambda: self.client.set_terminated(self.run_id, state))
-        deadline = time.monotonic() + (_LAST_PATIENCE if state == "FINISHED" else 0)
+        deadline = time.monotonic() + (self.patience if state == "FINISHED" else 0)
         while self._waiting and self._not_before < deadline:
             log.info("waiting for the tracking store (%.0f s at most)", deadline - time.monotonic())
             time.sleep(max(0.0, self._not_before - time.monotonic()))

@@ -1,0 +1,280 @@
+"""What a sweep is, before anything trains: its grid, its configurations, its plan, its fingerprints."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Cli, ask
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig
+
+from archsearch.cli import composed_sweep
+from archsearch.data.definitions import DEFINITIONS
+from archsearch.errors import ConfigError
+from archsearch.judge import examine
+from archsearch.overrides import for_hydra, plain
+from archsearch.sweep.compose import Composer
+from archsearch.sweep.estimate import estimate, slowness_here
+from archsearch.sweep.fingerprint import fingerprint
+from archsearch.sweep.grid import expand, labels
+from archsearch.sweep.plan import broken_together
+from archsearch.sweep.planning import Planned, plan_sweep
+
+
+def planned(*words: str) -> Planned:
+    with composing(*words) as (loader, master):
+        return plan_sweep(loader, master)
+
+
+@contextmanager
+def composing(*words: str) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    with composed_sweep(for_hydra(["-m", *words])) as found:
+        yield found
+
+
+def verdicts(plan: Planned) -> list[str]:
+    return [variant.verdict for variant in plan.variants]
+
+
+def problems(plan: Planned) -> str:
+    return str(broken_together(plan.variants))
+
+
+# The grid
+
+
+def test_all_combinations_the_first_setting_slowest() -> None:
+    rows = expand(["model=session4", "model.dropout=0,0.1", "seed=range(1,4)"])
+    assert [dict(row.values) for row in rows][:4] == [
+        {"model.dropout": "0", "seed": "1"},
+        {"model.dropout": "0", "seed": "2"},
+        {"model.dropout": "0", "seed": "3"},
+        {"model.dropout": "0.1", "seed": "1"},
+    ]
+    assert len(rows) == 6
+    assert rows[5].words == ("model=session4", "++model.dropout=0.1", "seed=3")
+    assert rows[5].name == "dropout=0.1 seed=3"
+
+
+def test_the_later_of_two_words_counts() -> None:
+    (row,) = expand(["seed=1,2", "trainer.epochs=3", "seed=5"])
+    assert row.words == ("trainer.epochs=3", "seed=5")
+    assert row.values == {}
+
+
+def test_a_value_given_twice_does_not_vary() -> None:
+    assert expand(["seed=1,1", "model.width=1,2"])[0].values == {"model.width": "1"}
+
+
+def test_settings_that_move_together() -> None:
+    words = ["model.blocks.conv1.channels=8,12", "seed=1,2", "model.blocks.conv2.channels=16,24"]
+    rows = expand(words, ["model.blocks.conv1.channels", "model.blocks.conv2.channels"])
+    assert [tuple(row.values.values()) for row in rows] == [
+        ("8", "1", "16"),
+        ("8", "2", "16"),
+        ("12", "1", "24"),
+        ("12", "2", "24"),
+    ]
+    groups = [["model.blocks.conv1.channels", "model.blocks.conv2.channels"], ["seed", "trainer.epochs"]]
+    assert len(expand([*words, "trainer.epochs=1,2"], groups)) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "linked", "message"),
+    [
+        (["seed=1,2"], ["seed", "sede"], "sweep.zip: sede is not swept over (did you mean seed?)"),
+        (["seed=1,2", "model.width=1,2,3"], ["seed", "model.width"], "seed has 2, model.width has 3"),
+        (["seed=1,2", "model.width=1,2"], [["seed", "model.width"], ["seed"]], "seed is named twice"),
+        (["model.dropout=interval(0,1)"], [], "model.dropout: sweeps over an interval; a grid needs single values"),
+        (["tracking.experiment=a,b"], [], "tracking.experiment: is the same for all variants of a sweep"),
+        (["data.root=a,b"], [], "data.root: is the same for all variants"),
+        (["seed=1,2)"], [], "command line:"),
+    ],
+)
+def test_what_cannot_be_expanded(words: list[str], linked: list[Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        expand(words, linked)
+    assert message in str(caught.value)
+
+
+def test_short_names_stay_apart() -> None:
+    assert labels(["model.dropout", "model.blocks.conv3.channels", "optimizer.lr"]) == [
+        "dropout",
+        "conv3.channels",
+        "lr",
+    ]
+    assert labels(["model.dropout", "data.dropout"]) == ["model.dropout", "data.dropout"]
+
+
+# Composing
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model.dropout=0.3", "seed=7"],
+        ["model=session5_step1", "optimizer=adamw", "optimizer.lr=0.01", "augment=affine"],
+        ["~model.blocks.trans2", "+model.blocks.extra={channels: 8, kernel_size: 1}", "model.head.type=gap"],
+        ["experiment=eva6_session4", "trainer.epochs=2", "++model.blocks.conv3={channels: 7, dropout: 0.5}"],
+        ["model.blocks.conv1.kernel_size=5", "model.head.hidden=[16,8]", "tracking=none", "data=digits"],
+        [
+            "model={dropout: 0.2}",
+            "model.dropout=0.4",
+            "scheduler=multistep",
+            "++scheduler.gamma=0.5",
+            "scheduler.milestones=[1]",
+        ],
+    ],
+)
+def test_a_variant_is_what_hydra_composes(words: list[str]) -> None:
+    """The quick composer uses a private function of Hydra's; this holds it against Hydra itself."""
+    (row,) = expand(words)
+    expected = ask(*row.words)
+    with composing(*words) as (loader, master):
+        found = Composer(loader, master).request(row.words, 0)
+        slowly = plain(loader.load_sweep_config(master, list(row.words)))
+    assert found.config == expected.config == slowly
+    assert found.choices == expected.choices
+
+
+def test_one_variant_leaves_no_trace_in_the_next() -> None:
+    with composing("seed=1,2") as (loader, master):
+        composer = Composer(loader, master)
+        first = composer.request(["~model.blocks.trans2", "++model.dropout=0.5"], 0)
+        second = composer.request(["seed=2"], 1)
+    assert "trans2" not in first.config["model"]["blocks"] and "trans2" in second.config["model"]["blocks"]
+    assert second.config["model"]["dropout"] == 0.1
+
+
+def test_the_job_number_can_be_a_seed() -> None:
+    plan = planned("seed=${hydra:job.num}", "model.dropout=0,0.1")
+    assert [variant.settings.seed for variant in plan.variants if variant.settings] == [0, 1]
+
+
+# The plan
+
+
+def test_a_sweep_over_blocks_heads_models_and_without_a_block() -> None:
+    assert [v.network.params for v in planned("model.blocks.conv3.channels=16,24,32").variants if v.network] == [
+        11_970,
+        12_954,
+        13_938,
+    ]
+    heads = planned("model.head.type=linear,gap").variants
+    assert [v.network.params for v in heads if v.network] == [12_954, 11_674]
+    models = planned("model=session4,session5_step1").variants
+    assert [v.network.params for v in models if v.network] == [12_954, 4_750]
+    shorter = planned("~model.blocks.trans2", "model.dropout=0,0.1").variants
+    assert [v.network.layers[-1].block for v in shorter if v.network] == ["head", "head"]
+    assert all("trans2" not in v.network.layers[-4].block for v in shorter if v.network)
+
+
+def test_a_preset_can_sweep_without_a_flag() -> None:
+    plan = planned("experiment=dropout_width")
+    assert plan.keys == ("model.dropout", "model.width") and len(plan.variants) == 9
+    assert planned("experiment=dropout_width", "model.width=1").keys == ("model.dropout",)
+
+
+def test_budgets_reject_without_stopping() -> None:
+    plan = planned("model.width=0.5,1,2", "constraints.max_params=13000", "constraints.min_receptive_field=20")
+    assert verdicts(plan) == ["READY", "READY", "REJECTED"]
+    assert "constraints.max_params: the model has 47,946 parameters, 13,000 are allowed" in str(plan.variants[2].reason)
+    assert broken_together(plan.variants) is None
+    assert verdicts(planned("model.width=0.5,1", "constraints.max_macs=1000000")) == ["READY", "REJECTED"]
+
+
+def test_broken_variants_are_named_together_and_once() -> None:
+    plan = planned("model=session4,sesion5", "model.dropout=0,2")
+    assert verdicts(plan) == ["READY", "BROKEN", "BROKEN", "BROKEN"]
+    said = problems(plan)
+    assert said.count("model.dropout: got 2, must be less than 1.0") == 1
+    assert "(variant 1: model=session4 dropout=2)" in said
+    assert "did you mean session4?" in said
+    assert "3 of 4 variants cannot be trained; mend them, or skip them with sweep.invalid=skip" in said
+
+
+def test_what_is_wrong_with_all_is_said_without_naming_them() -> None:
+    assert problems(planned("trainer.epocs=1,2,3")) == "trainer.epocs: unknown setting (did you mean epochs?)"
+
+
+def test_settings_of_the_sweep_are_checked() -> None:
+    with pytest.raises(ConfigError) as caught:
+        planned("seed=1,2", "sweep.workers=0", "sweep.invalid=ignore", "++sweep.retrys=1")
+    for said in ("sweep.workers: got 0, must be at least 1", "must be one of stop, skip", "did you mean retries?"):
+        assert said in str(caught.value)
+
+
+def test_the_same_network_twice_is_trained_once() -> None:
+    plan = planned("model.width=0.5,0.51,1")
+    assert verdicts(plan) == ["READY", "DUPLICATE", "READY"]
+    assert plan.variants[1].reason == "the same as 0"
+
+
+def print_of(*words: str) -> str:
+    verdict = examine(ask(*for_hydra(words)).config)
+    assert verdict.spec is not None and verdict.settings is not None
+    return fingerprint(verdict.spec, verdict.settings, verdict.definition)
+
+
+def test_a_fingerprint_is_of_what_influences_the_result() -> None:
+    same = print_of()
+    for word in (
+        "model.dropout=0.1",
+        "model.width=1",
+        "tracking=none",
+        "data.root=/elsewhere",
+        "constraints.max_params=20000",
+        "sweep.workers=3",
+        "trainer.eval_batch_size=10",
+        "trainer.threads=1",
+        "model.blocks.conv3.dropout=0.1",
+    ):
+        assert print_of(word) == same, word
+    different = [
+        "model.dropout=0.2",
+        "seed=2",
+        "data=digits",
+        "data.split_seed=1",
+        "data.validation=500",
+        "optimizer.lr=0.5",
+        "optimizer=adam",
+        "scheduler=cosine",
+        "augment=affine",
+        "trainer.epochs=3",
+        "trainer.batch_size=64",
+        "trainer.precision=bfloat16",
+        "model.head.type=gap",
+        "model.blocks.conv3.order=[conv,norm,activation,dropout]",
+    ]
+    prints = [print_of(word) for word in different]
+    assert len({same, *prints}) == len(different) + 1
+
+
+def test_the_estimate_learns_from_the_runs_that_are_there(workspace: Path) -> None:
+    verdict = examine(ask("data=digits").config)
+    assert verdict.settings is not None and verdict.network is not None
+    guess = estimate(verdict.settings, verdict.network, DEFINITIONS["digits"])
+    assert slowness_here(workspace) == 1.0
+    for number in range(3):
+        (workspace / str(number)).mkdir()
+        speed = 8 * 1250 / guess / 3  # three times as slow as guessed
+        text = f'{{"macs": {verdict.network.macs}, "images_per_second": {speed}}}'
+        (workspace / str(number) / "result.json").write_text(text)
+    (workspace / "0" / "result.json").write_text("{")
+    assert slowness_here(workspace) == pytest.approx(3)
+
+
+def test_check_prints_the_plan_and_leaves_nothing(cli: Cli, workspace: Path) -> None:
+    done = cli("-m", "model.width=0.5,1,9", "constraints.max_params=20000", module="archsearch.check")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[0] == ["#", "width", "params", "MACs", "receptive", "field", "est.", "time"]
+    assert lines[1][:5] == ["0", "0.5", "3,726", "670,040", "26"]
+    assert "rejected: constraints.max_params" in done.stdout
+    assert "3 variants: 2 to train, 1 rejected; about " in done.stdout
+    broken = cli("-m", "model.width=-1,1", module="archsearch.check")
+    assert broken.returncode == 2 and "model.width: got -1" in broken.stderr and "broken:" in broken.stdout
+    assert cli("-m", "model.width=-1,1", "sweep.invalid=skip", module="archsearch.check").returncode == 0
+    assert not list(workspace.iterdir())
