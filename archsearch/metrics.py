@@ -56,12 +56,15 @@ class EpochMetrics:
         return cls(**{**values, **scores})
 
     def numbers(self) -> dict[str, float]:
-        """By the names that MLflow shows: losses, accuracies in percent, and the rate."""
-        found = {"lr": self.lr}
-        for name, score in (("train", self.train), ("val", self.validation), ("test", self.test)):
+        """By the names that MLflow shows: accuracies in percent, losses, and the rate.
+
+        In the order of their interest: pages that compare runs begin with the first.
+        """
+        found = {}
+        for name, score in (("val", self.validation), ("test", self.test), ("train", self.train)):
             if score is not None:
-                found[f"{name}/loss"], found[f"{name}/accuracy"] = score.loss, score.accuracy
-        return found
+                found[f"{name}/accuracy"], found[f"{name}/loss"] = score.accuracy, score.loss
+        return {**found, "lr": self.lr}
 
 
 def best_epoch(history: list[EpochMetrics]) -> EpochMetrics | None:

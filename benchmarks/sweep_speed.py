@@ -1,6 +1,7 @@
+#!/usr/bin/env python3
 """Images a second: a sweep on all cores of this machine against the plain notebook loop, alternately, A B A B.
 
-    python benchmarks/sweep_speed.py [--rounds 3]
+usage: python benchmarks/sweep_speed.py [--rounds 3]
 
 A is the loop of the course's notebook: torchvision's MNIST, ToTensor and Normalize on each image, a DataLoader, the
 reference net, SGD, batch 128, torch's own number of threads. B is `python -m archsearch -m` on the same net, one

@@ -54,15 +54,16 @@ def _ranking(path: Path, groups: Sequence[Group], axis: str, title: str) -> None
 def _size(path: Path, groups: Sequence[Group], axis: str, title: str) -> None:
     figure = new_figure(7.5, 5)
     axes = figure.add_subplot()
-    for group in groups:
+    sizes = [group.outcomes[0].params or 0 for group in groups]
+    middle = (min(sizes) + max(sizes)) / 2
+    for group, size in zip(groups, sizes, strict=True):
         mean, sd, _ = group.statistic("selecting") or (0.0, None, 0)
-        axes.errorbar(
-            [group.outcomes[0].params or 0], [mean], yerr=[sd or 0.0], fmt="o", color=_COLOUR, markersize=5, capsize=3
-        )
+        axes.errorbar([size], [mean], yerr=[sd or 0.0], fmt="o", color=_COLOUR, markersize=5, capsize=3)
         if len(groups) <= 12:
+            side, where = ("left", (6, 4)) if size <= middle else ("right", (-6, 4))  # within the picture
             axes.annotate(
-                _named(group.values), (group.outcomes[0].params or 0, mean),
-                textcoords="offset points", xytext=(6, 4), fontsize=8, color="#555555",
+                _named(group.values), (size, mean),
+                xytext=where, textcoords="offset points", ha=side, fontsize=8, color="#555555",
             )  # fmt: skip
     axes.set_xlabel("parameters")
     axes.xaxis.set_major_formatter("{x:,.0f}")

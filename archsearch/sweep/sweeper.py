@@ -177,8 +177,13 @@ class _Sweep:
         record, tracking = self.record, self.planned.tracking
         info = RunInfo(
             f"sweep of {', '.join(labels(record.keys)) or 'one variant'}"[:200],
-            {"overrides": " ".join(record.overrides), "variants": len(record.entries)},
-            {"sweep.id": record.id, "folder": str(self.folder.absolute())},
+            {},
+            # Not params, which MLflow does not let change: resuming can make a sweep larger.
+            {
+                "sweep.id": record.id,
+                "sweep.overrides": " ".join(record.overrides),
+                "folder": str(self.folder.absolute()),
+            },
         )
         same_store = record.tracking.get("uri") == str(self.store)
         recorder = MlflowRecorder.start(

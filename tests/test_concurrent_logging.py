@@ -1,0 +1,55 @@
+"""Eight workers' worth of logging into a fresh store, at once, ten times: no lost run, no lost metric.
+
+python -m pytest -m sweep
+"""
+
+import multiprocessing
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import pytest
+
+from archsearch.tracking.recorder import DataInfo, MlflowRecorder, RunInfo
+from archsearch.tracking.store import Store, import_mlflow
+
+pytestmark = pytest.mark.sweep
+
+PROCESSES, REPETITIONS, EPOCHS = 8, 10, 15
+
+
+def log_runs(folder: Path, number: int, together: Barrier) -> None:
+    """What one worker does: in each repetition a run of its own, into a store that nobody has opened yet."""
+    import_mlflow()
+    for repetition in range(REPETITIONS):
+        store = Store(f"sqlite:///{folder}/{repetition}.db")
+        info = RunInfo(f"run {number}", {"number": number}, {"sweep.variant": str(number)}, DataInfo("x", "0", "x"))
+        together.wait(timeout=240)
+        recorder = MlflowRecorder.start(store, "archsearch", info)
+        for epoch in range(1, EPOCHS + 1):
+            recorder.metrics({"val/accuracy": 90 + epoch + number / 100, "lr": 0.1 / epoch}, epoch, 1000 * epoch)
+        recorder.finish("FINISHED")
+        assert recorder.describe()["complete"], recorder.describe()
+
+
+def test_eight_processes_open_a_fresh_store_at_once_ten_times(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    together = context.Barrier(PROCESSES)
+    processes = [context.Process(target=log_runs, args=(tmp_path, number, together)) for number in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(280)
+    assert [process.exitcode for process in processes] == [0] * PROCESSES
+
+    from mlflow import MlflowClient
+
+    for repetition in range(REPETITIONS):
+        client = MlflowClient(f"sqlite:///{tmp_path}/{repetition}.db")
+        runs = client.search_runs(["1"])
+        assert sorted(run.data.params["number"] for run in runs) == [str(number) for number in range(PROCESSES)]
+        for run in runs:
+            number = int(run.data.params["number"])
+            assert run.info.status == "FINISHED" and run.data.tags["state"] == "FINISHED"
+            history = client.get_metric_history(run.info.run_id, "val/accuracy")
+            expected = [(epoch, 90 + epoch + number / 100) for epoch in range(1, EPOCHS + 1)]
+            assert [(point.step, point.value) for point in history] == expected
