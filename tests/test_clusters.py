@@ -95,7 +95,7 @@ def test_a_variant_that_fails_elsewhere_can_be_resumed_here(cli: Cli, workspace:
 
 def test_the_preset_for_slurm_is_complete(cli: Cli) -> None:
     """There is no SLURM here; submitit's own check of what it would be told is as far as this goes."""
-    shown = cli("-m", "hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu", "--cfg", "hydra")
+    shown = cli("hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu", "--cfg", "hydra")
     assert shown.returncode == 0, shown.stderr
     assert (
         "SlurmLauncher" in shown.stdout and "partition: gpu" in shown.stdout and "array_parallelism: 64" in shown.stdout

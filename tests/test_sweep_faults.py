@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -241,6 +241,8 @@ def test_sqlite_locked_by_another_process_for_thirty_seconds(workspace: Path) ->
     status, output, errors = finish(process)
     assert status == 0, output + errors
     check_all_is_recorded(f"sqlite:///{workspace}/outputs/mlflow.db", workspace, variants=6, epochs=3)
+    with closing(sqlite3.connect(workspace / "outputs" / "mlflow.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_an_mlflow_server_that_stops_and_starts_half_way(workspace: Path) -> None:

@@ -48,7 +48,7 @@ class Store:
         try:
             check_store(self)
             if self.database is not None:
-                with closing(sqlite3.connect(self.database, timeout=0.5)) as connection:
+                with closing(_connect(self.database)) as connection:
                     connection.execute("BEGIN IMMEDIATE")
         except (TrackingError, sqlite3.Error):
             return False
@@ -93,13 +93,21 @@ def check_store(store: Store) -> None:
             reason = getattr(error, "reason", None) or error
             raise TrackingError(f"tracking store {store} does not answer: {reason}; {_ADVICE}") from error
     elif store.database is not None and store.database.exists():
+        if not os.access(store.database, os.R_OK | os.W_OK):
+            raise TrackingError(f"tracking store {store} cannot be written: permission denied; {_ADVICE}")
         try:
-            with open(store.database, "r+b") as file:
-                head = file.read(16)
-        except OSError as error:
-            raise TrackingError(f"tracking store {store} cannot be written: {error.strerror}; {_ADVICE}") from error
-        if head and head != b"SQLite format 3\0":
-            raise TrackingError(f"tracking store {store} is not a SQLite database; {_ADVICE}")
+            with closing(_connect(store.database)) as connection:
+                connection.execute("PRAGMA schema_version")
+        except sqlite3.OperationalError:
+            pass  # somebody has locked it, and will let go
+        except sqlite3.DatabaseError as error:
+            raise TrackingError(f"tracking store {store} is not a SQLite database; {_ADVICE}") from error
+
+
+def _connect(database: Path) -> sqlite3.Connection:
+    # Never by `open`: closing a file drops all locks that this process holds on it, those of MLflow's connections, too,
+    # and the next to write may destroy the database (sqlite.org/howtocorrupt.html, 2.2).
+    return sqlite3.connect(database, timeout=0.5)
 
 
 def import_mlflow() -> None:
