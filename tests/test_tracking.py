@@ -141,7 +141,7 @@ def test_a_server_that_dies_half_way_costs_no_result(
     from archsearch.screen import epoch_line as real
     from archsearch.tracking import recorder
 
-    monkeypatch.setattr(recorder, "_LAST_PATIENCE", 1.0)
+    monkeypatch.setattr(recorder, "PATIENCE", 1.0)
     monkeypatch.setattr(recorder, "_PAUSE", 0.1)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     serving, port = tmp_path_factory.mktemp("serving"), free_port()

@@ -112,9 +112,12 @@ class MlflowRecorder(Recorder):
         experiment: str,
         info: RunInfo,
         run_id: str | None = None,
-        patience: float = PATIENCE,
+        patience: float | None = None,
     ) -> "MlflowRecorder":
-        """Open a new run in `experiment`, or run `run_id` again. Raises `TrackingError` where that fails."""
+        """Open a new run in `experiment`, or run `run_id` again. Raises `TrackingError` where that fails.
+
+        `patience` (seconds) is how long the end of the run waits for a store that went away.
+        """
         client, experiment_id = open_experiment(store, experiment)
         from mlflow.entities import Param, RunTag
 
@@ -138,7 +141,7 @@ class MlflowRecorder(Recorder):
             if not isinstance(error, Exception):
                 raise
             raise TrackingError(f"tracking store {store} refuses the run: {first_line(error)}") from error
-        return cls(client, store, experiment_id, run_id, patience=patience)
+        return cls(client, store, experiment_id, run_id, patience=PATIENCE if patience is None else patience)
 
     def metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
         from mlflow.entities import Metric
