@@ -136,7 +136,7 @@ def _understand(words: Sequence[str]) -> _Command:
         return _Command(words)
     resumed = next(filter(None, map(resume_of, words)), None)
     others = [word for word in words if resume_of(word) is None]
-    config = None if said.multirun else _compose(others)
+    config = None if said.multirun or _sweeps(others) else _compose(others)
     if config is None or config.hydra.mode == RunMode.MULTIRUN:  # an experiment can say that it sweeps
         return _Command(words if resumed is None else resumed_sweep(resumed, others), multirun=True)
     if resumed is not None:
@@ -144,6 +144,17 @@ def _understand(words: Sequence[str]) -> _Command:
         config = _compose(words)
     request = Request(plain(config), choices_of(config.hydra), task_words(config.hydra))
     return _Command(words, request=request)
+
+
+def _sweeps(words: Sequence[str]) -> bool:
+    """Whether the configuration itself says that it is a sweep, and `words` have several values for it."""
+    if not any("," in word or "(" in word for word in words):
+        return False  # composing will show
+    try:
+        with composed_sweep(words) as (_, config):
+            return bool(config.hydra.mode == RunMode.MULTIRUN)
+    except HydraException:
+        return False  # composing will say what is wrong
 
 
 def _compose(words: Sequence[str]) -> DictConfig:

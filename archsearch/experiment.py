@@ -64,14 +64,18 @@ def run(
     return live.result
 
 
-def enrich(experiment: Experiment, folder: Path) -> None:
-    """Add figures and model, as `experiment` wants them, to the record of a run that has finished in `folder`."""
+def enrich(experiment: Experiment, folder: Path) -> bool:
+    """Add figures and model, as `experiment` wants them, to the record of a run that has finished in `folder`.
+
+    Returns whether the tracking store has taken them.
+    """
     with _alone(folder):
         live = _Run(experiment, folder)
         try:
             live.show(live.evaluate())
         finally:
             live.recorder.finish("FINISHED")
+        return bool(live.recorder.describe().get("complete", True))
 
 
 class _Run:
@@ -249,6 +253,8 @@ class _Run:
     def _end(self, state: State, reason: str | None = None) -> None:
         """Say how the run ended: in its folder first, because a tracking store can take its time."""
         self.result.state, self.result.reason = state, reason
+        if self.result.tracking.get("uri") is not None:
+            self.result.tracking = {**self.recorder.describe(), "complete": False}  # until the store has it
         self.result.write(self.folder)
         try:
             self.recorder.finish(state, reason)

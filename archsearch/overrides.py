@@ -10,6 +10,7 @@ from typing import Any
 from hydra._internal.utils import get_args_parser
 from omegaconf import DictConfig, OmegaConf
 
+from archsearch.errors import ResumeError
 from archsearch.runs import find_run, find_sweep, read_sweep
 
 CONFIG_NAME = "config"
@@ -53,9 +54,16 @@ def label_of(name: str) -> str:
 
 
 def resume_of(word: str) -> str | None:
-    """What a word says to resume, if it says that."""
-    match = re.fullmatch(r"\+{0,2}resume=(['\"]?)(.+)\1", word, re.DOTALL)
+    """What a word says to resume, if it says that. Raises `ResumeError` for one that names nothing."""
+    match = re.fullmatch(r"\+{0,2}resume=(['\"]?)(.*)\1", word, re.DOTALL)
+    if match is not None and not match[2]:
+        raise ResumeError("resume= names nothing; say resume=last, an id, or a folder")
     return None if match is None or match[2] == "null" else match[2]
+
+
+def may_move(word: str) -> bool:
+    """Whether an override beside a sweep's `resume=` is about where things lie and how they are run."""
+    return word.lstrip("+").startswith(_MAY_MOVE)
 
 
 def resumed_run(name: str, others: Sequence[str]) -> list[str]:
@@ -68,10 +76,14 @@ def resumed_run(name: str, others: Sequence[str]) -> list[str]:
 def resumed_sweep(name: str, others: Sequence[str]) -> list[str]:
     """The command line that goes on with sweep `name` in its folder, with its own overrides if `others` has none."""
     folder = find_sweep(name)
-    said = parse_arguments(others)
-    given = [] if said is None else [word for word in said.composable if not word.lstrip("+").startswith(_MAY_MOVE)]
-    own = [] if given else read_sweep(folder)["overrides"]
+    sweep = read_sweep(folder)
     flags, words = _apart(others)
+    keys = {word.split("=", 1)[0] for word in words}
+    own = [word for word in sweep["hydra"] if word.split("=", 1)[0] not in keys]
+    if all(map(may_move, words)):
+        own += sweep["overrides"]
+    if sweep["config_dir"] and not any(flag.startswith(("--config-dir", "-cd")) for flag in flags):
+        flags += ["--config-dir", *sweep["config_dir"][:1]]
     return [*flags, *own, *words, f"resume={quoted(folder)}", f"hydra.sweep.dir={quoted(folder)}"]
 
 

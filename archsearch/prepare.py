@@ -57,21 +57,26 @@ def prepare(request: Request) -> Experiment:
     settings, _ = judge(request.config)
     root = Path(settings.data.root)
     data = choose(settings.data.name, root) if resumed is None else _same_data(resumed, root)
-    return _experiment(request, data, resumed)
+    settings, network = judge(request.config, data.definition)
+    return Experiment(request, settings, network, data, open_store(settings.tracking), resumed)
 
 
 def prepare_variant(request: Request, folder: Path, choose: Chooser = choose) -> Experiment:
-    """Like `prepare`, for a variant of a sweep: it goes on where there is a checkpoint in its `folder`."""
-    resumed = folder if (folder / runs.CHECKPOINT).is_file() else None
+    """Like `prepare`, for a variant of a sweep: it goes on where there is a checkpoint in its `folder`.
+
+    The tracking store is not asked: the sweep has done that, and a variant is trained even if it is away.
+    """
+    resumed = folder if (folder / runs.CHECKPOINT).is_file() and runs.read_result(folder) is not None else None
     settings, _ = judge(request.config)
     root = Path(settings.data.root)
     data = choose(settings.data.name, root) if resumed is None else _same_data(resumed, root)
-    return _experiment(request, data, resumed)
+    settings, network = judge(request.config, data.definition)
+    return Experiment(request, settings, network, data, _store(settings.tracking), resumed)
 
 
 def open_store(tracking: TrackingSettings) -> Store | None:
     """The tracking store that was asked for, if any. Raises `ConfigError` or `TrackingError` for one that won't do."""
-    store = resolve_store(tracking.uri, runs.OUTPUTS) if tracking.enabled else None
+    store = _store(tracking)
     if store is not None:
         if tracking.uri is not None and store.has_password:
             rule = "holds a password, which would be kept with the run; say it in MLFLOW_TRACKING_URI instead"
@@ -80,9 +85,8 @@ def open_store(tracking: TrackingSettings) -> Store | None:
     return store
 
 
-def _experiment(request: Request, data: Choice, resumed: Path | None) -> Experiment:
-    settings, network = judge(request.config, data.definition)
-    return Experiment(request, settings, network, data, open_store(settings.tracking), resumed)
+def _store(tracking: TrackingSettings) -> Store | None:
+    return resolve_store(tracking.uri, runs.OUTPUTS) if tracking.enabled else None
 
 
 def _same_data(folder: Path, root: Path) -> Choice:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_LONGEST = 200  # letters of a name; MLflow's databases take 250
+
 
 @dataclass(frozen=True)
 class Request:
@@ -18,11 +20,11 @@ class Request:
         """A run's name: what makes a variant different, else its model and what else was said on the command line."""
         variant = self.config.get("variant")
         if variant is not None and variant["name"]:
-            return str(variant["name"])
+            return str(variant["name"])[:_LONGEST]
         said = [override.lstrip("+") for override in self.overrides]
         about = [
             word
             for word in said
             if not word.startswith(("model=", "hydra", "data.root=", "tracking", "sweep.", "variant="))
         ]
-        return " ".join([self.choices["model"], *about])[:200]
+        return " ".join([self.choices["model"], *about])[:_LONGEST]

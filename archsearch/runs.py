@@ -131,10 +131,18 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     """The content of a folder's `sweep.json`. Raises `ResumeError` where it cannot be read."""
     try:
         content = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
-        content["overrides"], content["variants"]  # what everyone reads
+        for key in ("variants", "overrides", "hydra", "config_dir"):  # what is read without a closer look
+            content[key]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResumeError(f"{folder / SWEEP}: not a sweep's: {type(error).__name__}: {error}") from error
     return dict(content)
+
+
+def _started(folder: Path) -> str:
+    try:
+        return str(read_sweep(folder).get("started"))
+    except ResumeError:
+        return ""
 
 
 def find_sweep(name: str, outputs: Path = OUTPUTS) -> Path:
@@ -144,10 +152,16 @@ def find_sweep(name: str, outputs: Path = OUTPUTS) -> Path:
     """
     if (Path(name) / SWEEP).is_file():
         return Path(name)
-    found = {path.parent.name: path.parent for path in outputs.glob(f"**/{SWEEP}")}
-    if name == "last" and found:
-        return max(found.values(), key=lambda folder: str(read_sweep(folder).get("started")))
-    if name in found:
-        return found[name]
+    found = [path.parent for path in outputs.glob(f"**/{SWEEP}")]
+    if name == "last":
+        started = {folder: _started(folder) for folder in found}
+        readable = [folder for folder in found if started[folder]]
+        if readable:
+            return max(readable, key=lambda folder: started[folder])
+    matching = [folder for folder in found if folder.name == name]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        raise ResumeError(f"resume={name}: {len(matching)} sweeps have this name; give the folder of one")
     which = "" if name == "last" else " of this name"
     raise ResumeError(f"resume={name}: no sweep{which} under {outputs}{os.sep}, and no folder with a {SWEEP}")

@@ -29,6 +29,7 @@ _RULES = {
     "float_type": "must be a number",
     "bool_type": "must be true or false",
     "string_type": "must be a word",
+    "tuple_type": "must be a list",
     "finite_number": "must be a finite number",
 }
 

@@ -4,12 +4,15 @@ import os
 import sys
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from archsearch.metrics import EpochMetrics, Score, best_epoch
 from archsearch.runs import Result, resume_argument
-from archsearch.trainer import Progress
+
+if TYPE_CHECKING:
+    from archsearch.trainer import Progress
 
 
 class EpochBars:
@@ -26,7 +29,7 @@ class EpochBars:
     ) -> None:
         self._close()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: "Progress") -> None:
         if self._bar is None:
             self._bar = tqdm(
                 total=progress.total,

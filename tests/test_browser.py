@@ -3,18 +3,23 @@
 Screenshots are kept where ARCHSEARCH_SCREENSHOTS names a folder, to be looked at.
 """
 
+import json
 import os
+import re
 import shutil
 import signal
-import socket
 import time
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import QUICK, ask, start
+from conftest import QUICK, Cli, ask, start
+from mlflow_server import free_port
+from sweeps import TINY, results_of
 
 from archsearch.experiment import run
 from archsearch.prepare import prepare
@@ -37,15 +42,10 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture
-def ui(workspace: Path) -> Iterator[tuple[str, str, str]]:
-    """A trained run and the UI that shows it: (address, experiment id, run id)."""
-    folder = workspace / "outputs" / "runs" / "a"
-    folder.mkdir(parents=True)
-    result = run(prepare(ask(*QUICK, "trainer.epochs=4")), folder)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+@contextmanager
+def serving(workspace: Path) -> Iterator[str]:
+    """The UI on the workspace's store: its address."""
+    port = free_port()
     process = start(f"ui.port={port}", cwd=workspace, module="archsearch.ui")
     address = f"http://127.0.0.1:{port}"
     try:
@@ -56,7 +56,7 @@ def ui(workspace: Path) -> Iterator[tuple[str, str, str]]:
             except OSError:
                 assert process.poll() is None, process.communicate()
                 time.sleep(0.5)
-        yield address, str(result.tracking["experiment_id"]), result.run_id
+        yield address
     finally:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
@@ -68,9 +68,18 @@ def keep(page: Any, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}.png")
 
 
-def test_the_pages_of_a_run(page: Any, ui: tuple[str, str, str]) -> None:
-    address, experiment, run_id = ui
-    here = f"{address}/#/experiments/{experiment}/runs/{run_id}"
+@pytest.fixture
+def run_page(workspace: Path) -> Iterator[str]:
+    """The address of a trained run's page."""
+    folder = workspace / "outputs" / "runs" / "a"
+    folder.mkdir(parents=True)
+    result = run(prepare(ask(*QUICK, "trainer.epochs=4")), folder)
+    with serving(workspace) as address:
+        yield f"{address}/#/experiments/{result.tracking['experiment_id']}/runs/{result.run_id}"
+
+
+def test_the_pages_of_a_run(page: Any, run_page: str) -> None:
+    here = run_page
     page.goto(f"{here}?workflowType=machine_learning")
     for said in ("session5_step1", "val/accuracy", "test/accuracy", "model.dropout", "scikit-learn digits", "Finished"):
         page.get_by_text(said).first.wait_for(timeout=60_000)
@@ -85,3 +94,30 @@ def test_the_pages_of_a_run(page: Any, ui: tuple[str, str, str]) -> None:
     page.get_by_text("confusion.png").first.wait_for(timeout=60_000)
     page.locator("img[src^='blob:'], .js-plotly-plot image, .image-outer-container img").first.wait_for(timeout=60_000)
     keep(page, "run-mistakes")
+
+
+def test_the_pages_of_a_sweep(page: Any, cli: Cli, workspace: Path) -> None:
+    """The printed link shows the variants and nothing else, as charts; comparing them, what varies against accuracy."""
+    words = ("trainer.epochs=3", "model.dropout=0,0.1", "model.width=0.4,0.6", "tracking.log_model=false")
+    done = cli("-m", *TINY, *words)
+    assert done.returncode == 0, done.stderr
+    assert cli(*QUICK, "tracking.log_model=false", "seed=77").returncode == 0  # a run that is not of the sweep
+    link = re.search(r"http://127.0.0.1:5000(/#/experiments/\S+)", done.stdout)
+    assert link is not None
+    with serving(workspace) as address:
+        page.goto(f"{address}{link[1]}")
+        for name in ("dropout=0 width=0.4", "dropout=0.1 width=0.6"):
+            page.get_by_text(name, exact=True).first.wait_for(timeout=60_000)
+        page.get_by_text("matching runs").wait_for(timeout=60_000)
+        page.wait_for_function(CURVE, timeout=60_000)
+        assert re.search(r"\b4\s*matching runs", page.locator("body").inner_text())
+        assert "seed=77" not in page.locator("body").inner_text()
+        keep(page, "sweep-charts")
+        runs = json.dumps([result["run_id"] for _, result in sorted(results_of(workspace).items())])
+        experiment = json.dumps([link[1].split("/")[3]])
+        asked = urllib.parse.urlencode({"runs": runs, "experiments": experiment, "workflowType": "machine_learning"})
+        page.goto(f"{address}/#/compare-runs?{asked}")
+        page.locator(".parcoords .y-axis").first.wait_for(timeout=60_000)
+        axes = page.locator(".parcoords .axis-title").all_text_contents()
+        assert sorted(axes) == ["model.dropout", "model.width", "val/accuracy"]
+        keep(page, "sweep-compare")

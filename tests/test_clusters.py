@@ -90,7 +90,7 @@ def test_a_variant_that_fails_elsewhere_can_be_resumed_here(cli: Cli, workspace:
     log = (sweep_folder(workspace) / "1" / "archsearch.log").read_text()
     assert "Traceback (most recent call last)" in log and "NonFiniteLossError" in log
     again = cli("-m", "resume=last", "hydra/launcher=archsearch")
-    assert again.returncode == 1 and "1 are trained already, 1 are left" in again.stdout
+    assert again.returncode == 1 and "2 variants: 1 to train, 1 trained already" in again.stdout
 
 
 def test_the_preset_for_slurm_is_complete(cli: Cli) -> None:

@@ -21,6 +21,7 @@ LAYERS = """
 __main__ check ui
 cli
 sweep.sweeper sweep.launcher
+sweep.register
 sweep.closing sweep.pool sweep.job sweep.logs
 sweep.pictures sweep.display sweep.planning
 sweep.results sweep.worker

@@ -71,12 +71,30 @@ def test_a_sweep_end_to_end_then_a_larger_one(cli: Cli, workspace: Path) -> None
     before = {number: result["run_id"] for number, result in results_of(workspace).items()}
     larger = cli("-m", *words[:-1], "seed=1,2,3", "model.dropout=0", "resume=last")
     assert larger.returncode == 0, larger.stderr
-    assert "2 are trained already, 1 are left" in larger.stdout
+    assert "3 variants: 1 to train, 2 trained already" in larger.stdout
     after = results_of(workspace)
     assert {number: after[number]["run_id"] for number in before} == before
     assert set(after) == {0, 1, 2, 3, 4} and after[4]["seed"] == 3
     assert epochs_logged(workspace) == dict.fromkeys(range(5), 1)
     assert len(client.search_runs(["1"], f'tags.sweep = "{record["id"]}"')) == 5
+
+
+@pytest.mark.sweep
+def test_a_part_of_a_sweep_can_be_resumed_then_the_rest(cli: Cli, workspace: Path) -> None:
+    words = (*TINY, "trainer.epochs=1", "tracking=none", "model.dropout=0,0.1", "seed=1,2")
+    assert cli("-m", *words, "sweep.time_limit=0.01", "sweep.workers=1").returncode == 1
+    assert set(states_of(workspace).values()) == {"FAILED"}
+    part = cli("-m", *words, "model.dropout=0.1", "resume=last")
+    assert part.returncode == 1  # of the whole sweep, two are left
+    assert states_of(workspace) == {0: "FAILED", 1: "FAILED", 2: "FINISHED", 3: "FINISHED"}
+    (workspace / "elsewhere").mkdir()
+    rest = cli("-m", "resume=last", "sweep.time_limit=100")
+    assert rest.returncode == 0, rest.stderr
+    assert "4 variants: 2 to train, 2 trained already" in rest.stdout
+    table = table_of(workspace)
+    assert [table[number]["values"] for number in range(4)] == [
+        {"model.dropout": dropout, "seed": seed} for dropout in ("0", "0.1") for seed in ("1", "2")
+    ]
 
 
 def test_failed_rejected_and_skipped_variants_do_not_stop_the_others(cli: Cli, workspace: Path) -> None:
@@ -105,6 +123,10 @@ def test_failed_rejected_and_skipped_variants_do_not_stop_the_others(cli: Cli, w
     [
         (("-m", "resume=last"), "resume=last: no sweep under outputs/"),
         (("-m", "resume=nothing"), "resume=nothing: no sweep of this name"),
+        (("-m", "resume="), "resume= names nothing"),
+        (("-m", "seed=1,2", "hydra.sweep.subdir=x"), "gives variants 0 and 1 the same folder 'x'"),
+        (("-m", "seed=1,2", "hydra.sweep.subdir=${model.width}"), "hydra.sweep.subdir: "),
+        (("-m", "seed=1,2", "trainer.device=cuda:1"), "say cuda, and which ones may be used in CUDA_VISIBLE_DEVICES"),
         (("-m", "model.width=-1,-2"), "model.width: got -1, must be more than 0"),
         (("-m", "model.width=5,6", "constraints.max_params=10"), "no variant is left to train"),
         (("-m", "seed=1,2", "data=mnist", "data.root=/nowhere/at/all"), "data=mnist: MNIST is not on disk"),

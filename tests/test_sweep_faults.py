@@ -79,7 +79,7 @@ def test_a_sweep_whose_parent_is_killed_goes_on_exactly_where_it_was(cli: Cli, w
 
     done = cli("-m", "resume=last")
     assert done.returncode == 0, done.stderr
-    assert f"{len(finished)} are trained already, {10 - len(finished)} are left" in done.stdout
+    assert f"10 variants: {10 - len(finished)} to train, {len(finished)} trained already" in done.stdout
     after = results_of(workspace)
     assert states_of(workspace) == dict.fromkeys(range(10), "FINISHED")
     assert [after[number]["seed"] for number in range(10)] == list(range(1, 11))

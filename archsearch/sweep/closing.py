@@ -11,9 +11,9 @@ import yaml
 from archsearch.errors import first_line
 from archsearch.prepare import Experiment, prepare_variant
 from archsearch.request import Request
-from archsearch.runs import CONFIG, CURVES, read_result
+from archsearch.runs import CONFIG, read_result
 from archsearch.sweep.folder import SweepRecord
-from archsearch.sweep.grid import labels
+from archsearch.sweep.grid import labels, named
 from archsearch.sweep.pictures import draw_sweep
 from archsearch.sweep.planning import Planned
 from archsearch.sweep.results import Outcome, grouped, markdown, table_text, write_tables
@@ -23,7 +23,7 @@ from archsearch.tracking.sweeps import variants_page
 
 log = logging.getLogger(__name__)
 
-_DESCRIBED = 100  # rows of the table in the description of the sweep's run
+_LONGEST = 7800  # letters of a description
 
 
 def close_sweep(
@@ -33,20 +33,28 @@ def close_sweep(
     log.info("\n%s\n", table_text(outcomes))
     _warn_of_other_data(record, folder)
     record.write(folder)
-    best = next((outcome for outcome in outcomes if outcome.state == "FINISHED"), None)
-    if best is not None and record.state != "KILLED":
-        _complete(record, folder, best.number)
     tables = write_tables(folder, outcomes)
     title = f"{', '.join(labels(record.keys)) or 'sweep'}: {len(outcomes)} variants"
     pictures = draw_sweep(folder, outcomes, title)
     parent.artifacts([folder / "multirun.yaml", *tables, *pictures])
-    parent.describe_run(f"{_outline(record, outcomes)}\n\n{markdown(outcomes[:_DESCRIBED])}")
+    parent.describe_run(_description(record, outcomes))
     left = [outcome for outcome in outcomes if outcome.is_left]
     parent.finish(record.state, f"{len(left)} of {len(outcomes)} variants are not trained" if left else None)
     record.tracking |= parent.describe()
+    best = next((outcome for outcome in outcomes if outcome.state == "FINISHED"), None)
+    if best is not None and record.state != "KILLED" and record.shown != best.number:
+        _show(record, folder, best.number)
     record.write(folder)
     for line in _where(planned, record, folder, outcomes):
         log.info("%s", line)
+
+
+def _description(record: SweepRecord, outcomes: Sequence[Outcome]) -> str:
+    """The table for MLflow, which cuts a description at 8,000 letters: as many rows as fit."""
+    rows = len(outcomes)
+    while len(text := f"{_outline(record, outcomes)}\n\n{markdown(outcomes[:rows])}") > _LONGEST:
+        rows = rows * 3 // 4
+    return text if rows == len(outcomes) else f"{text}\nThe whole table: table.md among the artifacts.\n"
 
 
 def _outline(record: SweepRecord, outcomes: Sequence[Outcome]) -> str:
@@ -62,9 +70,7 @@ def _where(planned: Planned, record: SweepRecord, folder: Path, outcomes: Sequen
     groups = [group for group in grouped(outcomes) if group.statistic("selecting") is not None]
     if groups:
         mean, _, n = groups[0].statistic("selecting") or (0.0, None, 0)
-        name = " ".join(
-            f"{label}={value}" for label, value in zip(labels(groups[0].values), groups[0].values.values(), strict=True)
-        )
+        name = named(groups[0].values)
         on = "validation" if groups[0].outcomes[0].val_final is not None else "the TEST set, which is optimistic"
         seeds = f", mean of {n} seeds" if n > 1 else ", one seed: differences like those between seeds are luck"
         lines.append(f"best     {name or 'all'}: {mean:.2f} % on {on}{seeds}")
@@ -85,19 +91,22 @@ def _where(planned: Planned, record: SweepRecord, folder: Path, outcomes: Sequen
     return lines
 
 
-def _complete(record: SweepRecord, folder: Path, number: int) -> None:
+def _show(record: SweepRecord, folder: Path, number: int) -> None:
     """Give the best variant the figures and the model that single runs have."""
     inside = folder / next(entry.folder for entry in record.entries if entry.number == number)
     result = read_result(inside)
-    if result is None or (inside / CURVES).exists():
-        return
+    assert result is not None
     try:
         config = yaml.safe_load((inside / CONFIG).read_text(encoding="utf-8"))
         experiment = _wanting(prepare_variant(Request(config, result["choices"], tuple(result["overrides"])), inside))
         if any(experiment.record):
             from archsearch.experiment import enrich
 
-            enrich(experiment, inside)
+            if not enrich(experiment, inside):
+                return
+        record.shown = number
+    except KeyboardInterrupt:
+        log.warning("interrupted; the best variant has no figures and no model")
     except Exception as error:  # the sweep is done; this is a picture of it
         log.warning("WARNING: the best variant's figures and model are missing: %s", first_line(error))
 

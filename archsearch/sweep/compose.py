@@ -87,4 +87,5 @@ class Composer:
 
     def _config_dir(self) -> list[str]:
         sources: Any = self.master.hydra.runtime.config_sources
-        return [word for it in sources if it.provider == "command-line" for word in ("--config-dir", it.path)]
+        given = [it.path for it in sources if it.provider in ("command-line", "hydra.searchpath in command-line")]
+        return [word for path in given for word in ("--config-dir", path)]

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from archsearch.sweep.text import duration
-from archsearch.sweep.worker import Ended, Job, Progress
+from archsearch.sweep.worker import LOG, Ended, Job, Progress
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,6 @@ class Display:
         self.counts = {"done": 0, "running": 0, "failed": 0}
         self.best: tuple[float, str] | None = None
         self._fractions: dict[int, float] = {}
-        self._from: dict[int, float] = {}  # where a variant that was begun earlier goes on
         self._bar: tqdm | None = None  # type: ignore[type-arg]
 
     def __enter__(self) -> "Display":
@@ -63,7 +62,7 @@ class Display:
             self.counts["failed"] += not retried
             self._fractions[job.number] = 0.0 if retried else 1.0
             log.warning("%s: FAILED: %s%s", self._named(job.number), ended.reason, "; trying again" if retried else "")
-            log.warning("  its log: %s", job.folder / "archsearch.log")
+            log.warning("  its log: %s", job.folder / LOG)
         else:
             log.info("%s: stopped", self._named(job.number))
         self.tick()

@@ -73,6 +73,9 @@ class SweepRecord:
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     seconds: float = 0.0  # spent on it, all in all
     tracking: dict[str, Any] = field(default_factory=dict)
+    hydra: list[str] = field(default_factory=list)  # what Hydra itself was told
+    config_dir: list[str] = field(default_factory=list)  # where it was told to look
+    shown: int | None = None  # the variant that has figures and a model, as the best one
 
     @classmethod
     def read(cls, folder: Path) -> "SweepRecord":

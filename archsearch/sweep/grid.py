@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
@@ -24,21 +25,22 @@ class Row:
     @property
     def name(self) -> str:
         """`dropout=0.05 width=1.5`: what varies, short."""
-        return " ".join(
-            f"{label}={value}" for label, value in zip(labels(self.values), self.values.values(), strict=True)
-        )
+        return named(self.values)
 
 
-def expand(words: Sequence[str], linked: Sequence[str | Sequence[str]] = ()) -> list[Row]:
+def expand(
+    words: Sequence[str], linked: Sequence[str | Sequence[str]] = (), loader: ConfigLoader | None = None
+) -> list[Row]:
     """All combinations of what `words` sweep over, the first setting changing slowest.
 
     The settings of each group in `linked` (`sweep.zip`) take their first values together, then their second ones.
-    Of two words about the same setting the later one counts. Raises `ConfigError`.
+    Of two words about the same setting the later one counts. `loader` is needed for what is named by a pattern, as in
+    `model=glob(session4*)`. Raises `ConfigError`.
     """
     problems: list[Problem] = []
     choices: dict[str, list[str]] = {}  # the alternatives of each setting, as overrides
     values: dict[str, list[str]] = {}  # of those that vary, what they vary over
-    parser = OverridesParser.create()
+    parser = OverridesParser.create(config_loader=loader)
     for word in map(ready_word, words):
         try:
             override = parser.parse_override(word)
@@ -63,6 +65,11 @@ def expand(words: Sequence[str], linked: Sequence[str | Sequence[str]] = ()) -> 
     if problems:
         raise ConfigError(problems)
     return _combined(choices, values, groups)
+
+
+def named(values: Mapping[str, str]) -> str:
+    """`dropout=0.05 width=1.5`."""
+    return " ".join(f"{label}={value}" for label, value in zip(labels(values), values.values(), strict=True))
 
 
 def labels(names: Mapping[str, object] | Sequence[str]) -> list[str]:

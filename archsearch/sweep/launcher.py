@@ -1,6 +1,6 @@
 """What Hydra calls to run a multirun's jobs on this machine: prepares them, and has a pool train them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -34,21 +34,33 @@ def launch(
     folder.mkdir(parents=True, exist_ok=True)
     composer, choose_once = Composer(loader, master), cache(choose)
     prepared: list[Job] = []
-    for number, words in enumerate(jobs, first_number):
-        task = [word for word in words if not word.startswith(SUBDIR)]
+    refused: dict[int, Exception] = {}  # by position
+    for position, words in enumerate(jobs):
+        number = first_number + position
         inside = folder / subdir_of(master, number, words)
-        request = composer.request(task, number)
-        experiment = prepare_variant(request, inside, choose_once)
+        try:
+            request = composer.request([word for word in words if not word.startswith(SUBDIR)], number)
+            experiment = prepare_variant(request, inside, choose_once)
+        except Exception as error:  # one that cannot even start is no reason not to train the others
+            refused[position] = error
+            continue
         variant = experiment.settings.variant
         prepared.append(Job(number if variant is None else variant.number, experiment, inside))
-    if not prepared:
-        return []
-    settings = prepared[0].experiment.settings.sweep
-    on_cpu = all(job.experiment.settings.trainer.device == "cpu" for job in prepared)
+    outcomes = _train(prepared, folder, master) if prepared else {}
+    trained = iter(prepared)
+    return [
+        _refused(words, refused[position]) if position in refused else _returned(next(trained), words, outcomes)
+        for position, words in enumerate(jobs)
+    ]
+
+
+def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, Ended]:
+    settings = jobs[0].experiment.settings.sweep
+    on_cpu = all(job.experiment.settings.trainer.device == "cpu" for job in jobs)
     slots = slots_here(settings, 0 if on_cpu else gpus_here())
     own = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
     shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
-    with Display({job.number: job.experiment.request.name for job in prepared}, _weights(prepared)) as display:
+    with Display({job.number: job.experiment.request.name for job in jobs}, _weights(jobs)) as display:
         pool = Pool(
             [{**slot, **own} for slot in slots],
             settings,
@@ -57,8 +69,7 @@ def launch(
             _renewed,
             threads=max(1, cores() // len(slots)) if shares_gpu else 1,
         )
-        outcomes = pool.run(prepared)
-    return [_returned(job, list(words), outcomes[job.number]) for job, words in zip(prepared, jobs, strict=True)]
+        return pool.run(jobs)
 
 
 class _Registrar:
@@ -106,9 +117,16 @@ def _weights(jobs: Sequence[Job]) -> dict[int, float]:
     }
 
 
-def _returned(job: Job, words: list[str], ended: Ended) -> JobReturn:
+def _refused(words: Sequence[str], error: Exception) -> JobReturn:
+    returned = JobReturn(overrides=list(words), working_dir=str(Path.cwd()), task_name="archsearch")
+    returned.status, returned.return_value = JobStatus.FAILED, error
+    return returned
+
+
+def _returned(job: Job, words: Sequence[str], outcomes: Mapping[int, Ended]) -> JobReturn:
+    ended = outcomes[job.number]
     returned = JobReturn(
-        overrides=words,
+        overrides=list(words),
         cfg=OmegaConf.create(job.experiment.request.config),
         working_dir=str(Path.cwd()),
         task_name="archsearch",

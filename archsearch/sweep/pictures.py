@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 
 from archsearch.figures import new_figure, save_figure
-from archsearch.sweep.grid import labels
+from archsearch.sweep.grid import labels, named
 from archsearch.sweep.results import Group, Outcome, grouped
 
 RANKING, SIZE, MAP = "ranking.png", "size.png", "map.png"
@@ -96,7 +96,7 @@ def _map(path: Path, groups: Sequence[Group], keys: Sequence[str], axis: str, ti
 
 
 def _named(values: Mapping[str, str]) -> str:
-    return " ".join(f"{label}={value}" for label, value in zip(labels(values), values.values(), strict=True)) or "all"
+    return named(values) or "all"
 
 
 def _order(value: str) -> tuple[int, float, str]:

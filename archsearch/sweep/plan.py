@@ -44,6 +44,7 @@ class Variant:
 
 
 def judge_variants(
+    numbers: Sequence[int],
     rows: Sequence[Row],
     composer: Composer,
     define: Callable[[Settings], Definition],
@@ -53,7 +54,7 @@ def judge_variants(
     """Compose and judge each row; `define` says which data set settings mean, `watch` is called after each."""
     variants: list[Variant] = []
     first: dict[str, int] = {}
-    for number, row in enumerate(rows):
+    for number, row in zip(numbers, rows, strict=True):
         variant = _judged(number, row, composer, define, slowness)
         if variant.verdict == "READY" and variant.fingerprint is not None:
             same_as = first.setdefault(variant.fingerprint, number)
@@ -128,15 +129,18 @@ def plan_table(variants: Sequence[Variant], workers: int) -> str:
     return "\n".join([*aligned(rows), "", plan_line(variants, workers)])
 
 
-def plan_line(variants: Sequence[Variant], workers: int) -> str:
-    """What a plan comes to, in one line."""
+def plan_line(variants: Sequence[Variant], workers: int, todo: Sequence[Variant] | None = None) -> str:
+    """What a plan comes to, in one line; `todo` are those that are left to train, all that can be unless given."""
     ready = [variant for variant in variants if variant.verdict == "READY"]
+    left = ready if todo is None else todo
     others = [
         f"{count} {verdict.lower()}"
         for verdict in ("REJECTED", "BROKEN", "DUPLICATE")
         if (count := sum(variant.verdict == verdict for variant in variants))
     ]
-    times = [variant.seconds or 0.0 for variant in ready]
+    if len(left) < len(ready):
+        others.insert(0, f"{len(ready) - len(left)} trained already")
+    times = [variant.seconds or 0.0 for variant in left]
     wall = max(sum(times) / workers, max(times, default=0.0))
-    said = [f"{len(variants)} variants: {len(ready)} to train", *others]
+    said = [f"{len(variants)} variant{'s' if len(variants) != 1 else ''}: {len(left)} to train", *others]
     return ", ".join(said) + f"; about {duration(wall)} with {workers} worker{'s' if workers > 1 else ''}, estimated"

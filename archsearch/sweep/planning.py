@@ -11,13 +11,14 @@ from tqdm import tqdm
 
 from archsearch.data.definitions import Definition, definition_of
 from archsearch.errors import ConfigError, Problem
-from archsearch.overrides import resume_of, task_words
+from archsearch.overrides import may_move, resume_of, task_words
 from archsearch.runs import OUTPUTS
 from archsearch.schema import read
 from archsearch.settings import Settings, SweepSettings, TrackingSettings, UiSettings
 from archsearch.sweep.compose import Composer
 from archsearch.sweep.estimate import slowness_here
-from archsearch.sweep.grid import expand
+from archsearch.sweep.folder import SweepRecord
+from archsearch.sweep.grid import Row, expand
 from archsearch.sweep.plan import Variant, judge_variants
 
 T = TypeVar("T")
@@ -25,7 +26,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Planned:
-    """A sweep's variants, judged; its `words` without what it resumes; and the settings that are the same for all."""
+    """A sweep's variants, judged; its `words` without what it resumes; and the settings that are the same for all.
+
+    `again` says that they are those that a resumed sweep has, and no others.
+    """
 
     words: tuple[str, ...]
     keys: tuple[str, ...]
@@ -33,41 +37,57 @@ class Planned:
     sweep: SweepSettings
     tracking: TrackingSettings
     ui: UiSettings
+    again: bool = False
 
 
 def plan_sweep(
     loader: ConfigLoader,
     master: DictConfig,
     define: Callable[[Settings], Definition] = lambda settings: definition_of(settings.data.name),
+    before: SweepRecord | None = None,
 ) -> Planned:
     """Expand and judge what `master`, the configuration of a multirun as Hydra composed it, asks for.
 
-    `define` says which data set a variant's settings mean. Raises `ConfigError` where nothing can be expanded.
+    `define` says which data set a variant's settings mean; `before` is the sweep that is resumed. Raises `ConfigError`
+    where nothing can be expanded.
     """
     problems: list[Problem] = []
 
     def section(cls: type[T], name: str) -> T | None:
-        settings, found = read(cls, OmegaConf.to_container(master[name], resolve=True), name)
+        node = OmegaConf.select(master, name)
+        values = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+        settings, found = read(cls, values, name)
         problems.extend(found)
         return settings
 
-    sweep, tracking, ui = (
-        section(SweepSettings, "sweep"),
-        section(TrackingSettings, "tracking"),
-        section(UiSettings, "ui"),
-    )
+    sweep = section(SweepSettings, "sweep")
+    tracking = section(TrackingSettings, "tracking")
+    ui = section(UiSettings, "ui")
     if sweep is None or tracking is None or ui is None:
         raise ConfigError(problems)
     words = _words(master)
-    rows = expand(words, sweep.zip)
+    moved = [word for word in words if before is not None and word not in before.overrides]
+    again = before is not None and set(before.overrides) <= set(words) and all(map(may_move, moved))
+    if before is not None and again:
+        rows = [Row(_replaced(entry.overrides, moved), entry.values) for entry in before.entries]
+        numbers = [entry.number for entry in before.entries]
+        keys = tuple(before.keys)
+    else:
+        rows = expand(words, sweep.zip, loader)
+        numbers, keys = list(range(len(rows))), tuple(rows[0].values)
     with tqdm(total=len(rows), desc="judging variants", file=sys.stderr, disable=None, leave=False, delay=1) as bar:
         slowness = slowness_here(OUTPUTS)
-        variants = judge_variants(rows, Composer(loader, master), define, slowness, bar.update)
-    return Planned(tuple(words), tuple(rows[0].values), variants, sweep, tracking, ui)
+        variants = judge_variants(numbers, rows, Composer(loader, master), define, slowness, bar.update)
+    return Planned(tuple(words), keys, variants, sweep, tracking, ui, again)
 
 
-def _words(master: DictConfig) -> Sequence[str]:
+def _words(master: DictConfig) -> list[str]:
     """What is swept over: the sweeper's parameters in the configuration, then the command line."""
     params: Any = master.hydra.sweeper.get("params") or {}
     said = [*(f"{key}={value}" for key, value in params.items()), *task_words(master.hydra)]
     return [word for word in said if resume_of(word) is None]
+
+
+def _replaced(words: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """`words`, and `others` in place of those that they are about, too."""
+    return expand([*words, *others])[0].words

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -87,7 +87,7 @@ class Pool:
         Ctrl-C once lets the epochs that are being trained come to their end, twice ends them, thrice kills.
         """
         context = multiprocessing.get_context("spawn")
-        self._stop = context.Event()
+        self._stop = context.RawValue("b", 0)  # without a lock, which a killed worker could take along
         self._waiting.extend(jobs)
         outcomes: dict[int, Ended] = {}
         with self._signals():
@@ -163,6 +163,8 @@ class Pool:
                     self.watcher.progress(message)
                 elif worker.job is not None:
                     job, worker.job, worker.deadline = worker.job, None, float("inf")
+                    if message.state == "KILLED" and not self._stops:  # by somebody else
+                        message = replace(message, state="FAILED", reason="its process was told to end", again=True)
                     if message.spent:
                         self._let_go(worker)
                     yield job, message
@@ -224,7 +226,7 @@ class Pool:
         def stop(number: int, _frame: object) -> None:
             # Who sends SIGTERM (a scheduler) will not wait for an epoch.
             self._stops = max(self._stops + 1, 2 if number == signal.SIGTERM else 1)
-            self._stop.set()
+            self._stop.value = 1
             for worker in self._workers.values():
                 if self._stops > 2 or (self._stops == 2 and not worker.ready):
                     worker.process.kill()

@@ -67,9 +67,10 @@ class Group:
 def outcomes_of(record: SweepRecord, folder: Path) -> list[Outcome]:
     """What became of each variant, the best first, then what did not finish."""
     found = [_outcome(entry, record.keys, folder) for entry in record.entries]
+    by_number = {outcome.number: outcome for outcome in found}
     for position, entry in enumerate(record.entries):
         if entry.same_as is not None:  # its numbers are the other's, and no result of its own
-            twin = found[entry.same_as]
+            twin = by_number[entry.same_as]
             numbers = {name: getattr(twin, name) for name in ("val_best", "val_final", "test", "seconds")}
             found[position] = replace(found[position], **numbers)
     return sorted(found, key=lambda it: (it.state != "FINISHED", -(it.selecting or 0.0), it.number))
@@ -88,14 +89,17 @@ def grouped(outcomes: Sequence[Outcome]) -> list[Group]:
 
 
 def _outcome(entry: Entry, keys: Sequence[str], folder: Path) -> Outcome:
-    result = read_result(folder / entry.folder) if entry.verdict == "READY" else None
-    state, reason = (entry.verdict, entry.reason) if entry.verdict != "READY" else ("MISSING", entry.reason)
-    if result is not None:
+    result = read_result(folder / entry.folder)
+    finished = result is not None and result["state"] == "FINISHED"
+    state, reason = "MISSING" if entry.verdict == "READY" else entry.verdict, entry.reason
+    if finished:  # whatever would be said of it now
+        state, reason = "FINISHED", None
+    elif entry.verdict == "READY" and entry.failed:
+        state = "FAILED"
+    elif entry.verdict == "READY" and result is not None:
         state, reason = result["state"], result["reason"]
-    if entry.failed:
-        state, reason = "FAILED", entry.reason
-    elif state == "RUNNING":
-        state, reason = "KILLED", "its process died"
+        if state == "RUNNING":
+            state, reason = "KILLED", "its process died"
     best, final = (result or {}).get("best") or {}, (result or {}).get("final") or {}
     return Outcome(
         number=entry.number,
@@ -174,7 +178,7 @@ def _group_cells(keys: Sequence[str], groups: Sequence[Group]) -> tuple[list[str
 def _state(outcome: Outcome) -> str:
     if outcome.state == "FINISHED":
         return outcome.state
-    return outcome.state if outcome.reason is None else f"{outcome.state}: {outcome.reason.splitlines()[0]}"
+    return outcome.state if not outcome.reason else f"{outcome.state}: {outcome.reason.splitlines()[0]}"
 
 
 def _count(number: int | None) -> str:

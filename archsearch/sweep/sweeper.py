@@ -6,13 +6,9 @@ is, whatever happened to the process that trained it, and what is missing can be
 
 import logging
 import os
-import re
 import shlex
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,11 +18,12 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from archsearch.data.definitions import Definition
-from archsearch.data.load import choose
-from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError, first_line
+from archsearch.data.load import Choice, choose
+from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError, TrackingError, first_line
 from archsearch.overrides import resume_of, task_words
 from archsearch.prepare import open_store
 from archsearch.runs import OUTPUTS, SWEEP
+from archsearch.screen import data_banner
 from archsearch.settings import Settings, VariantSettings
 from archsearch.sweep.closing import close_sweep
 from archsearch.sweep.folder import Entry, SweepRecord, alone, is_finished
@@ -35,8 +32,9 @@ from archsearch.sweep.logs import said_to
 from archsearch.sweep.machine import gpus_here, slots_here
 from archsearch.sweep.plan import Variant, broken_together, plan_line
 from archsearch.sweep.planning import Planned, plan_sweep
+from archsearch.sweep.register import new_record, resumed_record
 from archsearch.sweep.results import outcomes_of
-from archsearch.sweep.words import job_words, subdir_of
+from archsearch.sweep.words import job_words
 from archsearch.tracking.recorder import MlflowRecorder, Recorder, RunInfo
 from archsearch.tracking.store import Store
 from archsearch.tracking.sweeps import begun_variants
@@ -50,27 +48,35 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
     Raises `UserError`s before anything is created, `SweepError` at the end if a variant failed, `KeyboardInterrupt`
     after Ctrl-C, when everything is on record.
     """
-    choose_once = cache(choose)
-
-    def define(settings: Settings) -> Definition:
-        return choose_once(settings.data.name, Path(settings.data.root)).definition
-
     _check_launcher(master)
-    planned = plan_sweep(loader, master, define)
-    resumed = any(resume_of(word) for word in task_words(master.hydra))
     folder = Path(str(master.hydra.sweep.dir))
+    resumed = any(resume_of(word) for word in task_words(master.hydra))
     if not resumed and (folder / SWEEP).exists():
         raise ResumeError(
             f"{folder} holds a sweep already: continue it with -m {_resume(folder)}, or choose another folder"
         )
+    before = SweepRecord.read(folder) if resumed else None
+    choices: dict[tuple[str, str], Choice] = {}
+
+    def define(settings: Settings) -> Definition:
+        key = settings.data.name, settings.data.root
+        if key not in choices:
+            choices[key] = choose(key[0], Path(key[1]))
+        return choices[key].definition
+
+    planned = plan_sweep(loader, master, define, before)
     _refuse_broken(planned)
+    if before is not None:
+        record = resumed_record(before, planned, folder, master)
+    else:
+        record = new_record(planned, folder, master)
     store = open_store(planned.tracking)
     launcher = make_launcher()
     try:
         with alone(folder):
-            record = _recorded(planned, folder, master, resumed)
+            record.write(folder)
             OmegaConf.save(master, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
-            _Sweep(planned, record, folder, store, launcher).run()
+            _Sweep(planned, record, folder, store, launcher).run(list(choices.values()))
     except OSError as error:
         what = f"cannot write to {error.filename or folder}: {error.strerror or error}"
         raise StorageError(f"{what}; hydra.sweep.dir=... puts a sweep elsewhere") from error
@@ -83,14 +89,14 @@ class _Sweep:
         self.planned, self.record, self.folder, self.store = planned, record, folder, store
         self.launcher = launcher
 
-    def run(self) -> None:
-        """Train what is left, then make the table, however that went."""
+    def run(self, data: Sequence[Choice]) -> None:
+        """Train what is left on `data`, then make the table, however that went."""
         todo = [variant for variant in self._ready() if not is_finished(self._folder_of(variant))]
+        interrupted: KeyboardInterrupt | None = None
         with said_to(self.folder):
-            self._announce(todo)
+            self._announce(todo, data)
             parent = self._open_parent()
         started = time.monotonic()
-        interrupted: KeyboardInterrupt | None = None
         try:
             if todo:
                 with said_to(self.folder):
@@ -125,9 +131,7 @@ class _Sweep:
             self._entry(variant).failed, self._entry(variant).reason = False, None
         self.record.state = "RUNNING"
         self.record.write(self.folder)
-        begun: Mapping[int, str] = {}
-        if self.store is not None and any(self._folder_of(variant).exists() for variant in todo):
-            begun = begun_variants(self.store, self.planned.tracking.experiment, self.record.id)
+        begun = self._begun(todo)
         jobs = []
         for variant in todo:
             of = VariantSettings(
@@ -145,7 +149,19 @@ class _Sweep:
             return
         for variant, returned in zip(todo, returns, strict=True):
             if returned.status == JobStatus.FAILED:
-                self._entry(variant).failed, self._entry(variant).reason = True, str(returned._return_value)
+                raised = returned._return_value
+                self._entry(variant).failed = True
+                self._entry(variant).reason = str(raised) or type(raised).__name__
+
+    def _begun(self, todo: Sequence[Variant]) -> Mapping[int, str]:
+        """The runs in MLflow that were begun for `todo` before: to go on with, rather than to leave behind."""
+        if self.store is None or not any(self._folder_of(variant).exists() for variant in todo):
+            return {}
+        try:
+            return begun_variants(self.store, self.planned.tracking.experiment, self.record.id)
+        except TrackingError as error:
+            log.warning("WARNING: %s", first_line(error))
+            return {}
 
     def _record_later(self) -> None:
         """Send what a tracking store that was away did not take, if it is back."""
@@ -159,16 +175,15 @@ class _Sweep:
             log.info("%d variants are trained, and not wholly in MLflow: sending the rest", len(missed))
             self._launch(missed)
 
-    def _announce(self, todo: Sequence[Variant]) -> None:
+    def _announce(self, todo: Sequence[Variant], data: Sequence[Choice]) -> None:
         planned = self.planned
-        slots = slots_here(planned.sweep, gpus_here())
-        log.info("%s", plan_line(planned.variants, len(slots)))
+        log.info("%s", plan_line(planned.variants, len(slots_here(planned.sweep, gpus_here())), todo))
         for variant in planned.variants:
             if variant.verdict != "READY":
                 log.info("  %d %s: %s: %s", variant.number, variant.row.name, variant.verdict.lower(), variant.reason)
-        done = len(self._ready()) - len(todo)
-        if done:
-            log.info("%d are trained already, %d are left", done, len(todo))
+        for choice in data:
+            if choice.fallback is not None:
+                log.warning(data_banner(choice.definition.title, choice.fallback))
 
     def _open_parent(self) -> Recorder:
         """The sweep's own run in MLflow: a new one, or the one it had."""
@@ -207,71 +222,16 @@ def _refuse_broken(planned: Planned) -> None:
     error = broken_together(planned.variants)
     if error is not None and planned.sweep.invalid == "stop":
         raise error
+    for variant in planned.variants:
+        device = "" if variant.settings is None else variant.settings.trainer.device
+        if device.startswith("cuda:"):
+            rule = f"got {device!r}, and a sweep gives each of its workers a GPU; say cuda, and which ones may be used"
+            raise ConfigError([Problem("trainer.device", f"{rule} in CUDA_VISIBLE_DEVICES")])
     if not any(variant.verdict == "READY" for variant in planned.variants):
         reasons = (problem for variant in planned.variants for problem in variant.problems)
         raise ConfigError([*dict.fromkeys(reasons), Problem("sweep", "no variant is left to train")])
 
 
-def _recorded(planned: Planned, folder: Path, master: DictConfig, resumed: bool) -> SweepRecord:
-    """The sweep's record on disk: a new one, or the one it had, with the variants that it did not have yet.
-
-    Numbers `planned.variants` as the record does.
-    """
-    if resumed:
-        record = SweepRecord.read(folder)
-        _renumber(planned.variants, record, folder)
-        record.keys = list(dict.fromkeys([*planned.keys, *record.keys]))
-        record.overrides = list(planned.words)
-    else:
-        record = SweepRecord(list(planned.words), _id_of(folder), list(planned.keys), [])
-    known = {entry.number: position for position, entry in enumerate(record.entries)}
-    for variant in planned.variants:
-        if variant.number in known:
-            before = record.entries[known[variant.number]]
-            entry = Entry.of(variant, before.folder)
-            if variant.verdict == "READY":
-                entry.reason, entry.failed = before.reason, before.failed
-            record.entries[known[variant.number]] = entry
-        else:
-            record.entries.append(Entry.of(variant, subdir_of(master, variant.number, variant.row.words)))
-    record.write(folder)
-    return record
-
-
-def _renumber(variants: list[Variant], record: SweepRecord, folder: Path) -> None:
-    """Give `variants` the numbers that they have in `record`; those that it does not have, the next ones."""
-    prints = {entry.fingerprint for entry in record.entries}
-    ready = [variant for variant in variants if variant.verdict == "READY"]
-    if not any(variant.fingerprint in prints for variant in ready):
-        raise ResumeError(
-            f"resume: none of these variants is in the sweep in {folder}; leave out resume for a new sweep, or"
-            " everything else for the variants that it has"
-        )
-    numbers: dict[int, int] = {}
-    for variant in variants:
-        free = [entry for entry in record.entries if entry.number not in numbers.values()]
-        entry = next((entry for entry in free if _is_same(entry, variant)), None)
-        taken = [*(entry.number for entry in record.entries), *numbers.values()]
-        numbers[variant.number] = max(taken) + 1 if entry is None else entry.number
-    for position, variant in enumerate(variants):
-        same_as = None if variant.same_as is None else numbers[variant.same_as]
-        variants[position] = replace(variant, number=numbers[variant.number], same_as=same_as)
-
-
-def _is_same(entry: Entry, variant: Variant) -> bool:
-    if entry.fingerprint is None or variant.fingerprint is None:  # one that was broken, or is now
-        return entry.values == variant.row.values
-    if "DUPLICATE" in (entry.verdict, variant.verdict):
-        return entry.fingerprint == variant.fingerprint and entry.values == variant.row.values
-    return entry.fingerprint == variant.fingerprint
-
-
-def _id_of(folder: Path) -> str:
-    """What tells a sweep from all others: its folder's name; unless that is a time, with something unique behind it."""
-    name = folder.name
-    return name if re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-\d{6}", name) else f"{name}-{uuid.uuid4().hex[:6]}"
-
-
 def _resume(folder: Path) -> str:
-    inside = OUTPUTS.absolute() in folder.absolute().parents
-    return shlex.quote(f"resume={folder.name if inside else os.path.relpath(folder)}")
+    by_name = folder.absolute().parent == (OUTPUTS / "sweeps").absolute()
+    return shlex.quote(f"resume={folder.name if by_name else os.path.relpath(folder)}")

@@ -15,12 +15,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
-from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
 from archsearch.prepare import Experiment
+
+if TYPE_CHECKING:
+    from ctypes import c_byte
 
 LOG = "archsearch.log"
 _QUIET = 0.5  # seconds between two messages about a variant's progress
@@ -61,7 +63,7 @@ class Ended:
     result: dict[str, Any] | None = None
 
 
-def serve(connection: Connection, stop: Event, threads: int, log: Path) -> None:
+def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> None:
     """Train what comes over `connection` until that ends, or `stop` is set. The process's main function."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal; the parent decides
     signal.signal(signal.SIGTERM, _interrupt)
@@ -80,7 +82,7 @@ def serve(connection: Connection, stop: Event, threads: int, log: Path) -> None:
             connection.send(_attempt(job, connection, stop))
 
 
-def _attempt(job: Job, connection: Connection, stop: Event) -> Ended:
+def _attempt(job: Job, connection: Connection, stop: "c_byte") -> Ended:
     from archsearch.experiment import run
     from archsearch.trainer import Progress as OfEpoch
 
@@ -96,7 +98,7 @@ def _attempt(job: Job, connection: Connection, stop: Event) -> Ended:
     try:
         with _written_to(job.folder / LOG):
             try:
-                result = run(job.experiment, job.folder, watch, stop.is_set)
+                result = run(job.experiment, job.folder, watch, lambda: bool(stop.value))
                 return Ended(job.number, "FINISHED", result=result.as_dict())
             except Exception:
                 logging.getLogger("archsearch").exception("this variant failed")

@@ -122,14 +122,17 @@ class MlflowRecorder(Recorder):
         from mlflow.entities import Param, RunTag
 
         created = None
+        known: Mapping[str, str] = {}
         try:
             if run_id is None or not _is_known(client, run_id):
                 run_id = created = client.create_run(experiment_id, run_name=info.name).info.run_id
             else:
                 client.update_run(run_id, status="RUNNING")
-                if "reason" in client.get_run(run_id).data.tags:
+                before = client.get_run(run_id).data
+                known = before.params  # which MLflow would not let change, were it only from 0 to 0.0
+                if "reason" in before.tags:
                     client.delete_tag(run_id, "reason")
-            params = [Param(key, _text(value)) for key, value in info.params.items()]
+            params = [Param(key, _text(value)) for key, value in info.params.items() if key not in known]
             tags = [RunTag(key, value) for key, value in {**info.tags, "state": "RUNNING"}.items()]
             client.log_batch(run_id, params=params, tags=tags)
             if info.data is not None and created is not None:

@@ -1,10 +1,9 @@
 """The runs of a sweep in MLflow: finding them, ending those whose process died, and the page that shows them."""
 
-import json
 import logging
 from urllib.parse import quote
 
-from archsearch.errors import first_line
+from archsearch.errors import TrackingError, first_line
 from archsearch.tracking.store import Store, open_experiment
 
 log = logging.getLogger(__name__)
@@ -13,14 +12,15 @@ _PAGE = 1000  # runs a request
 
 
 def begun_variants(store: Store, experiment: str, sweep: str) -> dict[int, str]:
-    """The ids of the runs that were begun for the variants of `sweep`, by number."""
+    """The ids of the runs that were begun for the variants of `sweep`, by number. Raises `TrackingError`."""
     client, experiment_id = open_experiment(store, experiment)
     found: dict[int, str] = {}
     token = None
     while True:
-        page = client.search_runs(
-            [experiment_id], f"tags.sweep = {json.dumps(sweep)}", max_results=_PAGE, page_token=token
-        )
+        try:
+            page = client.search_runs([experiment_id], f'tags.sweep = "{sweep}"', max_results=_PAGE, page_token=token)
+        except Exception as error:  # whatever MLflow or a driver raises
+            raise TrackingError(f"tracking store {store} does not answer: {first_line(error)}") from error
         for run in page:
             number = run.data.tags.get("sweep.variant", "")
             if number.isdecimal():

@@ -22,7 +22,9 @@ class PoolLauncher(Launcher):
     """Trains the jobs of a multirun in processes of this machine; `sweep.*` says how many, and what is tried again."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+        # The workers call what `task_function` would call.
+        del task_function
+        self.hydra_context, self.config = hydra_context, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from archsearch.sweep.launcher import launch

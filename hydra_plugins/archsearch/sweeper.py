@@ -6,7 +6,6 @@ from typing import Any, Dict, List, Optional  # noqa: UP035  Hydra reads these a
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -28,19 +27,15 @@ class GridSweeper(Sweeper):
         self.params = params
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.hydra_context, self.config = hydra_context, config
-        self._sweep = partial(_sweep, hydra_context, task_function, config)
+        self.hydra_context, self.config, self._job = hydra_context, config, task_function
 
     def sweep(self, arguments: List[str]) -> Any:  # noqa: ARG002, UP006  they are in the configuration, too
-        return self._sweep()
+        from archsearch.sweep.sweeper import run_sweep
 
-
-def _sweep(hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-    from archsearch.sweep.sweeper import run_sweep
-
-    def make_launcher() -> Launcher:
-        return Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
+        context, config = self.hydra_context, self.config
+        assert context is not None
+        assert config is not None
+        make_launcher = partial(
+            Plugins.instance().instantiate_launcher, hydra_context=context, task_function=self._job, config=config
         )
-
-    run_sweep(hydra_context.config_loader, config, make_launcher)
+        return run_sweep(context.config_loader, config, make_launcher)
