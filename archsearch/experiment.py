@@ -186,8 +186,12 @@ class _Run:
             recorder.run_id = run_id or uuid.uuid4().hex
             return recorder
         definition = experiment.data.definition
-        tags = provenance(str(self.device)) | {"data": definition.name, "data.fingerprint": self.fingerprint}
-        tags["folder"] = str(self.folder.absolute())
+        tags = {
+            **provenance(str(self.device)),
+            "data": definition.name,
+            "data.fingerprint": self.fingerprint,
+            "folder": str(self.folder.absolute()),
+        }
         variant = experiment.settings.variant
         if variant is not None:
             tags |= sweep_tags(variant.sweep, variant.number, variant.parent)

@@ -78,13 +78,11 @@ def _without_sweeps(overrides: Sequence[str]) -> list[str]:
     for word in overrides:
         try:
             override = parser.parse_override(word)
+            if override.is_sweep_override() and not override.is_interval_sweep():
+                word = f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"  # noqa: PLW2901
         except HydraException:
-            found.append(word)
-            continue
-        if override.is_sweep_override() and not override.is_interval_sweep():
-            found.append(f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}")
-        else:
-            found.append(word)
+            pass  # as it is: a pattern, or what Hydra will refuse
+        found.append(word)
     return found
 
 

@@ -32,6 +32,7 @@ class EpochMetrics:
     lr: float  # of the epoch's last step
     seconds: float  # of training, without evaluation
     timestamp: int  # of the epoch's end, in milliseconds since 1970, as MLflow wants it
+    evaluation_seconds: float = 0.0
 
     @property
     def selection(self) -> Score | None:

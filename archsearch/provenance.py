@@ -4,14 +4,17 @@ import getpass
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from archsearch import __version__
 
 
-def provenance(device: str) -> dict[str, str]:
-    """Tags that say which commit, versions and hardware (`device` as torch names it) made a run."""
+@cache
+def provenance(device: str) -> Mapping[str, str]:
+    """Tags that say which commit, versions and hardware (`device` as torch names it) make this process's runs."""
     tags = {
         "archsearch.version": __version__,
         "versions.python": platform.python_version(),

@@ -71,6 +71,7 @@ class Result:
             "final": _row(final) | _test_row(self.test) if final else None,
             "best": _row(best) | {"selected_on": selected_on} if best else None,
             "seconds": seconds,
+            "evaluation_seconds": sum(metrics.evaluation_seconds for metrics in self.history),
             "images_per_second": images / seconds if seconds else None,
             "tracking": self.tracking,
             "history": [_row(metrics) | {"seconds": metrics.seconds} for metrics in self.history],

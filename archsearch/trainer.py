@@ -114,6 +114,7 @@ class Trainer:
         while self.epoch < self.settings.epochs:
             train, seconds, lr = self._train_epoch(self.epoch + 1, watch)
             self.epoch += 1
+            began = time.perf_counter()
             validation = self.splits.validation
             yield EpochMetrics(
                 epoch=self.epoch,
@@ -123,6 +124,7 @@ class Trainer:
                 lr=lr,
                 seconds=seconds,
                 timestamp=time.time_ns() // 1_000_000,
+                evaluation_seconds=time.perf_counter() - began,
             )
 
     @torch.inference_mode()

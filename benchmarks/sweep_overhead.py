@@ -4,7 +4,7 @@
 usage: python benchmarks/sweep_overhead.py [--epochs 8]
 
 Prints the sweep's whole time, from the command to its prompt, times its workers, over the seconds that the variants
-spent in their training epochs: evaluation counts as cost. Peak memory is the largest sum of the
+spent in their epochs: training, and evaluating the held-out images after each. Peak memory is the largest sum of the
 proportional set sizes (what is shared counts once) of all its processes, looked at twice a second; Linux only.
 """
 
@@ -36,14 +36,16 @@ def main() -> None:
         results = [json.loads(path.read_text()) for path in Path(folder).glob("sweep/*/result.json")]
         first = min(path.stat().st_mtime for path in Path(folder).glob("sweep/*/config.yaml"))
         last = max(path.stat().st_mtime for path in Path(folder).glob("sweep/*/predictions.csv"))
-    workers, training = len(os.sched_getaffinity(0)), sum(result["seconds"] for result in results)
+    workers = len(os.sched_getaffinity(0))
     assert len(results) == 200
     print(f"{len(results)} variants of {results[0]['params']:,} parameters, {epochs} epochs, {workers} workers")
-    print(
-        f"whole time {seconds:.0f} s, from first to last variant {last - first:.0f} s, training {training:.0f} s in all"
-    )
-    print(f"time x workers / training: {seconds * workers / training:.3f} whole, ", end="")
-    print(f"{(last - first) * workers / training:.3f} between first and last variant")
+    training = sum(result["seconds"] for result in results)
+    in_epochs = training + sum(result["evaluation_seconds"] for result in results)
+    print(f"whole time {seconds:.0f} s, from the first variant's start to the last one's end {last - first:.0f} s")
+    print(f"in epochs, all variants together: {in_epochs:.0f} s, {training:.0f} s of it training")
+    for what, divisor in (("epochs", in_epochs), ("training alone", training)):
+        whole, between = seconds * workers / divisor, (last - first) * workers / divisor
+        print(f"time x workers / {what}: {whole:.3f} whole, {between:.3f} between first start and last end")
     print(f"peak memory of all processes: {peak / 2**30:.2f} GiB")
 
 

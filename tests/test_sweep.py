@@ -3,11 +3,13 @@
 import csv
 import json
 import re
+import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
-from conftest import Cli
+from conftest import REPOSITORY, Cli
 from sweeps import TINY, epochs_logged, record_of, results_of, states_of, sweep_folder, table_of
 
 
@@ -133,6 +135,10 @@ def test_failed_rejected_and_skipped_variants_do_not_stop_the_others(cli: Cli, w
         (("-m", "seed=1,2", "hydra.sweep.dir=/proc/nowhere", *TINY, "tracking=none"), "/proc/nowhere"),
         (("-m", "seed=1,2", "tracking.uri=http://127.0.0.1:9", *TINY), "http://127.0.0.1:9 does not answer"),
         (("-m", "seed=1,2", "hydra/launcher=nonsense"), "hydra/launcher"),
+        (
+            ("-m", "seed=1,2", "hydra/launcher=ray", "hydra.launcher._target_=hydra_plugins.missing.it.It"),
+            "hydra/launcher: got ray, whose package is not installed: pip install 'archsearch[ray]'",
+        ),
         (("-m", "seed=1,2", "sweep.zip=[seed]", "sweep.time_limit=-3"), "sweep.time_limit: got -3"),
     ],
 )
@@ -181,6 +187,39 @@ def test_folders_are_named_as_hydra_is_told(cli: Cli, workspace: Path) -> None:
     folders = {path.parent.name for path in workspace.glob("outputs/sweeps/named/*/result.json")}
     assert len(folders) == 2
     assert all(name.startswith("seed-data=digits,") and re.search("seed=[12]", name) for name in folders)
+
+
+@pytest.mark.sweep
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+def test_on_a_terminal_one_bar_shows_it_all(workspace: Path) -> None:
+    import os
+    import pty
+
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (40, 160))
+    words = ("-m", *TINY, "trainer.epochs=4", "tracking=none", "seed=1,2,3", "model.dropout=0,2", "sweep.invalid=skip")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "archsearch", *words],
+        cwd=workspace,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            seen += chunk
+    except OSError:
+        pass  # Linux's way of saying that the other side is closed
+    os.close(ours)
+    text = seen.decode()
+    assert process.wait() == 0, text
+    bars = re.findall(r"sweep +(\d+)%\|[^\r\n]*", text)
+    assert bars and int(bars[-1]) > int(bars[0])
+    assert re.search(r"sweep +\d+%\|.*\| [\d:]+, [\d:?]+ left, 1 done, 2 running, best \d\d\.\d\d% seed=", text)
+    assert re.search(r"\n\r?.*2 dropout=0 seed=3: val ", text) or "2 dropout=0 seed=3: val " in text
 
 
 @pytest.mark.sweep

@@ -16,11 +16,13 @@ from archsearch.data.definitions import DEFINITIONS
 from archsearch.errors import ConfigError, ResumeError
 from archsearch.judge import examine
 from archsearch.overrides import for_hydra, plain
+from archsearch.settings import SweepSettings
 from archsearch.sweep.compose import Composer
 from archsearch.sweep.estimate import estimate, slowness_here
 from archsearch.sweep.fingerprint import fingerprint
 from archsearch.sweep.folder import SweepRecord
 from archsearch.sweep.grid import Row, expand, labels
+from archsearch.sweep.machine import cores, slots_here, thread_cap
 from archsearch.sweep.plan import broken_together
 from archsearch.sweep.planning import Planned, plan_sweep
 from archsearch.sweep.register import new_record, resumed_record
@@ -199,7 +201,7 @@ def test_a_variant_that_would_be_another_one_now_is_not_resumed(workspace: Path)
 
 def test_what_a_folder_says_is_what_the_table_says(workspace: Path) -> None:
     record = sweep_of(workspace / "a", "seed=range(1,7)")
-    results = {
+    results: dict[int, dict[str, Any]] = {
         0: {"state": "FINISHED", "reason": None},
         1: {"state": "RUNNING", "reason": None},
         2: {"state": "KILLED", "reason": "interrupted"},
@@ -225,6 +227,21 @@ def test_what_a_folder_says_is_what_the_table_says(workspace: Path) -> None:
     assert n == 3 and mean == pytest.approx((90 + 93 + 94) / 3) and sd == pytest.approx(2.0817, abs=1e-4)
     assert "92.33  2.08" in table_text(outcomes) and "seed 6: FAILED" in table_text(outcomes)
     assert "its process died" in markdown(outcomes)
+
+
+# The machine
+
+
+def test_workers_share_the_cores_or_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert slots_here(SweepSettings(), gpus=0) == [{}] * cores()
+    assert slots_here(SweepSettings(workers=5), gpus=0) == [{}] * 5
+    each = [slot["CUDA_VISIBLE_DEVICES"] for slot in slots_here(SweepSettings(jobs_per_gpu=2), gpus=2)]
+    assert each == ["0", "1", "0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-abc")
+    three = slots_here(SweepSettings(jobs_per_gpu=4, workers=3), gpus=2)
+    assert [slot["CUDA_VISIBLE_DEVICES"] for slot in three] == ["3", "GPU-abc", "3"]
+    assert set(thread_cap(1).values()) == {"1"} and "OMP_NUM_THREADS" in thread_cap(1)
 
 
 # The plan

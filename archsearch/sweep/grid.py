@@ -43,7 +43,7 @@ def expand(
     parser = OverridesParser.create(config_loader=loader)
     for word in map(ready_word, words):
         try:
-            override = parser.parse_override(word)
+            (override,) = parser.parse_overrides([word])  # unlike its singular, this passes the loader on
         except HydraException as error:
             problems.append(Problem("command line", str(error)))
             continue

@@ -60,7 +60,10 @@ def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, E
     slots = slots_here(settings, 0 if on_cpu else gpus_here())
     own = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
     shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
-    with Display({job.number: job.experiment.request.name for job in jobs}, _weights(jobs)) as display:
+    weights = _weights(jobs)
+    # The longest first, so that no worker is left alone with one at the end.
+    jobs = sorted(jobs, key=lambda job: -weights[job.number])
+    with Display({job.number: job.experiment.request.name for job in jobs}, weights) as display:
         pool = Pool(
             [{**slot, **own} for slot in slots],
             settings,

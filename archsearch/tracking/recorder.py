@@ -25,10 +25,13 @@ from archsearch.tracking.store import Store, open_experiment
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
     from torch import nn
 
 log = logging.getLogger(__name__)
 
+_HELD = 2.0  # seconds between two sendings of metrics; each costs as much as training a tiny network for an epoch
+_MOST = 900  # metrics in one sending; MLflow takes 1,000
 _PAUSE = 10.0  # seconds until a store that did not answer is asked again
 PATIENCE = 60.0  # seconds that a run waits, at its very end, for a store that does not answer
 
@@ -100,6 +103,9 @@ class MlflowRecorder(Recorder):
     run_id: str
     trouble: str | None = None
     patience: float = PATIENCE
+    _held: list["Metric"] = field(default_factory=list)  # for the next sending
+    _sent: float = float("-inf")  # when metrics were sent last, on the monotonic clock
+    _note: str | None = None
     _waiting: list[Callable[[], object]] = field(default_factory=list)
     _failures: int = 0  # of the first that waits, while the store answered
     _given_up: list[str] = field(default_factory=list)
@@ -149,8 +155,9 @@ class MlflowRecorder(Recorder):
     def metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
         from mlflow.entities import Metric
 
-        batch = [Metric(key, value, timestamp, step) for key, value in values.items()]
-        self._send(lambda: self.client.log_batch(self.run_id, metrics=batch))
+        self._held += [Metric(key, value, timestamp, step) for key, value in values.items()]
+        if time.monotonic() - self._sent >= _HELD or len(self._held) >= _MOST:
+            self._send_held()
 
     def artifacts(self, paths: list[Path]) -> None:
         for path in paths:
@@ -160,12 +167,14 @@ class MlflowRecorder(Recorder):
         self._send(lambda: self._log_model(network, example))
 
     def describe_run(self, text: str) -> None:
-        self._send(lambda: self.client.set_tag(self.run_id, "mlflow.note.content", text))
+        self._note = text
 
     def finish(self, state: str, reason: str | None = None) -> None:
-        self._send(lambda: self.client.set_tag(self.run_id, "state", state))
-        if reason is not None:
-            self._send(lambda: self.client.set_tag(self.run_id, "reason", reason))
+        from mlflow.entities import RunTag
+
+        said = {"state": state, "reason": reason, "mlflow.note.content": self._note}
+        tags = [RunTag(key, value) for key, value in said.items() if value is not None]
+        self._send(lambda: self.client.log_batch(self.run_id, tags=tags))
         self._send(lambda: self.client.set_terminated(self.run_id, state))
         deadline = time.monotonic() + (self.patience if state == "FINISHED" else 0)
         while self._waiting and self._not_before < deadline:
@@ -177,7 +186,7 @@ class MlflowRecorder(Recorder):
         return {
             "uri": str(self.store),
             "experiment_id": self.experiment_id,
-            "complete": not self._waiting and not self._given_up,
+            "complete": not self._held and not self._waiting and not self._given_up,
             "trouble": "; ".join([*self._given_up, *([self.trouble] if self.trouble else [])]) or None,
         }
 
@@ -203,7 +212,15 @@ class MlflowRecorder(Recorder):
         finally:
             mlflow.end_run("RUNNING")
 
+    def _send_held(self) -> None:
+        if self._held:
+            held, self._held = self._held, []
+            self._sent = time.monotonic()
+            self._waiting.append(lambda: self.client.log_batch(self.run_id, metrics=held))
+            self._flush()
+
     def _send(self, write: Callable[[], object]) -> None:
+        self._send_held()
         self._waiting.append(write)
         self._flush()
 
