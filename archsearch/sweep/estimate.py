@@ -8,8 +8,8 @@ from archsearch.runs import RESULT, read_result
 from archsearch.settings import Settings
 from archsearch.shapes import Plan
 
-# Seconds a training image takes one core; what this machine's own runs say comes on top.
-_FIXED, _PER_MAC = 100e-6, 250e-12
+# Seconds that a training image takes one core of an AMD EPYC, fitted to session4 at widths .5, 1 and 1.5 (docs/results.md).
+_FIXED, _PER_MAC = 440e-6, 150e-12
 _RECENT = 40  # runs that are looked at
 
 
