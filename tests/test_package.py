@@ -127,6 +127,7 @@ def test_the_wheel_runs_anywhere(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         assert "archsearch/conf/model/session4.yaml" in names and "archsearch/py.typed" in names
+        assert "hydra_plugins/archsearch/sweeper.py" in names and "hydra_plugins/__init__.py" not in names
         assert not [name for name in names if name.startswith(("tests/", "conf/"))]
         archive.extractall(tmp_path / "site")
     elsewhere = tmp_path / "elsewhere"

@@ -8,7 +8,7 @@ from archsearch.runs import RESULT, read_result
 from archsearch.settings import Settings
 from archsearch.shapes import Plan
 
-# Seconds that a training image takes one core of an AMD EPYC, fitted to session4 at widths .5, 1 and 1.5 (docs/results.md).
+# Seconds that a training image takes one core of an AMD EPYC; fitted to session4 at three widths (docs/results.md).
 _FIXED, _PER_MAC = 440e-6, 150e-12
 _RECENT = 40  # runs that are looked at
 
