@@ -107,7 +107,7 @@ def wait_for_epoch(workspace: Path, epoch: int) -> None:
 
 
 def test_ctrl_c_ends_cleanly_and_resume_continues(cli: Cli, workspace: Path) -> None:
-    process = start(*QUICK, "tracking.log_model=false", "trainer.epochs=15", cwd=workspace)
+    process = start(*QUICK, "tracking.log_model=false", "trainer.epochs=8", cwd=workspace)
     wait_for_epoch(workspace, 1)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
@@ -124,10 +124,10 @@ def test_ctrl_c_ends_cleanly_and_resume_continues(cli: Cli, workspace: Path) -> 
     assert done.returncode == 0, done.stderr
     assert f"continuing after epoch {result['epochs_trained']}" in done.stdout
     again = result_of(workspace)
-    assert (again["state"], again["epochs_trained"], again["run_id"]) == ("FINISHED", 15, result["run_id"])
+    assert (again["state"], again["epochs_trained"], again["run_id"]) == ("FINISHED", 8, result["run_id"])
     assert client.get_run(str(result["run_id"])).info.status == "FINISHED"
     steps = [point.step for point in client.get_metric_history(str(result["run_id"]), "val/accuracy")]
-    assert steps == list(range(1, 16))
+    assert steps == list(range(1, 9))
 
 
 def test_a_polite_kill_ends_as_cleanly(workspace: Path) -> None:
@@ -140,13 +140,13 @@ def test_a_polite_kill_ends_as_cleanly(workspace: Path) -> None:
 
 
 def test_a_killed_process_can_be_resumed(cli: Cli, workspace: Path) -> None:
-    process = start(*UNTRACKED, "trainer.epochs=12", cwd=workspace)
+    process = start(*UNTRACKED, "trainer.epochs=6", cwd=workspace)
     wait_for_epoch(workspace, 1)
     process.kill()
     process.communicate()
     assert result_of(workspace)["state"] == "RUNNING"
     assert cli("resume=last").returncode == 0
-    assert (result_of(workspace)["state"], result_of(workspace)["epochs_trained"]) == ("FINISHED", 12)
+    assert (result_of(workspace)["state"], result_of(workspace)["epochs_trained"]) == ("FINISHED", 6)
 
 
 def test_a_full_disk_is_said(cli: Cli, workspace: Path) -> None:

@@ -14,7 +14,7 @@ from sweeps import TINY, epochs_logged, record_of, results_of, states_of, sweep_
 
 
 def test_a_sweep_end_to_end_then_a_larger_one(cli: Cli, workspace: Path) -> None:  # noqa: PLR0915  a story
-    words = (*TINY, "trainer.epochs=1", "model.dropout=0,0.1", "seed=1,2")
+    words = (*TINY, "trainer.epochs=1", "tracking.log_model=false", "model.dropout=0,0.1", "seed=1,2")
     done = cli("-m", *words)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -127,19 +127,15 @@ def test_failed_rejected_and_skipped_variants_do_not_stop_the_others(cli: Cli, w
         (("-m", "resume=nothing"), "resume=nothing: no sweep of this name"),
         (("-m", "resume="), "resume= names nothing"),
         (("-m", "seed=1,2", "hydra.sweep.subdir=x"), "gives variants 0 and 1 the same folder 'x'"),
-        (("-m", "seed=1,2", "hydra.sweep.subdir=${model.width}"), "hydra.sweep.subdir: "),
         (("-m", "seed=1,2", "trainer.device=cuda:1"), "say cuda, and which ones may be used in CUDA_VISIBLE_DEVICES"),
-        (("-m", "model.width=-1,-2"), "model.width: got -1, must be more than 0"),
         (("-m", "model.width=5,6", "constraints.max_params=10"), "no variant is left to train"),
         (("-m", "seed=1,2", "data=mnist", "data.root=/nowhere/at/all"), "data=mnist: MNIST is not on disk"),
         (("-m", "seed=1,2", "hydra.sweep.dir=/proc/nowhere", *TINY, "tracking=none"), "/proc/nowhere"),
         (("-m", "seed=1,2", "tracking.uri=http://127.0.0.1:9", *TINY), "http://127.0.0.1:9 does not answer"),
-        (("-m", "seed=1,2", "hydra/launcher=nonsense"), "hydra/launcher"),
         (
             ("-m", "seed=1,2", "hydra/launcher=ray", "hydra.launcher._target_=hydra_plugins.missing.it.It"),
             "hydra/launcher: got ray, whose package is not installed: pip install 'archsearch[ray]'",
         ),
-        (("-m", "seed=1,2", "sweep.zip=[seed]", "sweep.time_limit=-3"), "sweep.time_limit: got -3"),
     ],
 )
 def test_errors_before_anything_trains_leave_nothing(
