@@ -1,10 +1,18 @@
-"""What the tests of sweeps share: a small one, and looking at what it left."""
+"""What the tests of sweeps share: planning one, a small one to train, and looking at what it left."""
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig
+
+from archsearch.cli import composed_sweep
+from archsearch.overrides import for_hydra
+from archsearch.sweep.planning import Planned, plan_sweep
 
 # A tiny network on digits; a variant takes about a second an epoch.
 TINY = (
@@ -51,3 +59,14 @@ def epochs_logged(workspace: Path) -> dict[int, int]:
     """How often each variant has trained an epoch, all attempts together, by its log."""
     logs = workspace.glob("outputs/sweeps/*/*/archsearch.log")
     return {int(log.parent.name): log.read_text().count("Train set: Average loss") for log in logs}
+
+
+def planned(*words: str) -> Planned:
+    with composing(*words) as (loader, master):
+        return plan_sweep(loader, master)
+
+
+@contextmanager
+def composing(*words: str) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    with composed_sweep(for_hydra(["-m", *words])) as found:
+        yield found
