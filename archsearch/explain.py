@@ -119,6 +119,8 @@ def _unknown(path: str, known: Mapping[str, Any]) -> Problem:
     """What is unknown about `path`: the first part of it that is not in `known`."""
     here: Any = known
     parts = path.replace("/", ".").split(".")
+    if parts[0] == "hydra":
+        return Problem(path, "unknown setting; --cfg hydra shows those of Hydra, its launcher and its sweeper")
     depth = 0
     while depth < len(parts) - 1 and isinstance(here, Mapping) and parts[depth] in here:
         here = here[parts[depth]]
