@@ -89,7 +89,6 @@ def test_a_part_of_a_sweep_can_be_resumed_then_the_rest(cli: Cli, workspace: Pat
     part = cli("-m", *words, "model.dropout=0.1", "resume=last")
     assert part.returncode == 1  # of the whole sweep, two are left
     assert states_of(workspace) == {0: "FAILED", 1: "FAILED", 2: "FINISHED", 3: "FINISHED"}
-    (workspace / "elsewhere").mkdir()
     rest = cli("-m", "resume=last", "sweep.time_limit=100")
     assert rest.returncode == 0, rest.stderr
     assert "4 variants: 2 to train, 2 trained already" in rest.stdout
