@@ -79,12 +79,12 @@ def launch(
     leaves no trace. `sweep` is given the command line of a multirun. Returns the exit status.
     """
     arguments = [*sys.argv[1:], *extra]
-    show_traceback = os.environ.get(_FULL_ERROR) == "1"
     started = False
-    failure: Exception | None = None
-    try:
+
+    def act() -> None:
         command = _understand(for_hydra(arguments))
         prepared = prepare(command.request) if command.request is not None else None
+        failure: Exception | None = None
 
         def job(_config: DictConfig) -> None:
             nonlocal started, failure
@@ -100,12 +100,21 @@ def launch(
             _through_hydra(command.words, job)
         if failure is not None:
             raise failure
+
+    return answer(act, arguments, lambda: started)
+
+
+def answer(act: Callable[[], object], arguments: Sequence[str], started: Callable[[], bool] = lambda: False) -> int:
+    """Do what the command line `arguments` asks for, and say in our words what goes wrong. Returns the exit status."""
+    show_traceback = os.environ.get(_FULL_ERROR) == "1"
+    try:
+        act()
         return 0
     except KeyboardInterrupt as stop:
         print("archsearch: interrupted", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except Exception as raised:
-        error = _in_our_words(raised, arguments, started)
+        error = _in_our_words(raised, arguments, started())
     if show_traceback or not isinstance(error, ArchsearchError):
         traceback.print_exception(error)
     else:
@@ -142,8 +151,16 @@ def _understand(words: Sequence[str]) -> _Command:
     if resumed is not None:
         words = resumed_run(resumed, others)
         config = _compose(words)
-    request = Request(plain(config), choices_of(config.hydra), task_words(config.hydra))
-    return _Command(words, request=request)
+    return _Command(words, request=_request(config))
+
+
+def compose_request(words: Sequence[str]) -> Request:
+    """What the configuration is with these overrides, for a command that runs nothing through Hydra."""
+    return _request(_compose(for_hydra(words)))
+
+
+def _request(config: DictConfig) -> Request:
+    return Request(plain(config), choices_of(config.hydra), task_words(config.hydra))
 
 
 def _sweeps(words: Sequence[str]) -> bool:

@@ -1,21 +1,26 @@
 """What of a run becomes a column in MLflow: the settings that a person chose, and the numbers at its end."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from archsearch.metrics import best_epoch
 from archsearch.prepare import Experiment
 from archsearch.runs import Result
 
 # Settings whose values are worth a column in MLflow; where things lie and how they are drawn is noise there.
 _PARAM_SECTIONS = ("model", "augment", "optimizer", "scheduler")
-_PARAM_SETTINGS = {"data": ("validation",), "trainer": ("epochs", "batch_size", "precision")}
+_PARAM_SETTINGS = {"data": ("validation", "split_seed"), "trainer": ("epochs", "batch_size", "precision")}
 
 
 def params_of(experiment: Experiment) -> dict[str, object]:
     """The settings that a person chose, flattened to `model.blocks.conv3.channels` and the like."""
-    config = experiment.request.config
-    found: dict[str, object] = {
-        "model": experiment.request.choices["model"],
-        "seed": experiment.settings.seed,
-        "data": experiment.data.definition.name,
-    }
+    request = experiment.request
+    return chosen(request.config, request.choices, experiment.data.definition.name)
+
+
+def chosen(config: Mapping[str, Any], choices: Mapping[str, str], data: str) -> dict[str, object]:
+    """`params_of` the run that has this configuration, these options of its groups, and the data set `data`."""
+    found: dict[str, object] = {"model": choices["model"], "seed": config["seed"], "data": data}
 
     def add(path: str, value: object) -> None:
         if isinstance(value, dict):
@@ -41,6 +46,11 @@ def sweep_tags(sweep: str, number: int, parent: str | None) -> dict[str, str]:
 def final_numbers(result: Result) -> dict[str, float]:
     """The metrics of a finished run, by the names that MLflow shows; accuracy in percent, times in seconds."""
     seconds = sum(metrics.seconds for metrics in result.history)
+    best = best_epoch(result.history)
+    of_best: dict[str, float] = {}
+    if best is not None and best.selection is not None:
+        split = "val" if best.validation is not None else "test"
+        of_best = {f"best/{split}/accuracy": best.selection.accuracy, "best/epoch": best.epoch}
     assert result.test is not None
     return {
         "test/loss": result.test.loss,
@@ -48,6 +58,7 @@ def final_numbers(result: Result) -> dict[str, float]:
         "params": result.params,
         "macs": result.macs,
         "receptive_field": result.receptive_field,
+        **of_best,
         "epoch_seconds": seconds / len(result.history),
         "images_per_second": sum(metrics.train.total for metrics in result.history) / seconds,
     }

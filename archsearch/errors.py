@@ -6,7 +6,8 @@ ArchsearchError                 message for people, no traceback
 │   ├── DataError               data that are missing or damaged
 │   ├── StorageError            a folder that cannot be written
 │   ├── TrackingError           a tracking store that cannot be reached or read
-│   └── ResumeError             a run that cannot be continued
+│   ├── ResumeError             a run that cannot be continued
+│   └── ReportError             runs that cannot be found or compared
 └── RunError                    exit status 1: the run itself failed
     ├── NonFiniteLossError      the loss became NaN or infinite
     ├── OutOfMemoryError        the model and its batch do not fit
@@ -64,6 +65,10 @@ class TrackingError(UserError):
 
 class ResumeError(UserError):
     """A run that cannot be continued."""
+
+
+class ReportError(UserError):
+    """Runs that cannot be found, or not be compared."""
 
 
 class RunError(ArchsearchError):

@@ -48,6 +48,8 @@ def ready_word(word: str) -> str:
 
 def label_of(name: str) -> str:
     """A setting's name, short: `dropout` for `model.dropout`, `conv3.channels` for `model.blocks.conv3.channels`."""
+    if name in ("augment.type", "optimizer.type", "scheduler.type"):
+        return name.removesuffix(".type")
     prefixes = ("model.blocks.", "model.", "optimizer.", "scheduler.", "trainer.", "data.", "augment.")
     prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), "")
     return name.removeprefix(prefix)

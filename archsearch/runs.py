@@ -105,27 +105,29 @@ def resume_argument(result: Result, folder: Path, outputs: Path = OUTPUTS) -> st
     return shlex.quote(f"resume={result.run_id if inside else folder}")
 
 
-def find_run(name: str, outputs: Path = OUTPUTS) -> Path:
+def find_run(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Path:
     """The folder of the run that `name` means: its folder, its id (or the id's beginning), or `last`.
 
-    Raises `ResumeError` where that is no run, or more than one.
+    Raises `ResumeError`, which names the `setting`, where that is no run, or more than one.
     """
     if (Path(name) / RESULT).is_file():
         return Path(name)
     if (Path(name) / SWEEP).is_file():
-        raise ResumeError(f"resume={name}: this is a sweep, not a run; add -m")
+        raise ResumeError(
+            f"{setting}={name}: this is a sweep, not a run; " + ("add -m" if setting == "resume" else f"sweep={name}")
+        )
     found = {path.parent: read_result(path.parent) for path in outputs.glob(f"**/{RESULT}")}
     runs = {folder: result for folder, result in found.items() if result}
     if name == "last":
         if not runs:
-            raise ResumeError(f"resume=last: there is no run under {outputs}{os.sep}")
+            raise ResumeError(f"{setting}=last: there is no run under {outputs}{os.sep}")
         return max(runs, key=lambda folder: str(runs[folder].get("started")))
     matching = [folder for folder, result in runs.items() if str(result.get("run_id", "")).startswith(name)]
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise ResumeError(f"resume={name}: {len(matching)} runs begin like this; give more of the id")
-    raise ResumeError(f"resume={name}: no run with this id under {outputs}{os.sep}, and no folder with a {RESULT}")
+        raise ResumeError(f"{setting}={name}: {len(matching)} runs begin like this; give more of the id")
+    raise ResumeError(f"{setting}={name}: no run with this id under {outputs}{os.sep}, and no folder with a {RESULT}")
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
@@ -146,10 +148,10 @@ def _started(folder: Path) -> str:
         return ""
 
 
-def find_sweep(name: str, outputs: Path = OUTPUTS) -> Path:
+def find_sweep(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Path:
     """The folder of the sweep that `name` means: its folder, its folder's name, or `last`.
 
-    Raises `ResumeError` where that is no sweep.
+    Raises `ResumeError`, which names the `setting`, where that is no sweep.
     """
     if (Path(name) / SWEEP).is_file():
         return Path(name)
@@ -163,6 +165,6 @@ def find_sweep(name: str, outputs: Path = OUTPUTS) -> Path:
     if len(matching) == 1:
         return matching[0]
     if matching:
-        raise ResumeError(f"resume={name}: {len(matching)} sweeps have this name; give the folder of one")
+        raise ResumeError(f"{setting}={name}: {len(matching)} sweeps have this name; give the folder of one")
     which = "" if name == "last" else " of this name"
-    raise ResumeError(f"resume={name}: no sweep{which} under {outputs}{os.sep}, and no folder with a {SWEEP}")
+    raise ResumeError(f"{setting}={name}: no sweep{which} under {outputs}{os.sep}, and no folder with a {SWEEP}")

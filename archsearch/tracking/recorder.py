@@ -138,7 +138,7 @@ class MlflowRecorder(Recorder):
                 known = before.params  # which MLflow would not let change, were it only from 0 to 0.0
                 if "reason" in before.tags:
                     client.delete_tag(run_id, "reason")
-            params = [Param(key, _text(value)) for key, value in info.params.items() if key not in known]
+            params = [Param(key, as_text(value)) for key, value in info.params.items() if key not in known]
             tags = [RunTag(key, value) for key, value in {**info.tags, "state": "RUNNING"}.items()]
             client.log_batch(run_id, params=params, tags=tags)
             if info.data is not None and created is not None:
@@ -268,7 +268,8 @@ def _is_known(client: "MlflowClient", run_id: str) -> bool:
     return True
 
 
-def _text(value: object) -> str:
+def as_text(value: object) -> str:
+    """A param as MLflow keeps it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

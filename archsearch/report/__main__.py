@@ -1,0 +1,27 @@
+"""`python -m archsearch.report`: the leaderboard, comparison and Pareto front of a sweep, or of any runs."""
+
+import sys
+
+from archsearch.cli import answer, compose_request
+from archsearch.report.asked import HELP, parse
+
+
+def main() -> None:
+    """Report on what the command line names, the last sweep by default."""
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        print(HELP, end="")
+        return
+
+    def act() -> None:
+        asked, rest = parse(words)
+        request = compose_request(rest)
+        from archsearch.report.command import report
+
+        report(asked, request)
+
+    sys.exit(answer(act, words))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""`python -m archsearch.report`: find the runs, work out what they show, print it, write the page, and file it."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from archsearch.errors import ConfigError, ReportError, TrackingError, first_line
+from archsearch.report.asked import Asked
+from archsearch.report.findings import Findings, find
+from archsearch.report.page import PAGE, write_page
+from archsearch.report.sources import Gathered, Sources, outputs_folder
+from archsearch.report.study import Study, studies_of
+from archsearch.report.text import text
+from archsearch.request import Request
+from archsearch.runs import OUTPUTS
+from archsearch.settings import parse_settings
+from archsearch.tracking.reading import Reader
+from archsearch.tracking.store import resolve_store
+
+log = logging.getLogger(__name__)
+
+
+def report(asked: Asked, request: Request) -> Path:
+    """Report on what was `asked` for, with the store and the data of `request`; returns the page's path.
+
+    Raises `UserError`s.
+    """
+    settings, problems = parse_settings(request.config)
+    if settings is None:
+        raise ConfigError(problems)
+    store = settings.tracking.uri
+    gathered = Sources(lambda: resolve_store(store, OUTPUTS)).gather(asked)
+    found = _found(gathered, asked, Path(settings.data.root))
+    print(f"{gathered.title}\n")
+    for note in gathered.notes:
+        print(f"note: {note}")
+    print("\n\n".join(text(each, asked.cost) for each in found))
+    page = _page_of(asked, gathered)
+    write_page(page, gathered.title, found, asked.cost, gathered.notes)
+    shown = os.path.relpath(page)
+    print(f"\npage     {page if shown.startswith('..') else shown}")
+    _file(page, gathered)
+    return page
+
+
+def _found(gathered: Gathered, asked: Asked, data: Path) -> Sequence[Findings]:
+    studies = studies_of(gathered.trials)
+    unfinished = [trial.state for trial in gathered.trials if trial.state != "FINISHED"]
+    if unfinished:
+        counted = ", ".join(f"{unfinished.count(state)} {state}" for state in sorted(set(unfinished)))
+        gathered.notes.append(
+            f"{len(unfinished)} of {len(gathered.trials)} runs have no result, and are left out: {counted}"
+        )
+    if not studies:
+        raise ReportError(f"{gathered.title}: none of its {len(gathered.trials)} runs has finished")
+    if len(studies) == 1 or not (asked.compare or asked.baseline):
+        return [find(study, asked, data) for study in studies]
+    return _where_known(studies, asked, data)
+
+
+def _where_known(studies: Sequence[Study], asked: Asked, data: Path) -> list[Findings]:
+    """The variants that `asked` names need to be in one of the studies only."""
+    found: list[Findings] = []
+    errors: list[ReportError] = []
+    for study in studies:
+        try:
+            found.append(find(study, asked, data))
+        except ReportError as error:
+            errors.append(error)
+            found.append(find(study, replace(asked, compare=(), baseline=None), data))
+    if len(errors) == len(studies):
+        raise errors[0]
+    return found
+
+
+def _page_of(asked: Asked, gathered: Gathered) -> Path:
+    if asked.html is not None:
+        return Path(asked.html)
+    return (gathered.folder or outputs_folder()) / PAGE
+
+
+def _file(page: Path, gathered: Gathered) -> None:
+    """Keep the page with the sweep's own run in MLflow."""
+    if gathered.parent is None or gathered.store is None:
+        return
+    try:
+        Reader.open(gathered.store).keep(gathered.parent, page)
+    except TrackingError as error:  # the page is there
+        log.warning("WARNING: the page is not in MLflow: %s", first_line(error))
+    else:
+        print("         and among the artifacts of the sweep's run in MLflow")

@@ -1,0 +1,138 @@
+"""All that a report has to say about a study, worked out once, for the terminal and for the page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import isnan
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch import stats
+from archsearch.errors import ReportError
+from archsearch.report.ablation import Ablation, ablate
+from archsearch.report.asked import Asked
+from archsearch.report.diff import ArchitectureDiff, diff
+from archsearch.report.front import Point, points_of
+from archsearch.report.leaderboard import Leaderboard, rank
+from archsearch.report.naming import find_variant
+from archsearch.report.study import Study, Variant
+from archsearch.report.verdict import Comparison, compare
+from archsearch.report.versus import Versus, test_images, versus
+
+_MOST_TIES = 5  # sentences
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Two variants, compared in every way. What is None could not be had; `notes` say why."""
+
+    a: Variant
+    b: Variant
+    validation: Comparison
+    test: Comparison | None
+    architecture: ArchitectureDiff | None
+    predictions: Versus | None
+    images: NDArray[np.uint8] | None  # of the test set (N, height, width)
+    classes: Sequence[str]
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """A study: its leaderboard, what accuracy costs in it, what its settings do, and one duel."""
+
+    study: Study
+    board: Leaderboard
+    points: Sequence[Point]
+    ablation: Ablation
+    duel: Duel | None
+    sentences: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def find(study: Study, asked: Asked, data: Path) -> Findings:
+    """Work out what `study` shows. `data` is the folder of the data sets. Raises `ReportError`."""
+    baseline = find_variant(study, asked.baseline, "baseline") if asked.baseline is not None else None
+    board = rank(study, baseline)
+    duel = _duel(board, asked, data)
+    return Findings(study, board, points_of(study, asked.cost), ablate(study), duel, _sentences(board), _notes(board))
+
+
+def _sentences(board: Leaderboard) -> list[str]:
+    """The verdicts that a person would ask for first."""
+    rows = [row for row in board.rows if row.against is not None]
+    told = [row.against.sentence() for row in rows[:_MOST_TIES] if row.against is not None]
+    if len(rows) > _MOST_TIES:
+        told.append(f"and {len(rows) - _MOST_TIES} more, in the table")
+    return told
+
+
+def _notes(board: Leaderboard) -> list[str]:
+    study, notes = board.study, []
+    if study.on_test:
+        notes.append("nothing was held out: variants are ranked on the TEST set, and the best of them is optimistic")
+    if board.optimism is not None and board.optimism >= 0.005:
+        notes.append(
+            f"the leader is the best of {len(board.leaders)} that cannot be told apart, on the images that it was"
+            f" chosen on: were they equal, it would seem {board.optimism:.2f} points better than it is"
+        )
+    if any(len(variant.trials) == 1 for variant in study.variants):
+        single = sum(len(variant.trials) == 1 for variant in study.variants)
+        notes.append(
+            f"{single} of {len(study.variants)} variants have one seed: their interval is Wilson's, of one network on"
+            " other images, and says nothing of other seeds"
+        )
+    if study.repeats:
+        notes.append(f"{study.repeats} runs repeat another's configuration and seed, and count once (the latest)")
+    failed = [variant.label for variant in study.variants if variant.failed]
+    if failed:
+        notes.append(f"seeds failed of {', '.join(failed[:5])}: what is left of a variant may be its lucky ones")
+    return notes
+
+
+def _duel(board: Leaderboard, asked: Asked, data: Path) -> Duel | None:
+    study = board.study
+    if asked.compare:
+        a, b = (find_variant(study, name, "compare") for name in asked.compare)
+    elif len(study.variants) > 1:
+        leader = study.variants[0]
+        a = leader
+        b = board.reference if board.is_baseline and board.reference is not leader else study.variants[1]
+    else:
+        return None
+    if a is b:
+        raise ReportError(
+            f"compare={','.join(asked.compare)}: both are {a.label}; runs that differ in their seed only are not"
+            " compared, because the better one of two seeds is luck"
+        )
+    notes: list[str] = []
+    definition = study.definition
+    architecture = predictions = images = None
+    classes = definition.classes if definition is not None else ()
+    if definition is None:
+        notes.append(f"the data set {a.any.data} is unknown here, so neither architectures nor images are compared")
+    else:
+        architecture = diff(a.any, b.any, definition)
+        if architecture is None:
+            notes.append("a configuration could not be read, so the architectures are not compared")
+        try:
+            predictions = versus(a, b, len(definition.classes))
+        except ReportError as error:
+            notes.append(f"not compared image by image: {error}")
+        else:
+            images = test_images(definition, data, a.any.fingerprint)
+            if images is None:
+                notes.append(
+                    f"{definition.title}'s images are not in {data}, so none is shown; data.root= says where they are"
+                )
+    test = None if study.on_test or not (a.scores("test") and b.scores("test")) else _on_test(a, b, study)
+    return Duel(a, b, compare(a, b, study), test, architecture, predictions, images, classes, notes)
+
+
+def _on_test(a: Variant, b: Variant, study: Study) -> Comparison:
+    scores = (a.scores("test"), b.scores("test"))
+    difference = stats.welch(list(scores[0].values()), list(scores[1].values()))
+    spread = [each for each in map(stats.deviation, (list(score.values()) for score in scores)) if not isnan(each)]
+    pooled = float(np.sqrt(np.mean(np.square(spread)))) if spread else study.spread
+    return Comparison(a.label, b.label, scores, difference, difference.p, 1, pooled)

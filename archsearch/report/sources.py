@@ -1,0 +1,209 @@
+"""Where the runs of a report come from: sweeps' folders, runs' folders, or any MLflow store."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from archsearch.columns import chosen
+from archsearch.errors import ReportError, ResumeError
+from archsearch.report.asked import Asked
+from archsearch.report.study import Trial, plain_number
+from archsearch.runs import CONFIG, OUTPUTS, RESULT, find_run, find_sweep, read_result
+from archsearch.sweep.folder import SweepRecord
+from archsearch.tracking.reading import Reader, StoredRun
+from archsearch.tracking.recorder import as_text
+from archsearch.tracking.store import Store
+
+_NOT_SETTINGS = ("seed", "data")  # among a run's params
+
+try:
+    _Loader: Any = yaml.CSafeLoader
+except AttributeError:  # PyYAML without libyaml
+    _Loader = yaml.SafeLoader
+
+
+@dataclass
+class Gathered:
+    """The runs that were asked for. `folder` and `parent` are of the sweep, where all of them are of one."""
+
+    title: str
+    trials: list[Trial] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    folder: Path | None = None
+    parent: str | None = None  # run id
+    store: Store | None = None  # where `parent` is
+
+
+class Sources:
+    """Finds runs, on disk first, then in the store; `find_store` says which that is, when it is needed."""
+
+    def __init__(self, find_store: Callable[[], Store]) -> None:
+        self._find_store = find_store
+        self._scratch = tempfile.TemporaryDirectory(prefix="archsearch-report-", ignore_cleanup_errors=True)
+        self._reader: Reader | None = None
+
+    @property
+    def reader(self) -> Reader:
+        """Opened when first needed: MLflow takes seconds to import."""
+        if self._reader is None:
+            self._reader = Reader.open(self._find_store())
+        return self._reader
+
+    def gather(self, asked: Asked) -> Gathered:
+        """The runs that `asked` names; those of the last sweep where it names none. Raises `ReportError`s."""
+        searched = bool(asked.experiment) or asked.filter is not None
+        sweeps = asked.sweep or (() if asked.run or searched else ("last",))
+        found = Gathered(", ".join([*sweeps, *asked.run, *asked.experiment, *([asked.filter] if asked.filter else [])]))
+        for name in sweeps:
+            self._add_sweep(found, name)
+        for name in asked.run:
+            found.trials.append(self._run(name))
+        if searched:
+            stored = self.reader.runs(asked.experiment, asked.filter or "")
+            self._add_stored(found, stored)
+        if not found.trials:
+            raise ReportError(f"no runs of {found.title or 'anything'}: nothing has been trained there")
+        if len(sweeps) != 1 or asked.run or searched:
+            found.folder = found.parent = found.store = None
+        by_id = {trial.run_id: trial for trial in found.trials}
+        found.trials = list(by_id.values())
+        return found
+
+    def _add_sweep(self, found: Gathered, name: str) -> None:
+        try:
+            folder = find_sweep(name, setting="sweep")
+            record = SweepRecord.read(folder)
+        except ResumeError as error:
+            if name == "last" or Path(name).is_dir():
+                raise ReportError(f"{error}; sweep=, run=, experiment= or filter= says what to report on") from error
+            self._add_stored_sweep(found, name, str(error))
+            return
+        found.title = f"{record.id}: {' '.join(record.overrides)}" if found.title == name else found.title
+        found.folder, found.parent = folder, record.tracking.get("run_id")
+        uri = record.tracking.get("uri")
+        if uri is not None:
+            found.store = self._find_store() if ":***@" in uri else Store(uri)  # a password is not kept
+        entries = [entry for entry in record.entries if entry.same_as is None]
+        trials = [trial_of(folder / entry.folder, record.id) for entry in entries]
+        found.trials += [trial for trial in trials if trial is not None]
+        left = sum(entry.verdict == "READY" for entry in entries) - sum(trial is not None for trial in trials)
+        if left:
+            found.notes.append(f"{left} of the sweep's {len(record.entries)} variants have not been started")
+
+    def _add_stored_sweep(self, found: Gathered, name: str, otherwise: str) -> None:
+        plain = name.replace('"', "")
+        self._add_stored(found, self.reader.runs((), f'tags.sweep = "{plain}"'))
+        if not found.trials:
+            raise ReportError(f"{otherwise}; nor does {self.reader.store} know it")
+        parents = self.reader.runs((), f'tags."sweep.id" = "{plain}"')
+        found.parent = parents[0].run_id if parents else None
+        found.store = self.reader.store
+
+    def _run(self, name: str) -> Trial:
+        try:
+            folder = find_run(name, setting="run")
+        except ResumeError as error:
+            if name == "last" or Path(name).exists():
+                raise ReportError(str(error)) from error
+            plain = name.replace('"', "").replace("'", "")
+            stored = self.reader.runs((), f"attributes.run_id = '{plain}'")
+            if not stored or not _is_ours(stored[0]):
+                raise ReportError(f"{error}; nor does {self.reader.store} know it") from error
+            return self._stored(stored[0])
+        trial = trial_of(folder)
+        if trial is None:
+            raise ReportError(f"run={name}: {folder} holds no {RESULT} and {CONFIG} that can be read")
+        return trial
+
+    def _add_stored(self, found: Gathered, stored: Sequence[StoredRun]) -> None:
+        ours = [run for run in stored if _is_ours(run)]
+        found.trials += map(self._stored, ours)
+        others = sum("sweep.id" not in run.tags for run in stored) - len(ours)
+        if others:
+            found.notes.append(f"{others} runs in MLflow are not archsearch's, and left out")
+
+    def _stored(self, run: StoredRun) -> Trial:
+        """A run of MLflow as a trial; its files come from its folder where that is on this machine."""
+
+        @cache
+        def fetch(name: str) -> Path | None:
+            folder = Path(run.tags.get("folder", ""))
+            if (folder / name).is_file() and (read_result(folder) or {}).get("run_id") == run.run_id:
+                return folder / name
+            return self.reader.download(run.run_id, name, Path(self._scratch.name, run.run_id))
+
+        def count(name: str) -> int | None:
+            return None if name not in run.metrics else int(run.metrics[name])
+
+        started = datetime.fromtimestamp(run.started / 1000, UTC).isoformat(timespec="seconds")
+        return Trial(
+            run_id=run.run_id,
+            name=run.name,
+            state=run.state,
+            started=started,
+            seed=int(run.params["seed"]),
+            settings=_settings(run.params),
+            data=run.params["data"],
+            fingerprint=run.tags.get("data.fingerprint", "-"),
+            params=count("params"),
+            macs=count("macs"),
+            receptive_field=count("receptive_field"),
+            validation=run.metrics.get("val/accuracy"),
+            best=run.metrics.get("best/val/accuracy"),
+            test=run.metrics.get("test/accuracy"),
+            epoch_seconds=run.metrics.get("epoch_seconds"),
+            sweep=run.tags.get("sweep"),
+            fetch=fetch,
+        )
+
+
+def trial_of(folder: Path, sweep: str | None = None) -> Trial | None:
+    """The run in `folder`, or None where there is none that can be read."""
+    result = read_result(folder)
+    try:
+        config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), _Loader)
+        assert result is not None
+        params = {
+            key: as_text(value) for key, value in chosen(config, result["choices"], result["data"]["name"]).items()
+        }
+        final, best, epochs = result["final"] or {}, result["best"] or {}, result["epochs_trained"]
+        return Trial(
+            run_id=result["run_id"],
+            name=result["name"],
+            state=result["state"],
+            started=result["started"],
+            seed=result["seed"],
+            settings=_settings(params),
+            data=result["data"]["name"],
+            fingerprint=result["data"]["fingerprint"],
+            params=result["params"],
+            macs=result["macs"],
+            receptive_field=result["receptive_field"],
+            validation=final.get("val/accuracy"),
+            best=best.get("val/accuracy"),
+            test=final.get("test/accuracy"),
+            epoch_seconds=result["seconds"] / epochs if epochs else None,
+            sweep=sweep or (result.get("variant") or {}).get("sweep"),
+            fetch=lambda name: folder / name if (folder / name).is_file() else None,
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AssertionError):
+        return None
+
+
+def outputs_folder() -> Path:
+    """A new folder for a report that belongs to no sweep's."""
+    return OUTPUTS / "reports" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+
+
+def _settings(params: Mapping[str, str]) -> dict[str, str]:
+    return {key: plain_number(value) for key, value in params.items() if key not in _NOT_SETTINGS}
+
+
+def _is_ours(run: StoredRun) -> bool:
+    return run.params.get("seed", "").isdecimal() and "data" in run.params

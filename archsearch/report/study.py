@@ -1,0 +1,187 @@
+"""What a report compares: runs as trials, trials of one configuration as a variant, variants on the same data."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import sqrt
+from pathlib import Path
+
+from archsearch.data.definitions import DEFINITIONS, Definition, holdout_size
+from archsearch.errors import ConfigError
+from archsearch.stats import deviation
+from archsearch.sweep.grid import named
+
+Fetch = Callable[[str], Path | None]  # a file of the run, by its name; None where the run has no such file
+
+# Names of a variant rather than settings that decide its results.
+_NAMES = ("model",)
+# Between seeds of the reference's network on MNIST, in points, and the accuracy from which that may be expected.
+_REFERENCE_SPREAD, _LIKE_IT = 0.06, 99.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run. Accuracies in percent, `epoch_seconds` of training; None for what the run does not have."""
+
+    run_id: str
+    name: str
+    state: str
+    started: str
+    seed: int
+    settings: Mapping[str, str]  # all that a person chose but the seed, flattened
+    data: str
+    fingerprint: str
+    params: int | None = None
+    macs: int | None = None
+    receptive_field: int | None = None
+    validation: float | None = None  # of the final epoch
+    best: float | None = None  # validation accuracy of the best epoch
+    test: float | None = None  # of the final epoch's network
+    epoch_seconds: float | None = None
+    sweep: str | None = None
+    fetch: Fetch = field(default=lambda _: None, compare=False, repr=False)
+
+    @property
+    def bench(self) -> tuple[str, ...]:
+        """What two trials must share for their accuracies to be compared: the images, and which are held out."""
+        held_out = [self.settings.get(f"data.{name}", "-") for name in ("validation", "split_seed")]
+        return (self.data, self.fingerprint, *held_out, "validation" if self.validation is not None else "test")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A configuration: its trials by seed. `values` are of the settings by which the study's variants differ."""
+
+    label: str
+    values: Mapping[str, str]
+    trials: Mapping[int, Trial]
+    failed: int = 0  # trials that failed, so the others may be the lucky ones
+
+    @property
+    def any(self) -> Trial:
+        """One of the trials, for what is the same in all of them."""
+        return next(iter(self.trials.values()))
+
+    def scores(self, name: str = "selecting") -> dict[int, float]:
+        """By seed: `selecting` is what variants are ranked on, otherwise a number of `Trial`."""
+        if name == "selecting":
+            name = "validation" if self.any.validation is not None else "test"
+        found = {seed: getattr(trial, name) for seed, trial in self.trials.items()}
+        return {seed: score for seed, score in found.items() if score is not None}
+
+    def mean(self, name: str = "selecting") -> float | None:
+        """The mean over seeds."""
+        scores = self.scores(name)
+        return sum(scores.values()) / len(scores) if scores else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """Variants that were trained on the same images and chosen on the same ones, the best first."""
+
+    variants: Sequence[Variant]
+    factors: Sequence[str]  # the settings by which they differ
+    repeats: int = 0  # trials left out because they repeat another's configuration and seed
+
+    @property
+    def on_test(self) -> bool:
+        """Whether nothing was held out, so that the test set is all there is to choose on."""
+        return self.variants[0].any.validation is None
+
+    @property
+    def definition(self) -> Definition | None:
+        """The data set, where archsearch knows it."""
+        return DEFINITIONS.get(self.variants[0].any.data)
+
+    @property
+    def judged_on(self) -> str:
+        """`validation` or `test`."""
+        return "test" if self.on_test else "validation"
+
+    @cached_property
+    def spread(self) -> float | None:
+        """The standard deviation between seeds, pooled over the variants, in points.
+
+        Where no variant has two seeds, what is known of the reference's network, for accuracies like its own.
+        """
+        groups = [list(variant.scores().values()) for variant in self.variants]
+        freedom = sum(len(group) - 1 for group in groups)
+        if freedom:
+            pooled = sum(deviation(group) ** 2 * (len(group) - 1) for group in groups if len(group) > 1)
+            return sqrt(pooled / freedom)
+        is_like_it = self.variants[0].any.data == "mnist" and all(min(group) >= _LIKE_IT for group in groups)
+        return _REFERENCE_SPREAD if is_like_it else None
+
+    def images(self, split: str) -> int | None:
+        """How many images `validation` or `test` has; None where that is unknown."""
+        if self.definition is None:
+            return None
+        if split == "test":
+            return self.definition.test_images
+        said = self.variants[0].any.settings.get("data.validation")
+        try:
+            return holdout_size(self.definition, None if said is None else int(said)) or None
+        except (ValueError, ConfigError):
+            return None
+
+
+def studies_of(trials: Sequence[Trial]) -> list[Study]:
+    """Sort `trials` into studies, the largest first. Trials that did not finish only count as failed."""
+    benches: dict[tuple[str, ...], list[Trial]] = {}
+    unfinished = [trial for trial in trials if not _has_result(trial)]
+    for trial in trials:
+        if _has_result(trial):
+            benches.setdefault(trial.bench, []).append(trial)
+    found = [_study(members, unfinished) for members in benches.values()]
+    return sorted(found, key=lambda study: -sum(len(variant.trials) for variant in study.variants))
+
+
+def distinguishing(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """The fewest settings, in their order, that tell all of `settings` apart: names of models, then types, first."""
+    order = list(dict.fromkeys(key for each in settings for key in each))
+    order.sort(key=lambda key: (key not in _NAMES, not key.endswith(".type")))
+    found: list[str] = []
+    cells = dict.fromkeys(range(len(settings)), 0)
+    for key in order:
+        finer: dict[tuple[int, str | None], int] = {}
+        split = {at: finer.setdefault((cells[at], each.get(key)), len(finer)) for at, each in enumerate(settings)}
+        if len(set(split.values())) > len(set(cells.values())):
+            found.append(key)
+            cells = split
+    return found
+
+
+def plain_number(text: str) -> str:
+    """`0.0` and `0`, `1e-3` and `0.001` are the same setting."""
+    try:
+        return f"{float(text):.12g}"
+    except ValueError:
+        return text
+
+
+def _has_result(trial: Trial) -> bool:
+    return trial.state == "FINISHED" and (trial.validation is not None or trial.test is not None)
+
+
+def _key(trial: Trial) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((key, value) for key, value in trial.settings.items() if key not in _NAMES))
+
+
+def _study(trials: Sequence[Trial], unfinished: Sequence[Trial]) -> Study:
+    groups: dict[tuple[tuple[str, str], ...], dict[int, Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.started):
+        groups.setdefault(_key(trial), {})[trial.seed] = trial  # of repeats, the latest
+    kept = sum(map(len, groups.values()))
+    first = [next(iter(group.values())).settings for group in groups.values()]
+    factors = distinguishing(first)
+    without = [(_key(trial), trial.seed, trial.data) for trial in unfinished if trial.state == "FAILED"]
+    variants = []
+    for (key, group), settings in zip(groups.items(), first, strict=True):
+        values = {name: settings.get(name, "-") for name in factors}
+        trial = next(iter(group.values()))
+        failed = {seed for other, seed, data in without if other == key and data == trial.data} - set(group)
+        ordered = {seed: group[seed] for seed in sorted(group)}
+        label = named(values) or trial.settings.get("model") or trial.name
+        variants.append(Variant(label, values, ordered, len(failed)))
+    variants.sort(key=lambda variant: -(variant.mean() or 0.0))
+    return Study(variants, factors, len(trials) - kept)

@@ -1,0 +1,145 @@
+"""Two variants: better, worse, or not to be told apart, and how many seeds would be needed to tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isnan, sqrt
+from typing import Literal
+
+from archsearch import stats
+from archsearch.report.study import Study, Variant
+
+Verdict = Literal["better", "worse", "tied", "trivial", "unknown"]
+
+ALPHA = 1 - stats.CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variant `a` against variant `b` over their seeds; accuracies in points of a percent.
+
+    The verdict is Welch's t-test, with `p` adjusted (Holm) for the `family` of comparisons that it is one of. A
+    difference that is beyond luck, but in which A beats B in less than 75 % of runs with 95 % confidence (the second
+    half of Bouthillier et al.'s rule), is "trivial".
+    """
+
+    a: str
+    b: str
+    scores: tuple[Mapping[int, float], Mapping[int, float]]  # by seed
+    difference: stats.Difference
+    p: float
+    family: int
+    spread: float | None  # between seeds of one variant, in points
+
+    @property
+    def verdict(self) -> Verdict:
+        if isnan(self.p):
+            return "unknown"
+        if self.p >= ALPHA:
+            return "tied"
+        ahead, behind = self.scores if self.difference.value > 0 else self.scores[::-1]
+        if _is_trivial(ahead, behind):
+            return "trivial"
+        return "better" if self.difference.value > 0 else "worse"
+
+    @property
+    def paired(self) -> stats.Difference | None:
+        """The difference over the seeds that both have, if that are two or more."""
+        shared = _shared(*self.scores)
+        a, b = self.scores
+        return stats.paired([a[seed] for seed in shared], [b[seed] for seed in shared]) if len(shared) > 1 else None
+
+    @property
+    def improvement(self) -> stats.Estimate:
+        """P(A > B), over pairs of one seed where both have the same seeds."""
+        return _improvement(*self.scores)
+
+    @property
+    def conclusion(self) -> stats.Conclusion:
+        """What the whole rule of Bouthillier et al. says, whichever is ahead."""
+        a, b = self.scores
+        return stats.conclude(_improvement(a, b) if self.difference.value > 0 else _improvement(b, a))
+
+    @property
+    def seeds_needed(self) -> int | None:
+        """Seeds each with which a difference like the one seen would be found in 80 % of studies."""
+        if self.spread is None:
+            return None
+        return stats.seeds_needed(self.difference.value, self.spread, ALPHA / self.family)
+
+    def sentence(self) -> str:
+        """The verdict, for people."""
+        ahead, behind = (self.a, self.b) if self.difference.value >= 0 else (self.b, self.a)
+        seen = f"{abs(self.difference.value):.2f} +- {self.difference.half:.2f} points"
+        match self.verdict:
+            case "better" | "worse":
+                of = f", adjusted for {self.family} comparisons" if self.family > 1 else ""
+                return f"{ahead} is better than {behind}: {seen} (p = {shown_p(self.p)}{of})"
+            case "trivial":
+                return f"{ahead} is better than {behind}, but by too little to matter: {seen}"
+            case "tied":
+                return f"{ahead} and {behind} cannot be told apart: {seen}; {self._needs()}"
+        return f"{ahead} and {behind} cannot be told apart: {self._unknown()}"
+
+    def _needs(self) -> str:
+        needed = self.seeds_needed
+        return "no number of seeds is in sight" if needed is None else f"about {needed:,} seeds each would be needed"
+
+    def _unknown(self) -> str:
+        seen = f"{abs(self.difference.value):.2f} points"
+        fewest = min(map(len, self.scores))
+        if fewest > 1:
+            return f"{seen}, and the seeds show no spread; more of them would"
+        seeds = "with one seed each" if max(map(len, self.scores)) == 1 else "as one of them has one seed only"
+        if self.spread is None:
+            return f"{seen}, {seeds}, and nothing is known of the spread between seeds; seed=1,2,3 would show it"
+        luck = 1.96 * sqrt(2) * self.spread
+        return (
+            f"{seen}, {seeds}; two single runs of the same network differ by up to {luck:.2f}"
+            f" (seeds spread by {self.spread:.2f}); {self._needs()}"
+        )
+
+
+def compare(a: Variant, b: Variant, study: Study, family: int = 1, p: float | None = None) -> Comparison:
+    """Compare two variants of `study`. `p`, if given, is already adjusted for the `family` of comparisons."""
+    scores = (a.scores(), b.scores())
+    difference = stats.welch(list(scores[0].values()), list(scores[1].values()))
+    own = [stats.deviation(list(each.values())) for each in scores]
+    spread = sqrt((own[0] ** 2 + own[1] ** 2) / 2) if not any(map(isnan, own)) else study.spread
+    return Comparison(a.label, b.label, scores, difference, difference.p if p is None else p, family, spread)
+
+
+def against(reference: Variant, study: Study) -> dict[str, Comparison]:
+    """Every other variant of `study` compared with `reference`, as one family; by the other's label."""
+    others = [variant for variant in study.variants if variant.label != reference.label]
+    p = stats.holm([compare(variant, reference, study).difference.p for variant in others])
+    tested = max(1, sum(not isnan(each) for each in p))
+    return {
+        variant.label: compare(variant, reference, study, tested, each) for variant, each in zip(others, p, strict=True)
+    }
+
+
+def shown_p(p: float) -> str:
+    """A p in as many digits as it is worth."""
+    return "?" if isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
+
+
+def _shared(a: Mapping[int, float], b: Mapping[int, float]) -> list[int]:
+    return [seed for seed in a if seed in b]
+
+
+def _scores(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float], list[float], bool]:
+    """Both, in the order of their seeds, and whether they are pairs."""
+    if set(a) == set(b):
+        return list(a.values()), [b[seed] for seed in a], True
+    return list(a.values()), list(b.values()), False
+
+
+def _is_trivial(ahead: Mapping[int, float], behind: Mapping[int, float]) -> bool:
+    a, b, are_pairs = _scores(ahead, behind)
+    if stats.win_rate(a, b, are_pairs) > stats.MEANINGFUL:
+        return False  # so is its interval's upper end, which takes a thousand resamplings
+    return not stats.improvement(a, b, are_pairs).high > stats.MEANINGFUL
+
+
+def _improvement(a: Mapping[int, float], b: Mapping[int, float]) -> stats.Estimate:
+    return stats.improvement(*_scores(a, b))
