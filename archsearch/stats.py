@@ -202,11 +202,11 @@ def seeds_needed(difference: float, sd: float, alpha: float = 1 - CONFIDENCE, wa
 
 
 def luck_of_the_best(n: int) -> float:
-    """How far the best of `n` equally good ones is expected to seem above the others, in standard deviations.
+    """How far the best of `n` equally good ones is expected to seem above their mean, in standard deviations.
 
-    The expected maximum of `n` standard normals, by Blom's approximation (Statistical Estimates, 1958).
+    The expected maximum of `n` standard normals.
     """
-    return float(stats.norm.ppf((n - 0.375) / (n + 0.25))) if n > 1 else 0.0
+    return float(stats.norm.expect(lambda x: n * x * stats.norm.cdf(x) ** (n - 1))) if n > 1 else 0.0
 
 
 def _spread(scores: Sequence[float] | NDArray[np.float64]) -> float:

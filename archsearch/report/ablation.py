@@ -7,20 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch import stats
-from archsearch.report.study import Study
+from archsearch.report.study import Study, Variant
 
-_TREES = 100
-_SHUFFLES = 10
+_TREES = 50
+_SHUFFLES = 5
 _FOLDS = 5
 
 
 @dataclass(frozen=True)
 class Level:
-    """A value of a setting. `mean` is over the blocks; `effect` is the difference to the first value there."""
+    """A value of a setting. `mean` is over the blocks; `effect` is the difference to the reference value there."""
 
     value: str
     mean: float
-    effect: stats.Difference | None  # None of the first value
+    effect: stats.Difference | None  # None of the reference value
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Effect:
     """
 
     factor: str
+    reference: str  # a value
     levels: Sequence[Level]
     blocks: int
     left_out: int  # runs outside of such blocks
@@ -55,46 +56,59 @@ class Ablation:
     explained: float | None
 
 
-def ablate(study: Study) -> Ablation:
-    """The effect and importance of each setting in which the variants of `study` differ."""
+def ablate(study: Study, baseline: Variant | None = None) -> Ablation:
+    """The effect and importance of each setting in which the variants of `study` differ.
+
+    Effects are against the values of `baseline`; without one, against the smallest number, or the best of words.
+    """
     rows = [(variant.values, seed, score) for variant in study.variants for seed, score in variant.scores().items()]
-    effects = [effect for factor in study.factors if (effect := _effect(factor, rows)) is not None]
+    effects = []
+    for factor in study.factors:
+        effect = _effect(factor, rows, baseline.values[factor] if baseline is not None else None)
+        if effect is not None:
+            effects.append(effect)
     return Ablation(effects, *_importances(study.factors, rows))
 
 
 _Row = tuple[Mapping[str, str], int, float]
 
 
-def _effect(factor: str, rows: Sequence[_Row]) -> Effect | None:
+def _effect(factor: str, rows: Sequence[_Row], reference: str | None) -> Effect | None:
     """Marginal means over complete blocks; None where there is no such block."""
-    values = ordered({each[factor] for each, _, _ in rows})
+    values = _ordered({each[factor] for each, _, _ in rows})
     blocks: dict[tuple[object, ...], dict[str, float]] = {}
     for settings, seed, score in rows:
-        others = tuple(value for name, value in settings.items() if name != factor)
-        blocks.setdefault((*others, seed), {})[settings[factor]] = score
+        held = tuple(value for name, value in settings.items() if name != factor)
+        blocks.setdefault((*held, seed), {})[settings[factor]] = score
     whole = [block for block in blocks.values() if len(block) == len(values)]
     if not whole:
         return None
     scores = {value: [block[value] for block in whole] for value in values}
-    first = scores[values[0]]
-    differences = [stats.paired(scores[value], first) for value in values[1:]]
+    if not all(map(_is_number, values)):
+        values = sorted(values, key=lambda value: -float(np.mean(scores[value])))
+    reference = values[0] if reference is None else reference
+    others = [value for value in values if value != reference]
+    differences = [stats.paired(scores[value], scores[reference]) for value in others]
     adjusted = stats.holm([each.p for each in differences])
-    levels = [Level(values[0], float(np.mean(first)), None)]
-    for value, each, p in zip(values[1:], differences, adjusted, strict=True):
-        levels.append(Level(value, float(np.mean(scores[value])), stats.Difference(each.value, each.low, each.high, p)))
-    return Effect(factor, levels, len(whole), len(rows) - len(whole) * len(values))
+    found = {
+        value: stats.Difference(each.value, each.low, each.high, p)
+        for value, each, p in zip(others, differences, adjusted, strict=True)
+    }
+    levels = [Level(value, float(np.mean(scores[value])), found.get(value)) for value in values]
+    return Effect(factor, reference, levels, len(whole), len(rows) - len(whole) * len(values))
 
 
-def ordered(values: set[str]) -> list[str]:
+def _is_number(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _ordered(values: set[str]) -> list[str]:
     """Numbers by size, then words by the alphabet."""
-
-    def key(value: str) -> tuple[bool, float, str]:
-        try:
-            return False, float(value), value
-        except ValueError:
-            return True, 0.0, value
-
-    return sorted(values, key=key)
+    return sorted(values, key=lambda value: (0, float(value), "") if _is_number(value) else (1, 0.0, value))
 
 
 def _importances(factors: Sequence[str], rows: Sequence[_Row]) -> tuple[list[Importance], float | None]:
@@ -102,12 +116,12 @@ def _importances(factors: Sequence[str], rows: Sequence[_Row]) -> tuple[list[Imp
 
     The forest learns accuracy from the settings. Folds are seeds, where there are several, so that what it is asked is
     what a setting does to another seed: a setting that does nothing comes out at 0, or below. Nothing is returned where
-    there are too few runs to leave some out.
+    there is one setting only, or too few runs to leave some out.
     """
     seeds = np.array([seed for _, seed, _ in rows])
     folds = min(_FOLDS, len(set(seeds.tolist()))) if len(set(seeds.tolist())) > 1 else min(_FOLDS, len(rows))
     scores = np.array([score for _, _, score in rows])
-    if not factors or len(rows) < 6 or folds < 2 or not np.ptp(scores):
+    if len(factors) < 2 or len(rows) < 6 or folds < 2 or not np.ptp(scores):
         return [], None
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
@@ -138,6 +152,6 @@ def _encoded(factors: Sequence[str], rows: Sequence[_Row]) -> NDArray[np.float64
     """Each setting as a number: where its value stands among its values."""
     columns = []
     for factor in factors:
-        positions = {value: at for at, value in enumerate(ordered({each[factor] for each, _, _ in rows}))}
+        positions = {value: at for at, value in enumerate(_ordered({each[factor] for each, _, _ in rows}))}
         columns.append([positions[each[factor]] for each, _, _ in rows])
     return np.array(columns, float).T

@@ -50,10 +50,6 @@ class Asked:
     cost: Cost = "params"
     html: str | None = None
 
-    def __post_init__(self) -> None:
-        if self.compare and len(self.compare) != 2:
-            raise ValueError(f"compare: got {len(self.compare)} names, must be two: compare=A,B")
-
 
 def parse(words: Sequence[str]) -> tuple[Asked, list[str]]:
     """The report's own settings in a command line, and what else it says. Raises `ConfigError`."""
@@ -79,6 +75,11 @@ def parse(words: Sequence[str]) -> tuple[Asked, list[str]]:
         else:
             problems.append(Problem(name, f"unknown setting{did_you_mean(name, [*own, *_PASSED_ON])}"))
         flag = word
+    compared = values.get("compare", ())
+    if isinstance(compared, tuple) and len(compared) == 1:
+        problems.append(Problem("compare", f"got {compared[0]!r} only, must be two: compare=A,B"))
+    elif isinstance(compared, tuple) and len(compared) > 2:
+        problems.append(Problem("compare", f"got {len(compared)} names, must be two: compare=A,B"))
     asked, found = read(Asked, values, "")
     if problems or found or asked is None:
         raise ConfigError([*problems, *found])

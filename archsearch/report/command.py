@@ -33,12 +33,12 @@ def report(asked: Asked, request: Request) -> Path:
     store = settings.tracking.uri
     gathered = Sources(lambda: resolve_store(store, OUTPUTS)).gather(asked)
     found = _found(gathered, asked, Path(settings.data.root))
-    print(f"{gathered.title}\n")
+    print(gathered.title if gathered.command is None else f"{gathered.title}: {gathered.command}", end="\n\n")
     for note in gathered.notes:
         print(f"note: {note}")
     print("\n\n".join(text(each, asked.cost) for each in found))
     page = _page_of(asked, gathered)
-    write_page(page, gathered.title, found, asked.cost, gathered.notes)
+    write_page(page, gathered.title, gathered.command, found, asked.cost, gathered.notes)
     shown = os.path.relpath(page)
     print(f"\npage     {page if shown.startswith('..') else shown}")
     _file(page, gathered)

@@ -1,9 +1,11 @@
 """All that a report has to say about a study, worked out once, for the terminal and for the page."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,11 @@ from archsearch.report.front import Point, points_of
 from archsearch.report.leaderboard import Leaderboard, rank
 from archsearch.report.naming import find_variant
 from archsearch.report.study import Study, Variant
-from archsearch.report.verdict import Comparison, compare
+from archsearch.report.verdict import Comparison, Verdict, compare
 from archsearch.report.versus import Versus, test_images, versus
 
 _MOST_TIES = 5  # sentences
+_LARGE_FAMILY = 50  # comparisons
 
 
 @dataclass(frozen=True)
@@ -56,23 +59,29 @@ def find(study: Study, asked: Asked, data: Path) -> Findings:
     baseline = find_variant(study, asked.baseline, "baseline") if asked.baseline is not None else None
     board = rank(study, baseline)
     duel = _duel(board, asked, data)
-    return Findings(study, board, points_of(study, asked.cost), ablate(study), duel, _sentences(board), _notes(board))
+    return Findings(
+        study, board, points_of(study, asked.cost), ablate(study, baseline), duel, _sentences(board), _notes(board)
+    )
 
 
 def _sentences(board: Leaderboard) -> list[str]:
     """The verdicts that a person would ask for first."""
-    rows = [row for row in board.rows if row.against is not None]
-    told = [row.against.sentence() for row in rows[:_MOST_TIES] if row.against is not None]
-    if len(rows) > _MOST_TIES:
-        told.append(f"and {len(rows) - _MOST_TIES} more, in the table")
-    return told
+    told = [(row.against, row.against.verdict) for row in board.rows if row.against is not None]
+    lines = [comparison.sentence() for comparison, _ in told[:_MOST_TIES]]
+    if len(told) > _MOST_TIES:
+        counts = Counter(verdict for _, verdict in told)
+        counted = ", ".join(f"{counts[kind]} {kind}" for kind in get_args(Verdict) if counts[kind])
+        role = "the baseline" if board.is_baseline else "the leader"
+        lines.insert(0, f"against {role}, {board.reference.label}: {counted.replace('unknown', 'cannot be judged')}")
+        lines.append(f"and {len(told) - _MOST_TIES} more, in the table")
+    return lines
 
 
 def _notes(board: Leaderboard) -> list[str]:
     study, notes = board.study, []
     if study.on_test:
         notes.append("nothing was held out: variants are ranked on the TEST set, and the best of them is optimistic")
-    if board.optimism is not None and board.optimism >= 0.005:
+    if board.optimism is not None and board.optimism >= 0.01:
         notes.append(
             f"the leader is the best of {len(board.leaders)} that cannot be told apart, on the images that it was"
             f" chosen on: were they equal, it would seem {board.optimism:.2f} points better than it is"
@@ -82,6 +91,11 @@ def _notes(board: Leaderboard) -> list[str]:
         notes.append(
             f"{single} of {len(study.variants)} variants have one seed: their interval is Wilson's, of one network on"
             " other images, and says nothing of other seeds"
+        )
+    if not board.is_baseline and board.family > _LARGE_FAMILY:
+        notes.append(
+            f"all {board.family:,} pairs are tested as one family, which takes many seeds; baseline=... tests"
+            f" {len(study.variants) - 1} only"
         )
     if study.repeats:
         notes.append(f"{study.repeats} runs repeat another's configuration and seed, and count once (the latest)")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from archsearch import stats
 from archsearch.report.asked import Cost
-from archsearch.report.leaderboard import interval
+from archsearch.report.leaderboard import interval, luck
 from archsearch.report.study import Study, Variant
 from archsearch.report.verdict import ALPHA
 
@@ -30,6 +30,8 @@ class Point:
 
 def points_of(study: Study, cost: Cost) -> list[Point]:
     """The variants whose cost is known, the cheapest first."""
+    p = luck(study)
+    place = {variant.label: at for at, variant in enumerate(study.variants)}
     known = [(variant, found) for variant in study.variants if (found := variant.mean(cost)) is not None]
     known.sort(key=lambda each: (each[1], -(each[0].mean() or 0.0)))
     points = []
@@ -40,15 +42,10 @@ def points_of(study: Study, cost: Cost) -> list[Point]:
         if not better:
             ahead.append(variant)
         test = interval(variant, "test", study) if variant.scores("test") else None
-        maybe = bool(better) and not any(_is_beaten(variant, each) for each in better)
+        beaten = [p[place[variant.label], place[each.label]] < ALPHA for each in better]
+        maybe = bool(better) and not any(beaten)  # of single runs nobody can say
         points.append(Point(variant, spent, interval(variant, "selecting", study), test, not better, maybe))
     return points
-
-
-def _is_beaten(variant: Variant, other: Variant) -> bool:
-    """Whether `other` is better than `variant` beyond luck; of single runs nobody can say."""
-    a, b = (list(each.scores().values()) for each in (other, variant))
-    return stats.welch(a, b).p < ALPHA
 
 
 def front(points: Sequence[Point]) -> list[Point]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isnan, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsearch import stats
 from archsearch.report.study import Study, Variant
@@ -65,7 +66,7 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
     variants = study.variants
     places = [1] * len(variants)
     ties = [False] * len(variants)
-    p = _adjusted(variants)
+    p = _adjusted(study)
     means = np.array([variant.mean() or 0.0 for variant in variants])
     for at in range(len(variants)):
         beaten = (means > means[at]) & (p[at] < ALPHA)
@@ -109,13 +110,18 @@ def interval(variant: Variant, name: str, study: Study) -> stats.Estimate:
     return stats.wilson(round(scores[0] / 100 * total), total).times(100)
 
 
-def _adjusted(variants: Sequence[Variant]) -> np.ndarray:
-    """Welch's p of all pairs, adjusted as one family: (k, k)."""
-    scores = [list(variant.scores().values()) for variant in variants]
+def luck(study: Study) -> NDArray[np.float64]:
+    """Welch's p of all pairs of variants: (k, k)."""
+    scores = [list(variant.scores().values()) for variant in study.variants]
     means = np.array([np.mean(each) for each in scores])
     deviations = np.array([stats.deviation(each) for each in scores])
-    p = stats.welch_p(means, deviations, np.array([len(each) for each in scores]))
-    upper = np.triu_indices(len(variants), 1)
+    return stats.welch_p(means, deviations, np.array([len(each) for each in scores]))
+
+
+def _adjusted(study: Study) -> NDArray[np.float64]:
+    """`luck`, adjusted as one family."""
+    p = luck(study)
+    upper = np.triu_indices(len(p), 1)
     p[upper] = stats.holm(p[upper].tolist())
     p.T[upper] = p[upper]
     return p

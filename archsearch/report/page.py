@@ -30,22 +30,23 @@ _TEMPLATE = Path(__file__).with_name("page.html")
 _MOST_IMAGES = 16
 
 
-def write_page(path: Path, title: str, found: Sequence[Findings], cost: Cost, notes: Sequence[str] = ()) -> None:
+def write_page(
+    path: Path, title: str, command: str | None, found: Sequence[Findings], cost: Cost, notes: Sequence[str] = ()
+) -> None:
     """Write the page of a report, one section a study, by rename."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     families = sorted({each.board.family for each in found})
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(
-        path,
-        template.render(
-            title=title,
-            made=f"{datetime.now().strftime('%Y-%m-%d %H:%M')}{''.join(f'; {note}' for note in notes)}",
-            version=__version__,
-            families=" and ".join(map(str, families)),
-            studies=[_study(each, cost) for each in found],
-        ),
+    text = template.render(
+        title=title,
+        command=command,
+        made=f"{datetime.now().strftime('%Y-%m-%d %H:%M')}{''.join(f'; {note}' for note in notes)}",
+        version=__version__,
+        families=" and ".join(map(str, families)),
+        studies=[_study(each, cost) for each in found],
     )
+    write_text(path, text.replace(" +- ", " ± ").replace(" -&gt; ", " → "))
 
 
 def _study(found: Findings, cost: Cost) -> dict[str, Any]:

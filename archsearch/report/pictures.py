@@ -20,6 +20,7 @@ from archsearch.report.front import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
 from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.tables import has_reference
 from archsearch.report.versus import Versus
+from archsearch.stats import Estimate
 from archsearch.sweep.grid import labels
 
 if TYPE_CHECKING:
@@ -31,9 +32,10 @@ if TYPE_CHECKING:
 # Stand-ins, which become the page's own colours: light or dark, as the reader has it.
 _INK, _MUTED, _LINE, _ACCENT, _OTHER = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
 _VARIABLES = {_INK: "ink", _MUTED: "muted", _LINE: "line", _ACCENT: "accent", _OTHER: "other"}
-_WIDTH = 6.2  # inches, of 72 pixels: fits a phone at three quarters of its size
+_WIDTH = 4.8  # inches, of 72 pixels: as wide as a phone
 MOST_ROWS = 40
 _MOST_NAMES = 8  # beside points
+_MOST_TIPS = 60  # at points
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 
@@ -54,8 +56,7 @@ def ranking(board: Leaderboard) -> str:
                 axes.plot(scores, [at] * len(scores), "o", color=_MUTED, markersize=3.5, alpha=0.7, zorder=3)
             (mark,) = axes.plot([row.score.value], [at], "D", color=colour, markersize=6, zorder=4)
             tips[_tip(mark, at)] = f"{row.variant.label}: {_said(row.score.value, row.score.low, row.score.high)}"
-        axes.set_yticks(range(len(rows)), [_short(row.variant.label) for row in rows])
-        axes.invert_yaxis()
+        _rows(axes, [row.variant.label for row in rows])
         axes.set_xlabel(f"{board.study.judged_on} accuracy, %")
         axes.grid(axis="x", color=_LINE)
         what = f"Variants by {board.study.judged_on} accuracy with 95 % intervals; the table above has the numbers"
@@ -65,6 +66,8 @@ def ranking(board: Leaderboard) -> str:
 def front(points: Sequence[Point], board: Leaderboard, cost: Cost) -> str:
     """Accuracy against cost, the front as a line; below it the test set, with the reference's point where it fits."""
     study = board.study
+    from matplotlib.ticker import LogLocator, MaxNLocator
+
     panels = ["selecting"] if study.on_test or all(point.test is None for point in points) else ["selecting", "test"]
     with _style():
         figure = new_figure(_WIDTH, 3.1 * len(panels))
@@ -79,36 +82,43 @@ def front(points: Sequence[Point], board: Leaderboard, cost: Cost) -> str:
             if min(spread) > 0 and max(spread) / min(spread) > 8:
                 axes.set_xscale("log")
             axes.grid(color=_LINE)
+            if cost != "epoch_seconds":
+                axes.xaxis.set_major_formatter("{x:,.0f}")
+                axes.xaxis.set_major_locator(MaxNLocator(5) if axes.get_xscale() == "linear" else LogLocator())
         axes.set_xlabel(COSTS[cost])
         what = f"Accuracy against {COSTS[cost]}, with 95 % intervals; the table has the numbers"
         return _svg(figure, what, tips)
 
 
 def _points(axes: "Axes", points: Sequence[Point], panel: str, tips: dict[str, str]) -> None:
-    on_front = []
-    many = sum(point.on_front for point in points) > _MOST_NAMES
-    for point in points:
-        score = point.score if panel == "selecting" else point.test
-        if score is None:
-            continue
-        colour = _ACCENT if point.on_front else _OTHER
-        bars = None if isnan(score.low) else [[score.value - score.low], [score.high - score.value]]
-        drawn = axes.errorbar(
-            [point.cost], [score.value], yerr=bars, fmt="o", color=colour, markersize=5 if point.on_front else 4,
-            elinewidth=1.2, alpha=1 if point.on_front else 0.55,
-        )  # fmt: skip
-        tips[_tip(drawn.lines[0], len(tips) + 1000)] = (
-            f"{point.variant.label}: {_said(score.value, score.low, score.high)}, {point.cost:,.4g}"
-        )
-        if point.on_front:
-            on_front.append((point.cost, score.value))
-            if not many:
+    shown = [(point, score) for point in points if (score := point.score if panel == "selecting" else point.test)]
+    middle = (points[0].cost + points[-1].cost) / 2
+    for on_front, colour, size, alpha in ((False, _OTHER, 4, 0.55), (True, _ACCENT, 5, 1.0)):
+        drawn = [each for each in shown if each[0].on_front == on_front]
+        _bars(axes, [(point.cost, score) for point, score in drawn], colour, alpha)
+        for point, score in drawn[:_MOST_TIPS]:
+            (mark,) = axes.plot([point.cost], [score.value], "o", color=colour, markersize=size, alpha=alpha)
+            said = _said(score.value, score.low, score.high)
+            tips[_tip(mark, len(tips))] = f"{point.variant.label}: {said}, {point.cost:,.4g}"
+        rest = drawn[_MOST_TIPS:]
+        axes.plot([point.cost for point, _ in rest], [score.value for _, score in rest], "o", color=colour,
+                  markersize=size, alpha=alpha)  # fmt: skip
+        if on_front and len(drawn) <= _MOST_NAMES:
+            for point, score in drawn:
+                left = point.cost > middle
                 axes.annotate(
-                    _short(point.variant.label), (point.cost, score.value), (6, 6), textcoords="offset points",
-                    fontsize=8, color=_INK,
+                    _short(point.variant.label), (point.cost, score.value), (-6 if left else 6, -11),
+                    textcoords="offset points", fontsize=8, color=_INK, ha="right" if left else "left",
                 )  # fmt: skip
-    if len(on_front) > 1 and panel == "selecting":
-        axes.plot(*zip(*on_front, strict=True), color=_ACCENT, linewidth=1, drawstyle="steps-post", zorder=1)
+        if on_front and len(drawn) > 1 and panel == "selecting":
+            line = [point.cost for point, _ in drawn], [score.value for _, score in drawn]
+            axes.plot(*line, color=_ACCENT, linewidth=1, drawstyle="steps-post", zorder=1)
+
+
+def _bars(axes: "Axes", points: Sequence[tuple[float, Estimate]], colour: str, alpha: float) -> None:
+    known = [(x, score.low, score.high) for x, score in points if not isnan(score.low)]
+    if known:
+        axes.vlines(*zip(*known, strict=True), color=colour, linewidth=1.2, alpha=alpha)
 
 
 def _reference(axes: "Axes", board: Leaderboard, cost: Cost, tips: dict[str, str]) -> None:
@@ -116,9 +126,15 @@ def _reference(axes: "Axes", board: Leaderboard, cost: Cost, tips: dict[str, str
         return
     (mark,) = axes.plot([REFERENCE[cost]], [REFERENCE_ACCURACY], "*", color=_INK, markersize=11)
     axes.annotate(
-        "reference", (REFERENCE[cost], REFERENCE_ACCURACY), (8, -4), textcoords="offset points", fontsize=8, color=_INK
+        "reference",
+        (REFERENCE[cost], REFERENCE_ACCURACY),
+        (0, 8),
+        textcoords="offset points",
+        fontsize=8,
+        color=_INK,
+        ha="center",
     )
-    tips[_tip(mark, len(tips) + 1000)] = f"the reference's best epoch on the test set: {REFERENCE_ACCURACY} %"
+    tips[_tip(mark, len(tips))] = f"the reference's best epoch on the test set: {REFERENCE_ACCURACY} %"
 
 
 def effect(found: Effect) -> str:
@@ -135,11 +151,10 @@ def effect(found: Effect) -> str:
                 axes.plot([change.low, change.high], [at, at], color=_ACCENT, linewidth=2)
             (mark,) = axes.plot([value], [at], "o", color=_ACCENT, markersize=6)
             tips[_tip(mark, at)] = f"{level.value}: {value:+.2f} points, mean {level.mean:.2f} %"
-        axes.set_yticks(range(len(found.levels)), [_short(level.value) for level in found.levels])
-        axes.invert_yaxis()
+        _rows(axes, [level.value for level in found.levels])
         (name,) = labels([found.factor])
         axes.set_ylabel(_short(name, 18))
-        axes.set_xlabel(f"points against {found.levels[0].value}")
+        axes.set_xlabel(f"points against {found.reference}")
         axes.grid(axis="x", color=_LINE)
         return _svg(figure, f"Effect of {name} with 95 % intervals; the table has the numbers", tips)
 
@@ -151,8 +166,7 @@ def importance(found: Ablation) -> str:
         axes = figure.add_subplot()
         for at, each in enumerate(found.importances):
             axes.barh([at], [each.percent], xerr=[each.sd], color=_ACCENT, ecolor=_INK, height=0.6)
-        axes.set_yticks(range(len(found.importances)), [_short(labels([it.factor])[0]) for it in found.importances])
-        axes.invert_yaxis()
+        _rows(axes, labels([each.factor for each in found.importances]))
         axes.set_xlabel("% of the variance lost when the setting is shuffled")
         axes.grid(axis="x", color=_LINE)
         return _svg(figure, "Importance of settings; the table has the numbers", {})
@@ -192,6 +206,11 @@ def thumbnail(image: NDArray[np.uint8]) -> str:
     return f"data:image/png;base64,{b64encode(content.getvalue()).decode()}"
 
 
+def _rows(axes: "Axes", names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), [_short(name) for name in names])
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
 def _square(axes: "Axes", x: float, y: float, size: float, colour: str) -> None:
     from matplotlib.patches import Rectangle
 
@@ -223,7 +242,7 @@ def _said(value: float, low: float, high: float) -> str:
     return f"{value:.2f} %" if isnan(low) else f"{value:.2f} % ({low:.2f} to {high:.2f})"
 
 
-def _short(name: str, most: int = 34) -> str:
+def _short(name: str, most: int = 28) -> str:
     return name if len(name) <= most else f"{name[: most - 3]}..."
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -33,6 +34,7 @@ class Gathered:
     """The runs that were asked for. `folder` and `parent` are of the sweep, where all of them are of one."""
 
     title: str
+    command: str | None = None  # that trained them, where it was one
     trials: list[Trial] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     folder: Path | None = None
@@ -84,7 +86,9 @@ class Sources:
                 raise ReportError(f"{error}; sweep=, run=, experiment= or filter= says what to report on") from error
             self._add_stored_sweep(found, name, str(error))
             return
-        found.title = f"{record.id}: {' '.join(record.overrides)}" if found.title == name else found.title
+        if found.title == name:
+            found.title = f"sweep {record.id}"
+            found.command = f"python -m archsearch -m {' '.join(map(quote, record.overrides))}"
         found.folder, found.parent = folder, record.tracking.get("run_id")
         uri = record.tracking.get("uri")
         if uri is not None:

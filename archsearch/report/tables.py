@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isnan
 
 import numpy as np
@@ -37,7 +38,7 @@ class Table:
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
-    @property
+    @cached_property
     def numeric(self) -> list[bool]:
         """By column, whether it holds numbers."""
         return [any(row[at].key is not None for row in self.rows) for at in range(len(self.columns))]
@@ -82,8 +83,8 @@ def _row(row: Row, board: Leaderboard) -> list[Cell]:
 
 
 def front_table(points: Sequence[Point], study: Study, cost: Cost, whole: bool) -> Table:
-    """The front, the cheapest first; with what may belong to it, or the `whole` study. At its end, the reference."""
-    shown = [point for point in points if whole or point.on_front or point.maybe]
+    """The front, the cheapest first, or the `whole` study; at its end, the reference."""
+    shown = [point for point in points if whole or point.on_front]
     rows = [
         [
             Cell(point.variant.label, strong=point.on_front),
@@ -128,7 +129,7 @@ def effects_table(effect: Effect) -> Table:
             cells += [Cell(f"{level.effect.value:+.2f}{half}", level.effect.value), Cell(shown, level.effect.p)]
         rows.append(cells)
     (name,) = labels([effect.factor])
-    columns = [name, "mean, %", f"to {effect.levels[0].value}, points", "p"]
+    columns = [name, "mean, %", f"to {effect.reference}, points", "p"]
     return Table(f"Effect of {name}, over {effect.blocks} blocks of equal other settings and seed", columns, rows)
 
 

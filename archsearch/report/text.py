@@ -16,6 +16,7 @@ from archsearch.report.verdict import Comparison, shown_p
 from archsearch.sweep.text import aligned
 
 _MOST_ROWS = 25
+_MOST_POINTS = 12
 
 
 def text(found: Findings, cost: Cost) -> str:
@@ -28,7 +29,11 @@ def text(found: Findings, cost: Cost) -> str:
     parts += found.sentences
     parts += [f"note: {note}" for note in found.notes]
     if len(found.points) > 1:
-        parts.append(_titled(front_table(found.points, found.study, cost, whole=False)))
+        few = len(found.points) <= _MOST_POINTS
+        parts.append(_titled(front_table(found.points, found.study, cost, whole=few)))
+        if not few:
+            more = sum(point.maybe for point in found.points)
+            parts.append(f"{more} more are worse by their mean, but not beyond luck; the page has all")
     parts += [_titled(effects_table(effect)) for effect in found.ablation.effects]
     if found.ablation.importances:
         parts.append(_titled(importance_table(found.ablation)))

@@ -14,6 +14,11 @@ from archsearch.overrides import label_of, ready_word
 # Settings of where things lie and how the sweep itself is run: they are the same for all of its variants.
 _NOT_SWEPT = ("sweep", "tracking", "ui", "resume", "data.root", "variant")
 
+SEED_IS_LUCK = (
+    "the best of several seeds is luck, not a better architecture (of ten, it looks 0.1 points better than it is);"
+    " seed=1,2,3 makes replicates, whose mean counts"
+)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -53,6 +58,8 @@ def expand(
         values.pop(name, None)
         if not override.is_sweep_override():
             choices[key] = [word]
+        elif not override.is_discrete_sweep() and name == "seed":
+            problems.append(Problem(name, f"cannot be searched: {SEED_IS_LUCK}"))
         elif not override.is_discrete_sweep():
             rule = "sweeps over an interval; a grid needs single values: a,b,c, choice(...) or range(...)"
             problems.append(Problem(name, rule))
@@ -96,6 +103,14 @@ def _groups(
         elif names.count(name) > 1:
             problems.append(Problem("sweep.zip", f"{name} is named twice"))
     for group in groups:
+        if "seed" in group and len(group) > 1:
+            others = " and ".join(name for name in group if name != "seed")
+            rule = (
+                f"would give each value of {others} a seed of its own, so that luck and {others} cannot be told apart"
+            )
+            problems.append(
+                Problem("sweep.zip", f"seed {rule}; leave it out, and every value is trained with every seed")
+            )
         lengths = {name: len(values[name]) for name in group if name in values}
         if len(set(lengths.values())) > 1:
             counted = ", ".join(f"{name} has {length}" for name, length in lengths.items())
