@@ -26,14 +26,20 @@ def settings(runs: int) -> list[dict[str, str]]:
     """As many settings as `runs` need with `SEEDS` seeds each: flattened, as MLflow has them."""
     grid = itertools.product(range(8), range(8), range(1 + runs // (64 * SEEDS)))
     fixed = {
-        "model": "session4", "data": "mnist", "data.split_seed": "0", "trainer.epochs": "20", "trainer.batch_size": "128",
-        "trainer.precision": "float32", "optimizer.type": "sgd", "optimizer.momentum": "0.9", "scheduler.type": "one_cycle",
+        "model": "session4", "data": "mnist", "data.split_seed": "0", "trainer.epochs": "20",
+        "trainer.batch_size": "128", "trainer.precision": "float32", "optimizer.type": "sgd",
+        "optimizer.momentum": "0.9", "scheduler.type": "one_cycle",
         **{f"model.blocks.conv{n}.channels": str(8 + 4 * n) for n in range(1, 6)},
     }  # fmt: skip
     rows = [
-        {**fixed, "model.dropout": f"{0.02 * a:g}", "model.width": f"{0.5 + 0.25 * b:g}", "optimizer.lr": f"{0.05 * (1 + c):g}"}
+        {
+            **fixed,
+            "model.dropout": f"{0.02 * a:g}",
+            "model.width": f"{0.5 + 0.25 * b:g}",
+            "optimizer.lr": f"{0.05 * (1 + c):g}",
+        }
         for a, b, c in grid
-    ]  # fmt: skip
+    ]
     return [{**row, "seed": str(seed)} for row in rows for seed in range(1, SEEDS + 1)][:runs]
 
 

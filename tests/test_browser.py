@@ -1,8 +1,9 @@
-"""What people look at, in a real browser: the MLflow pages of a run. Needs Debian's chromium.
+"""What people look at, in a real browser: the MLflow pages of a run, and reports. Needs Debian's chromium.
 
 Screenshots are kept where ARCHSEARCH_SCREENSHOTS names a folder, to be looked at.
 """
 
+import itertools
 import json
 import os
 import re
@@ -19,14 +20,37 @@ from typing import Any
 import pytest
 from conftest import QUICK, Cli, ask, start
 from mlflow_server import free_port
+from studies import write_run
 from sweeps import TINY, results_of
 
+from archsearch.data.definitions import DEFINITIONS
+from archsearch.data.load import load
 from archsearch.experiment import run
 from archsearch.prepare import prepare
 
 pytestmark = pytest.mark.browser
 CURVE = """() => [...document.querySelectorAll(".scatterlayer path.js-line")]
     .some(path => /L/.test(path.getAttribute("d")))"""
+# The lowest contrast of a text with what is behind it.
+CONTRAST = """() => {
+  const light = text => {
+    const parts = text.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
+      .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const behind = element => {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = getComputedStyle(one).backgroundColor;
+      if (!/, 0\\)$|transparent/.test(colour)) return colour;
+    }
+  };
+  const shown = [...document.querySelectorAll("p, td, th button, h1, h2, h3, h4, code, svg text, dd, li span")];
+  return Math.min(...shown.map(one => {
+    const style = getComputedStyle(one);
+    const pair = [light(one.closest("svg") ? style.fill : style.color), light(behind(one))].sort((a, b) => b - a);
+    return (pair[0] + 0.05) / (pair[1] + 0.05);
+  }));
+}"""
 CHROMIUM = shutil.which("chromium")
 
 
@@ -66,6 +90,12 @@ def keep(page: Any, name: str) -> None:
     folder = os.environ.get("ARCHSEARCH_SCREENSHOTS")
     if folder is not None:
         page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def keep_whole(page: Any, name: str) -> None:
+    folder = os.environ.get("ARCHSEARCH_SCREENSHOTS")
+    if folder is not None:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 @pytest.fixture
@@ -121,3 +151,60 @@ def test_the_pages_of_a_sweep(page: Any, cli: Cli, workspace: Path) -> None:
         axes = page.locator(".parcoords .axis-title").all_text_contents()
         assert sorted(axes) == ["model.dropout", "model.width", "val/accuracy"]
         keep(page, "sweep-compare")
+
+
+@pytest.fixture
+def report_page(cli: Cli, workspace: Path) -> Path:
+    """The page of a report on runs that nobody trained, of two settings, with images."""
+    fingerprint = load(DEFINITIONS["digits"], Path()).fingerprint
+    data = {"name": "digits", "fingerprint": fingerprint, "fallback": None}
+    folders = []
+    for at, (head, dropout, seed) in enumerate(itertools.product(("gap", "linear"), (0, 0.1), (1, 2, 3))):
+        right = [(image + at) % 20 > 0 for image in range(297)]
+        words = (f"model.head.type={head}", f"model.dropout={dropout}")
+        val = 95 + 2 * (head == "gap") + 0.1 * seed
+        folder = workspace / "runs" / str(at)
+        folders.append(
+            write_run(folder, *words, seed=seed, val=val, test=95.0, right=right, data=data, params=900 + at)
+        )
+    names = ",".join(map(str, folders))
+    done = cli(f"run={names}", "html=report.html", "compare=gap 0,linear 0", module="archsearch.report")
+    assert done.returncode == 0, done.stderr
+    return workspace / "report.html"
+
+
+def test_the_page_of_a_report(page: Any, report_page: Path) -> None:
+    """Alone on a disk: no request, no error, tables that can be sorted, light and dark, wide and narrow."""
+    browser = page.context.browser
+    for name, width, scheme in (("light", 1200, "light"), ("dark", 1200, "dark"), ("phone", 375, "dark")):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+        tab = context.new_page()
+        told: list[str] = []
+        tab.on("console", lambda message, told=told: told.append(message.text))
+        tab.on("pageerror", lambda error, told=told: told.append(str(error)))
+        tab.on("request", lambda request, told=told: told.append(request.url) if request.url[:4] == "http" else None)
+        tab.goto(report_page.as_uri())
+        assert told == []
+        assert tab.evaluate("document.documentElement.scrollWidth") == width  # nothing sticks out
+        assert tab.evaluate(CONTRAST) >= 4.5  # WCAG AA
+        keep_whole(tab, f"report-{name}")
+        context.close()
+    page.goto(report_page.as_uri())
+    assert page.locator("h1").count() == 1 and page.locator("h2").count() == 2
+    for part in ("svg", "img", "div.scroll"):
+        names = page.locator(part).evaluate_all("all => all.map(one => one.getAttribute('aria-label') || one.alt)")
+        assert names and all(names)
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(ids) == len(set(ids))
+    assert page.locator("img").first.evaluate("image => image.naturalWidth") == 28
+
+    def column(number: int) -> list[str]:
+        cells = page.locator(f"#leaderboard-1 tbody tr td:nth-child({number})").all_text_contents()
+        return [cell.strip() for cell in cells]
+
+    assert column(1) == ["1", "2", "3", "4"]
+    head = page.locator("#leaderboard-1 th").nth(4)
+    for order, backwards in (("ascending", False), ("descending", True)):
+        head.get_by_role("button").press("Enter")  # by keyboard, too
+        assert head.get_attribute("aria-sort") == order
+        assert column(5) == sorted(column(5), reverse=backwards)

@@ -18,7 +18,7 @@ from archsearch.report.leaderboard import rank
 from archsearch.report.naming import find_variant
 from archsearch.report.sources import trial_of
 from archsearch.report.study import Study, Variant, studies_of
-from archsearch.report.verdict import against, compare
+from archsearch.report.verdict import Comparison, against, compare
 from archsearch.report.versus import versus
 from archsearch.stats import seeds_needed
 
@@ -59,9 +59,13 @@ def test_different_data_are_different_studies_and_what_did_not_finish_only_count
     assert alone.judged_on == "test" and alone.variants[0].scores() == {1: 99.4}
 
 
+def first_two(found: Study) -> Comparison:
+    return compare(found.variants[0], found.variants[1], found)
+
+
 def test_a_tie_says_how_many_seeds_it_would_take() -> None:
     found = study({"0": [99.20, 99.30, 99.25, 99.10, 99.24], "0.1": [99.15, 99.26, 99.22, 99.12, 99.14]})
-    comparison = compare(*found.variants, found)
+    comparison = first_two(found)
     assert comparison.verdict == "tied"
     assert comparison.sentence() == (
         "dropout=0 and dropout=0.1 cannot be told apart: 0.04 +- 0.10 points; about 46 seeds each would be needed"
@@ -71,20 +75,20 @@ def test_a_tie_says_how_many_seeds_it_would_take() -> None:
 
 def test_better_trivial_and_unknown() -> None:
     clear = study({"0": draws(99.4, 5, 1), "0.1": draws(99.1, 5, 2)})
-    comparison = compare(*clear.variants, clear)
+    comparison = first_two(clear)
     assert comparison.verdict == "better" and "is better than dropout=0.1" in comparison.sentence()
     assert compare(clear.variants[1], clear.variants[0], clear).verdict == "worse"
     # A real difference of a third of the spread: A beats B in 59 % of runs.
     slight = study({"0": draws(99.32, 800, 1), "0.1": draws(99.30, 800, 2)})
-    comparison = compare(*slight.variants, slight)
+    comparison = first_two(slight)
     assert comparison.p < 0.001 and comparison.verdict == "trivial" and "too little to matter" in comparison.sentence()
     assert comparison.conclusion == "not meaningful"
     single = study({"0": [99.25], "0.1": [99.20]})
-    comparison = compare(*single.variants, single)
+    comparison = first_two(single)
     assert comparison.verdict == "unknown"
     assert "two single runs of the same network differ by up to 0.17" in comparison.sentence()
     elsewhere = study({"0": [95.0], "0.1": [94.0]})
-    assert "nothing is known of the spread" in compare(*elsewhere.variants, elsewhere).sentence()
+    assert "nothing is known of the spread" in first_two(elsewhere).sentence()
 
 
 def test_many_variants_against_a_baseline_are_one_family() -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from archsearch.errors import ConfigError, ReportError, TrackingError, first_line
 from archsearch.report.asked import Asked
@@ -31,8 +32,9 @@ def report(asked: Asked, request: Request) -> Path:
     if settings is None:
         raise ConfigError(problems)
     store = settings.tracking.uri
-    gathered = Sources(lambda: resolve_store(store, OUTPUTS)).gather(asked)
-    found = _found(gathered, asked, Path(settings.data.root))
+    with TemporaryDirectory(prefix="archsearch-report-") as scratch:
+        gathered = Sources(lambda: resolve_store(store, OUTPUTS), Path(scratch)).gather(asked)
+        found = _found(gathered, asked, Path(settings.data.root))
     print(gathered.title if gathered.command is None else f"{gathered.title}: {gathered.command}", end="\n\n")
     for note in gathered.notes:
         print(f"note: {note}")

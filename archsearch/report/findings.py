@@ -138,10 +138,18 @@ def _duel(board: Leaderboard, asked: Asked, data: Path) -> Duel | None:
             images = test_images(definition, data, a.any.fingerprint)
             if images is None:
                 notes.append(
-                    f"{definition.title}'s images are not in {data}, so none is shown; data.root= says where they are"
+                    f"the images of these runs are not in {data}, so none is shown; data.root= says where they are"
                 )
     test = None if study.on_test or not (a.scores("test") and b.scores("test")) else _on_test(a, b, study)
-    return Duel(a, b, compare(a, b, study), test, architecture, predictions, images, classes, notes)
+    validation = compare(a, b, study) if asked.compare else _as_ranked(a, b, board)
+    return Duel(a, b, validation, test, architecture, predictions, images, classes, notes)
+
+
+def _as_ranked(a: Variant, b: Variant, board: Leaderboard) -> Comparison:
+    """Two variants that nobody asked for beforehand: judged as the leaderboard judges them, one pair among many."""
+    row = next(row for row in board.rows if row.variant is (b if a is board.reference else a))
+    assert row.against is not None
+    return compare(a, b, board.study, row.against.family, row.against.p)
 
 
 def _on_test(a: Variant, b: Variant, study: Study) -> Comparison:

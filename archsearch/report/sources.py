@@ -1,6 +1,5 @@
 """Where the runs of a report come from: sweeps' folders, runs' folders, or any MLflow store."""
 
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -43,11 +42,14 @@ class Gathered:
 
 
 class Sources:
-    """Finds runs, on disk first, then in the store; `find_store` says which that is, when it is needed."""
+    """Finds runs, on disk first, then in the store; `find_store` says which that is, when it is needed.
 
-    def __init__(self, find_store: Callable[[], Store]) -> None:
+    Files that have to be downloaded go to the folder `scratch`.
+    """
+
+    def __init__(self, find_store: Callable[[], Store], scratch: Path) -> None:
         self._find_store = find_store
-        self._scratch = tempfile.TemporaryDirectory(prefix="archsearch-report-", ignore_cleanup_errors=True)
+        self._scratch = scratch
         self._reader: Reader | None = None
 
     @property
@@ -140,7 +142,7 @@ class Sources:
             folder = Path(run.tags.get("folder", ""))
             if (folder / name).is_file() and (read_result(folder) or {}).get("run_id") == run.run_id:
                 return folder / name
-            return self.reader.download(run.run_id, name, Path(self._scratch.name, run.run_id))
+            return self.reader.download(run.run_id, name, self._scratch / run.run_id)
 
         def count(name: str) -> int | None:
             return None if name not in run.metrics else int(run.metrics[name])
