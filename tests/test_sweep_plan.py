@@ -64,17 +64,31 @@ def test_settings_that_move_together() -> None:
         ("12", "1", "24"),
         ("12", "2", "24"),
     ]
-    groups = [["model.blocks.conv1.channels", "model.blocks.conv2.channels"], ["seed", "trainer.epochs"]]
-    assert len(expand([*words, "trainer.epochs=1,2"], groups)) == 4
+    groups = [["model.blocks.conv1.channels", "model.blocks.conv2.channels"], ["optimizer.lr", "trainer.epochs"]]
+    assert len(expand([*words, "trainer.epochs=1,2", "optimizer.lr=0.1,0.2"], groups)) == 8
 
 
 @pytest.mark.parametrize(
     ("words", "linked", "message"),
     [
-        (["seed=1,2"], ["seed", "sede"], "sweep.zip: sede is not swept over (did you mean seed?)"),
-        (["seed=1,2", "model.width=1,2,3"], ["seed", "model.width"], "seed has 2, model.width has 3"),
-        (["seed=1,2", "model.width=1,2"], [["seed", "model.width"], ["seed"]], "seed is named twice"),
+        (
+            ["model.width=1,2"],
+            ["model.width", "model.wdth"],
+            "model.wdth is not swept over (did you mean model.width?)",
+        ),
+        (
+            ["trainer.epochs=1,2", "model.width=1,2,3"],
+            ["trainer.epochs", "model.width"],
+            "epochs has 2, model.width has 3",
+        ),
+        (
+            ["trainer.epochs=1,2", "model.width=1,2"],
+            [["trainer.epochs", "model.width"], ["model.width"]],
+            "named twice",
+        ),
         (["model.dropout=interval(0,1)"], [], "model.dropout: sweeps over an interval; a grid needs single values"),
+        (["seed=interval(1,9)"], [], "seed: cannot be searched: the best of several seeds is luck"),
+        (["seed=1,2", "model.width=1,2"], ["seed", "model.width"], "luck and model.width cannot be told apart"),
         (["tracking.experiment=a,b"], [], "tracking.experiment: is the same for all variants of a sweep"),
         (["data.root=a,b"], [], "data.root: is the same for all variants"),
         (["seed=1,2)"], [], "command line:"),

@@ -20,6 +20,7 @@ from archsearch.tracking.reading import Reader, StoredRun
 from archsearch.tracking.recorder import as_text
 from archsearch.tracking.store import Store
 
+_MOST_NAMES = 3  # in a title
 _NOT_SETTINGS = ("seed", "data")  # among a run's params
 
 try:
@@ -63,7 +64,7 @@ class Sources:
         """The runs that `asked` names; those of the last sweep where it names none. Raises `ReportError`s."""
         searched = bool(asked.experiment) or asked.filter is not None
         sweeps = asked.sweep or (() if asked.run or searched else ("last",))
-        found = Gathered(", ".join([*sweeps, *asked.run, *asked.experiment, *([asked.filter] if asked.filter else [])]))
+        found = Gathered(_title(sweeps, asked))
         for name in sweeps:
             self._add_sweep(found, name)
         for name in asked.run:
@@ -72,7 +73,7 @@ class Sources:
             stored = self.reader.runs(asked.experiment, asked.filter or "")
             self._add_stored(found, stored)
         if not found.trials:
-            raise ReportError(f"no runs of {found.title or 'anything'}: nothing has been trained there")
+            raise ReportError(f"{found.title}: nothing has been trained there")
         if len(sweeps) != 1 or asked.run or searched:
             found.folder = found.parent = found.store = None
         by_id = {trial.run_id: trial for trial in found.trials}
@@ -88,7 +89,7 @@ class Sources:
                 raise ReportError(f"{error}; sweep=, run=, experiment= or filter= says what to report on") from error
             self._add_stored_sweep(found, name, str(error))
             return
-        if found.title == name:
+        if found.title == f"sweep {name}":
             found.title = f"sweep {record.id}"
             found.command = f"python -m archsearch -m {' '.join(map(quote, record.overrides))}"
         found.folder, found.parent = folder, record.tracking.get("run_id")
@@ -167,6 +168,16 @@ class Sources:
             sweep=run.tags.get("sweep"),
             fetch=fetch,
         )
+
+
+def _title(sweeps: Sequence[str], asked: Asked) -> str:
+    parts = []
+    for kind, names in (("sweep", sweeps), ("run", asked.run), ("experiment", asked.experiment)):
+        if len(names) > _MOST_NAMES:
+            parts.append(f"{len(names)} {kind}s")
+        elif names:
+            parts.append(f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names)}")
+    return ", ".join([*parts, *([f"filter {asked.filter}"] if asked.filter else [])])
 
 
 def trial_of(folder: Path, sweep: str | None = None) -> Trial | None:

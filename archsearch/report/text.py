@@ -12,7 +12,7 @@ from archsearch.report.tables import (
     leaderboard_table,
     mcnemar_table,
 )
-from archsearch.report.verdict import Comparison, shown_p
+from archsearch.report.verdict import Comparison, said_p
 from archsearch.sweep.text import aligned
 
 _MOST_ROWS = 25
@@ -87,7 +87,7 @@ def paired_sentence(duel: Duel) -> str | None:
     paired = duel.validation.paired
     if paired is None or paired.low != paired.low:
         return None
-    return f"over pairs of a seed: {paired.value:+.2f} +- {paired.half:.2f} points (p = {shown_p(paired.p)})"
+    return f"over pairs of a seed: {paired.value:+.2f} +- {paired.half:.2f} points ({said_p(paired.p)})"
 
 
 def images_sentence(duel: Duel) -> str | None:

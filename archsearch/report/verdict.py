@@ -68,12 +68,12 @@ class Comparison:
 
     def sentence(self) -> str:
         """The verdict, for people."""
-        ahead, behind = (self.a, self.b) if self.difference.value >= 0 else (self.b, self.a)
+        ahead, behind = (self.a, self.b) if self.difference.value > -1e-9 else (self.b, self.a)
         seen = f"{abs(self.difference.value):.2f} +- {self.difference.half:.2f} points"
         match self.verdict:
             case "better" | "worse":
                 of = f", adjusted for {self.family} comparisons" if self.family > 1 else ""
-                return f"{ahead} is better than {behind}: {seen} (p = {shown_p(self.p)}{of})"
+                return f"{ahead} is better than {behind}: {seen} ({said_p(self.p)}{of})"
             case "trivial":
                 return f"{ahead} is better than {behind}, but by too little to matter: {seen}"
             case "tied":
@@ -116,6 +116,11 @@ def against(reference: Variant, study: Study) -> dict[str, Comparison]:
     return {
         variant.label: compare(variant, reference, study, tested, each) for variant, each in zip(others, p, strict=True)
     }
+
+
+def said_p(p: float) -> str:
+    """`p = 0.03`, `p < 0.001`."""
+    return f"p {shown_p(p)}" if p < 0.001 else f"p = {shown_p(p)}"
 
 
 def shown_p(p: float) -> str:

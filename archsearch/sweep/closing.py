@@ -74,6 +74,8 @@ def _where(planned: Planned, record: SweepRecord, folder: Path, outcomes: Sequen
         on = "validation" if groups[0].outcomes[0].val_final is not None else "the TEST set, which is optimistic"
         seeds = f", mean of {n} seeds" if n > 1 else ", one seed: differences like those between seeds are luck"
         lines.append(f"best     {name or 'all'}: {mean:.2f} % on {on}{seeds}")
+    if len(groups) > 1:
+        lines.append("report   python -m archsearch.report  says which of them differ by more than luck")
     lines.append(f"folder   {shown if not shown.startswith('..') else folder}")
     if record.tracking.get("uri") is not None:
         page = variants_page(record.tracking["experiment_id"], record.id)
