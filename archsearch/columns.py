@@ -31,6 +31,7 @@ def chosen(config: Mapping[str, Any], choices: Mapping[str, str], data: str) -> 
 
     for section in _PARAM_SECTIONS:
         add(section, config[section])
+    found["model.blocks"] = " ".join(config["model"]["blocks"])  # in their order, which no other column has
     for section, names in _PARAM_SETTINGS.items():
         for name in names:
             add(f"{section}.{name}", config[section][name])

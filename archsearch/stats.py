@@ -20,7 +20,8 @@ POWER = 0.8
 MEANINGFUL = 0.75  # gamma of Bouthillier et al. 2021
 ENOUGH_PAIRS = 29  # that they recommend for their rule: with fewer, its bootstrap interval is too narrow
 _RESAMPLES = 1000
-_MOST_SEEDS = 100_000
+_MOST_SEEDS = 10_000
+_NO_DIFFERENCE = 1e-9
 
 Conclusion = Literal["not significant", "not meaningful", "significant and meaningful"]
 
@@ -99,6 +100,22 @@ def welch_p(
         p = stats.ttest_ind_from_stats(*of[0], *of[1], equal_var=False).pvalue
         values[first, second] = values[second, first] = p
     return values
+
+
+def pooled(value: float, counts: tuple[int, int], spread: float, freedom: int) -> Difference:
+    """A difference of means `value` of `counts` scores whose spread is known from others (Student's t-test).
+
+    `spread` is a standard deviation with `freedom` degrees of freedom.
+    """
+    error = spread * sqrt(1 / counts[0] + 1 / counts[1])
+    half = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return Difference(value, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, freedom)))
+
+
+def pooled_p(means: NDArray[np.float64], counts: NDArray[np.int64], spread: float, freedom: int) -> NDArray[np.float64]:
+    """`pooled`'s p of every pair among k variants: (k, k)."""
+    errors = spread * np.sqrt(1 / counts[:, None] + 1 / counts)
+    return np.asarray(2 * stats.t.sf(np.abs(means[:, None] - means) / errors, freedom))
 
 
 def paired(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
@@ -185,9 +202,10 @@ def power(difference: float, sd: float, n: int, alpha: float = 1 - CONFIDENCE) -
 def seeds_needed(difference: float, sd: float, alpha: float = 1 - CONFIDENCE, wanted: float = POWER) -> int | None:
     """The seeds that each of two variants needs until a true `difference` is found with probability `wanted`.
 
-    `sd` is the spread between seeds. None where no number would do: no difference, or an unknown spread.
+    `sd` is the spread between seeds. None where no number would do: no difference, an unknown spread, or more than
+    10,000 of them.
     """
-    if not (isfinite(difference) and isfinite(sd)) or difference == 0:
+    if not (isfinite(difference) and isfinite(sd)) or abs(difference) < _NO_DIFFERENCE:
         return None
     if sd == 0:
         return 2
@@ -195,7 +213,7 @@ def seeds_needed(difference: float, sd: float, alpha: float = 1 - CONFIDENCE, wa
     quantiles = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(wanted))
     n = max(2, ceil(2 * (quantiles * sd / difference) ** 2))
     if n > _MOST_SEEDS:
-        return n
+        return None
     while power(difference, sd, n, alpha) < wanted:
         n += 1
     return n

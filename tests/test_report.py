@@ -16,8 +16,10 @@ from archsearch.report.findings import find
 from archsearch.report.front import points_of
 from archsearch.report.leaderboard import rank
 from archsearch.report.naming import find_variant
+from archsearch.report.page import write_page
 from archsearch.report.sources import trial_of
 from archsearch.report.study import Study, Variant, studies_of
+from archsearch.report.tables import effects_table
 from archsearch.report.verdict import Comparison, against, compare
 from archsearch.report.versus import versus
 from archsearch.stats import seeds_needed
@@ -86,7 +88,10 @@ def test_better_trivial_and_unknown() -> None:
     single = study({"0": [99.25], "0.1": [99.20]})
     comparison = first_two(single)
     assert comparison.verdict == "unknown"
-    assert "two single runs of the same network differ by up to 0.17" in comparison.sentence()
+    assert (
+        "two seeds of the same network differ by up to 0.17 (those of the reference spread by 0.06)"
+        in comparison.sentence()
+    )
     elsewhere = study({"0": [95.0], "0.1": [94.0]})
     assert "nothing is known of the spread" in first_two(elsewhere).sentence()
 
@@ -106,9 +111,56 @@ def test_places_are_shared_by_ties() -> None:
     )
     board = rank(found)
     assert [(row.place, row.tied) for row in board.rows] == [(1, True), (1, True), (3, False), (4, False)]
-    assert [row.variant.label for row in board.leaders] == ["dropout=0", "dropout=0.05"]
-    assert board.family == 6 and board.optimism == pytest.approx(0.56419 * (found.spread or 0) / sqrt(6), rel=1e-3)
-    assert rank(found, found.variants[3]).family == 3
+    assert (
+        board.rivals == 2
+        and board.family == 6
+        and board.optimism == pytest.approx(0.56419 * (found.spread or 0) / sqrt(6), rel=1e-3)
+    )
+    beside = rank(found, found.variants[3])
+    assert beside.family == 3 and {row.place for row in beside.rows} == {None}
+
+
+def test_single_runs_are_judged_by_the_spread_of_the_others_or_not_at_all() -> None:
+    found = study({"0": [99.4, 99.3, 99.35], "0.1": [99.3], "0.2": [90.0]})
+    assert [(row.place, row.tied) for row in rank(found).rows] == [(1, True), (1, True), (3, False)]
+    single = study({level: [99.3 - level / 100] for level in range(30)})
+    board = rank(single)
+    assert {row.place for row in board.rows} == {None} and board.rivals == 30
+    row = board.rows[10]
+    assert row.against is not None and row.against.verdict == "unknown"
+    assert row.against.seeds_needed in (19, 20)  # 7 for this pair alone, but the leaderboard would test all 435
+    same = study({"0": [99.2, 99.2], "0.1": [99.0, 99.0]})
+    assert "no seeds differ, which says nothing of their spread" in first_two(same).sentence()
+
+
+def test_what_no_seeds_would_tell() -> None:
+    found = study({"0": [99.1, 99.3], "0.1": [99.2, 99.2]})
+    assert first_two(found).sentence().endswith("; no number of seeds is in sight")
+
+
+def test_settings_that_move_together_have_one_effect() -> None:
+    trials = [
+        trial(seed, 99 + lr + random, optimizer__lr=str(lr), trainer__batch_size=batch)
+        for lr, batch in ((0.1, "32"), (0.2, "64")) for seed, random in ((1, 0.01), (2, -0.02), (3, 0.0))
+    ]  # fmt: skip
+    (found,) = studies_of(trials)
+    (effect,) = ablate(found).effects
+    assert (effect.factor, effect.moving) == ("optimizer.lr", ["trainer.batch_size"])
+    assert effects_table(effect).caption.startswith("Effect of lr with batch_size, over 3 blocks")
+
+
+def test_moved_blocks_are_another_variant() -> None:
+    first = {"model": "a", "model.blocks": "c1 c2", "model.blocks.c1.channels": "4"}
+    (found,) = studies_of([trial(1, settings=first), trial(1, settings={**first, "model.blocks": "c2 c1"})])
+    assert len(found.variants) == 2 and found.factors == ["model.blocks"]
+
+
+def test_odd_names_do_not_break_the_page(tmp_path: Path) -> None:
+    found = study({"$\\foo$": [99.1, 99.2], "<b>\x07&": [99.3, 99.25]})
+    path = tmp_path / "page.html"
+    write_page(path, "<i>title</i>", None, [find(found, Asked(), tmp_path)], "params")
+    page = path.read_text()
+    assert "&lt;b&gt;" in page and "<b>" not in page and "<i>" not in page
 
 
 def test_one_run_has_wilsons_interval_and_several_have_that_of_t() -> None:
@@ -126,7 +178,7 @@ def test_the_front_and_what_may_belong_to_it() -> None:
         *variants({"0.3": [97.0, 97.1, 97.2]}, params=7000),  # worse, surely
     ]
     (found,) = studies_of(trials)
-    points = points_of(found, "params")
+    points = points_of(rank(found), "params")
     assert [(point.cost, point.on_front, point.maybe) for point in points] == [
         (1000, True, False), (5000, True, False), (6000, False, True), (7000, False, False),
     ]  # fmt: skip
@@ -217,6 +269,7 @@ def test_architectures_are_compared_block_by_block(tmp_path: Path) -> None:
         write_run(
             tmp_path / "b", "model=session4", "model.head.type=gap", "model.blocks.conv3.channels=16",
             "~model.blocks.trans2", "+model.blocks.extra={channels: 8, padding: same}", "optimizer.lr=0.05",
+            "++model.head.dropout=0.1",
         )
     )  # fmt: skip
     assert a is not None and b is not None
@@ -231,7 +284,10 @@ def test_architectures_are_compared_block_by_block(tmp_path: Path) -> None:
         12 * 9 + 3
     )
     assert blocks["trans2"].status == "only in A" and blocks["trans2"].change("receptive_field") < 0
-    assert blocks["extra"].status == "only in B" and blocks["head"].changes == [("type", "linear", "gap")]
+    assert blocks["extra"].status == "only in B" and blocks["head"].changes == [
+        ("type", "linear", "gap"),
+        ("dropout", "0.0", "0.1"),
+    ]
     assert sum(block.change("params") for block in found.blocks) == found.b.params - found.a.params
     assert sum(block.change("macs") for block in found.blocks) == found.b.macs - found.a.macs
     assert found.other == [("optimizer.lr", "0.1", "0.05")]

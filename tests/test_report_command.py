@@ -115,7 +115,7 @@ def test_what_cannot_be_reported_on(cli: Cli, workspace: Path) -> None:
     assert helped.returncode == 0 and "compare=A,B" in helped.stdout
     write_run(workspace / "going", state="RUNNING")
     done = cli("run=going", module=REPORT)
-    assert done.returncode == 2 and "none of its 1 runs has finished" in done.stderr
+    assert done.returncode == 2 and "none of its 1 runs has an accuracy to compare" in done.stderr
 
 
 @pytest.mark.cluster

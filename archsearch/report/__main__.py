@@ -13,14 +13,18 @@ def main() -> None:
         print(HELP, end="")
         return
 
+    composed = False
+
     def act() -> None:
+        nonlocal composed
         asked, rest = parse(words)
         request = compose_request(rest)
+        composed = True
         from archsearch.report.command import report
 
         report(asked, request)
 
-    sys.exit(answer(act, words))
+    sys.exit(answer(act, words, lambda: composed))
 
 
 if __name__ == "__main__":

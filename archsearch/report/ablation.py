@@ -1,7 +1,7 @@
 """What each setting does with the others held fixed, and which settings matter at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from archsearch.report.study import Study, Variant
 _TREES = 50
 _SHUFFLES = 5
 _FOLDS = 5
+_MOST_VALUES = 20  # of a setting in a table
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,12 @@ class Effect:
     """One setting, in percent and points.
 
     A block is all other settings and the seed held fixed; those in which every value was tried are counted, so that
-    each value is seen under the same circumstances. `p` of the effects are adjusted (Holm) over the setting's values.
+    each value is seen under the same circumstances. Settings that are `moving` with this one have one effect with it.
+    `p` is that of the paired t-test, adjusted (Holm) for all effects of the study.
     """
 
     factor: str
+    moving: Sequence[str]
     reference: str  # a value
     levels: Sequence[Level]
     blocks: int
@@ -59,65 +62,72 @@ class Ablation:
 def ablate(study: Study, baseline: Variant | None = None) -> Ablation:
     """The effect and importance of each setting in which the variants of `study` differ.
 
-    Effects are against the values of `baseline`; without one, against the smallest number, or the best of words.
+    Effects are against the values of `baseline`; without one, against the smallest number, or the word that was trained
+    first: not the best one, which would be luck in part.
     """
     rows = [(variant.values, seed, score) for variant in study.variants for seed, score in variant.scores().items()]
     effects = []
     for factor in study.factors:
-        effect = _effect(factor, rows, baseline.values[factor] if baseline is not None else None)
+        reference = baseline.values[factor] if baseline is not None else study.values[factor][0]
+        effect = _effect(factor, study, rows, reference)
         if effect is not None:
             effects.append(effect)
-    return Ablation(effects, *_importances(study.factors, rows))
+    return Ablation(_adjusted(effects), *_importances(study, rows))
 
 
 _Row = tuple[Mapping[str, str], int, float]
 
 
-def _effect(factor: str, rows: Sequence[_Row], reference: str | None) -> Effect | None:
-    """Marginal means over complete blocks; None where there is no such block."""
-    values = _ordered({each[factor] for each, _, _ in rows})
+def _effect(factor: str, study: Study, rows: Sequence[_Row], reference: str) -> Effect | None:
+    """Marginal means over complete blocks; None where there are fewer than two such blocks, or very many values."""
+    values = study.values[factor]
+    if len(values) > _MOST_VALUES:
+        return None
     blocks: dict[tuple[object, ...], dict[str, float]] = {}
     for settings, seed, score in rows:
         held = tuple(value for name, value in settings.items() if name != factor)
         blocks.setdefault((*held, seed), {})[settings[factor]] = score
     whole = [block for block in blocks.values() if len(block) == len(values)]
-    if not whole:
+    if len(whole) < 2:
         return None
     scores = {value: [block[value] for block in whole] for value in values}
-    if not all(map(_is_number, values)):
-        values = sorted(values, key=lambda value: -float(np.mean(scores[value])))
-    reference = values[0] if reference is None else reference
-    others = [value for value in values if value != reference]
-    differences = [stats.paired(scores[value], scores[reference]) for value in others]
-    adjusted = stats.holm([each.p for each in differences])
-    found = {
-        value: stats.Difference(each.value, each.low, each.high, p)
-        for value, each, p in zip(others, differences, adjusted, strict=True)
-    }
-    levels = [Level(value, float(np.mean(scores[value])), found.get(value)) for value in values]
-    return Effect(factor, reference, levels, len(whole), len(rows) - len(whole) * len(values))
+    levels = [
+        Level(
+            value,
+            float(np.mean(scores[value])),
+            stats.paired(scores[value], scores[reference]) if value != reference else None,
+        )
+        for value in values
+    ]
+    left_out = len(rows) - len(whole) * len(values)
+    return Effect(factor, study.moving.get(factor, ()), reference, levels, len(whole), left_out)
 
 
-def _is_number(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
+def _adjusted(effects: Sequence[Effect]) -> list[Effect]:
+    """The effects with their p adjusted as one family."""
+    adjusted = iter(
+        stats.holm([level.effect.p for each in effects for level in each.levels if level.effect is not None])
+    )
+    return [
+        replace(
+            each,
+            levels=[
+                level if level.effect is None else replace(level, effect=replace(level.effect, p=next(adjusted)))
+                for level in each.levels
+            ],
+        )
+        for each in effects
+    ]
 
 
-def _ordered(values: set[str]) -> list[str]:
-    """Numbers by size, then words by the alphabet."""
-    return sorted(values, key=lambda value: (0, float(value), "") if _is_number(value) else (1, 0.0, value))
-
-
-def _importances(factors: Sequence[str], rows: Sequence[_Row]) -> tuple[list[Importance], float | None]:
+def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], float | None]:
     """Permutation importance (Breiman, "Random Forests", 2001) on runs that the forest has not seen.
 
     The forest learns accuracy from the settings. Folds are seeds, where there are several, so that what it is asked is
     what a setting does to another seed: a setting that does nothing comes out at 0, or below. Nothing is returned where
     there is one setting only, or too few runs to leave some out.
     """
+    factors = study.factors
     seeds = np.array([seed for _, seed, _ in rows])
     folds = min(_FOLDS, len(set(seeds.tolist()))) if len(set(seeds.tolist())) > 1 else min(_FOLDS, len(rows))
     scores = np.array([score for _, _, score in rows])
@@ -127,7 +137,7 @@ def _importances(factors: Sequence[str], rows: Sequence[_Row]) -> tuple[list[Imp
     from sklearn.inspection import permutation_importance
     from sklearn.model_selection import GroupKFold, KFold
 
-    codes = _encoded(factors, rows)
+    codes = _encoded(study, rows)
     several = len(set(seeds.tolist())) > 1
     splitter = GroupKFold(folds) if several else KFold(folds, shuffle=True, random_state=0)
     variance = float(np.var(scores))
@@ -148,10 +158,10 @@ def _importances(factors: Sequence[str], rows: Sequence[_Row]) -> tuple[list[Imp
     return sorted(importances, key=lambda each: -each.percent), explained
 
 
-def _encoded(factors: Sequence[str], rows: Sequence[_Row]) -> NDArray[np.float64]:
+def _encoded(study: Study, rows: Sequence[_Row]) -> NDArray[np.float64]:
     """Each setting as a number: where its value stands among its values."""
     columns = []
-    for factor in factors:
-        positions = {value: at for at, value in enumerate(_ordered({each[factor] for each, _, _ in rows}))}
+    for factor in study.factors:
+        positions = {value: at for at, value in enumerate(study.values[factor])}
         columns.append([positions[each[factor]] for each, _, _ in rows])
     return np.array(columns, float).T

@@ -14,7 +14,7 @@ Cost = Literal["params", "macs", "epoch_seconds"]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 # Of the configuration itself: where the store and the data lie.
-_PASSED_ON = ("tracking.uri", "tracking.experiment", "data.root", "ui.port")
+_PASSED_ON = ("tracking.uri", "data.root")
 _LISTS = ("sweep", "run", "experiment", "compare")
 
 HELP = """archsearch.report: which variant is better, and which only luckier

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from archsearch.errors import ConfigError, ReportError, TrackingError, first_line
+from archsearch.errors import ConfigError, ReportError, StorageError, TrackingError, first_line
 from archsearch.report.asked import Asked
 from archsearch.report.findings import Findings, find
 from archsearch.report.page import PAGE, write_page
 from archsearch.report.sources import Gathered, Sources, outputs_folder
-from archsearch.report.study import Study, studies_of
+from archsearch.report.study import Study, has_result, studies_of
 from archsearch.report.text import text
 from archsearch.request import Request
 from archsearch.runs import OUTPUTS
@@ -40,7 +40,10 @@ def report(asked: Asked, request: Request) -> Path:
         print(f"note: {note}")
     print("\n\n".join(text(each, asked.cost) for each in found))
     page = _page_of(asked, gathered)
-    write_page(page, gathered.title, gathered.command, found, asked.cost, gathered.notes)
+    try:
+        write_page(page, gathered.title, gathered.command, found, asked.cost, gathered.notes)
+    except OSError as error:
+        raise StorageError(f"cannot write {page}: {error.strerror or error}; html=PATH puts it elsewhere") from error
     shown = os.path.relpath(page)
     print(f"\npage     {page if shown.startswith('..') else shown}")
     _file(page, gathered)
@@ -49,14 +52,14 @@ def report(asked: Asked, request: Request) -> Path:
 
 def _found(gathered: Gathered, asked: Asked, data: Path) -> Sequence[Findings]:
     studies = studies_of(gathered.trials)
-    unfinished = [trial.state for trial in gathered.trials if trial.state != "FINISHED"]
-    if unfinished:
-        counted = ", ".join(f"{unfinished.count(state)} {state}" for state in sorted(set(unfinished)))
+    without = [trial.state for trial in gathered.trials if not has_result(trial)]
+    if without:
+        counted = ", ".join(f"{without.count(state)} {state}" for state in sorted(set(without)))
         gathered.notes.append(
-            f"{len(unfinished)} of {len(gathered.trials)} runs have no result, and are left out: {counted}"
+            f"{len(without)} of {len(gathered.trials)} runs have no accuracy to compare, and are left out: {counted}"
         )
     if not studies:
-        raise ReportError(f"{gathered.title}: none of its {len(gathered.trials)} runs has finished")
+        raise ReportError(f"{gathered.title}: none of its {len(gathered.trials)} runs has an accuracy to compare")
     if len(studies) == 1 or not (asked.compare or asked.baseline):
         return [find(study, asked, data) for study in studies]
     return _where_known(studies, asked, data)

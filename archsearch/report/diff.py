@@ -9,6 +9,7 @@ from typing import Any, Literal
 import yaml
 
 from archsearch.data.definitions import Definition
+from archsearch.errors import ConfigError
 from archsearch.report.study import Trial
 from archsearch.runs import CONFIG
 from archsearch.shapes import Layer, Plan, Shape, plan
@@ -32,7 +33,7 @@ class BlockDiff:
     """A block in A, in B, or in both. `changes` are settings as (name, value in A, value in B)."""
 
     name: str
-    status: Literal["same", "changed", "only in A", "only in B", "moved"]
+    status: Literal["same", "changed", "only in A", "only in B", "moved"]  # a moved one can have changes, too
     changes: Sequence[tuple[str, str, str]]
     a: Side | None
     b: Side | None
@@ -71,7 +72,7 @@ def diff(a: Trial, b: Trial, definition: Definition) -> ArchitectureDiff | None:
         elif of_a is None:
             status = "only in B"
         else:
-            status = "changed" if changes else "moved" if moved else "same"
+            status = "moved" if moved else "changed" if changes else "same"
         blocks.append(BlockDiff(name, status, changes, sides[0].get(name), sides[1].get(name)))
     return ArchitectureDiff(blocks, plan_a, plan_b, _others(a, b))
 
@@ -80,9 +81,12 @@ def _network(trial: Trial, definition: Definition) -> tuple[ModelSpec, Plan] | N
     path: Path | None = trial.fetch(CONFIG)
     if path is None:
         return None
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    spec, _ = parse_model(config.get("model") if isinstance(config, Mapping) else None)
-    return None if spec is None else (spec, plan(spec, definition.shape, len(definition.classes)))
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        spec, _ = parse_model(config.get("model") if isinstance(config, Mapping) else None)
+        return None if spec is None else (spec, plan(spec, definition.shape, len(definition.classes)))
+    except (OSError, ValueError, yaml.YAMLError, ConfigError):
+        return None
 
 
 def _settings(spec: ModelSpec) -> dict[str, Mapping[str, Any]]:
@@ -123,9 +127,9 @@ def _changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str,
 
 
 def _shown(value: Any) -> str:
-    return (
-        str(value).lower() if isinstance(value, bool) else ", ".join(value) if isinstance(value, tuple) else str(value)
-    )
+    if isinstance(value, bool):
+        return str(value).lower()
+    return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
 def _others(a: Trial, b: Trial) -> list[tuple[str, str, str]]:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isnan
 from pathlib import Path
 from typing import get_args
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch import stats
-from archsearch.errors import ReportError
+from archsearch.errors import ReportError, UserError
 from archsearch.report.ablation import Ablation, ablate
 from archsearch.report.asked import Asked
 from archsearch.report.diff import ArchitectureDiff, diff
@@ -33,7 +32,7 @@ class Duel:
     a: Variant
     b: Variant
     validation: Comparison
-    test: Comparison | None
+    test: stats.Difference | None  # in points; an estimate, and no verdict: these networks were chosen
     architecture: ArchitectureDiff | None
     predictions: Versus | None
     images: NDArray[np.uint8] | None  # of the test set (N, height, width)
@@ -60,7 +59,7 @@ def find(study: Study, asked: Asked, data: Path) -> Findings:
     board = rank(study, baseline)
     duel = _duel(board, asked, data)
     return Findings(
-        study, board, points_of(study, asked.cost), ablate(study, baseline), duel, _sentences(board), _notes(board)
+        study, board, points_of(board, asked.cost), ablate(study, baseline), duel, _sentences(board), _notes(board)
     )
 
 
@@ -83,8 +82,8 @@ def _notes(board: Leaderboard) -> list[str]:
         notes.append("nothing was held out: variants are ranked on the TEST set, and the best of them is optimistic")
     if board.optimism is not None and board.optimism >= 0.01:
         notes.append(
-            f"the leader is the best of {len(board.leaders)} that cannot be told apart, on the images that it was"
-            f" chosen on: were they equal, it would seem {board.optimism:.2f} points better than it is"
+            f"the leader is the best of {board.rivals} that cannot be told from it, on the images that it was chosen"
+            f" on: were they all equal, it would seem {board.optimism:.2f} points better than it is"
         )
     if any(len(variant.trials) == 1 for variant in study.variants):
         single = sum(len(variant.trials) == 1 for variant in study.variants)
@@ -92,9 +91,10 @@ def _notes(board: Leaderboard) -> list[str]:
             f"{single} of {len(study.variants)} variants have one seed: their interval is Wilson's, of one network on"
             " other images, and says nothing of other seeds"
         )
-    if not board.is_baseline and board.family > _LARGE_FAMILY:
+    pairs = len(study.variants) * (len(study.variants) - 1) // 2
+    if not board.is_baseline and pairs > _LARGE_FAMILY:
         notes.append(
-            f"all {board.family:,} pairs are tested as one family, which takes many seeds; baseline=... tests"
+            f"all {pairs:,} pairs are tested as one family, which takes many seeds; baseline=... tests"
             f" {len(study.variants) - 1} only"
         )
     if study.repeats:
@@ -127,12 +127,12 @@ def _duel(board: Leaderboard, asked: Asked, data: Path) -> Duel | None:
     if definition is None:
         notes.append(f"the data set {a.any.data} is unknown here, so neither architectures nor images are compared")
     else:
-        architecture = diff(a.any, b.any, definition)
-        if architecture is None:
-            notes.append("a configuration could not be read, so the architectures are not compared")
         try:
+            architecture = diff(a.any, b.any, definition)
+            if architecture is None:
+                notes.append("a configuration could not be read, so the architectures are not compared")
             predictions = versus(a, b, len(definition.classes))
-        except ReportError as error:
+        except UserError as error:  # an artifact that cannot be had, say: the rest of the report can
             notes.append(f"not compared image by image: {error}")
         else:
             images = test_images(definition, data, a.any.fingerprint)
@@ -140,7 +140,9 @@ def _duel(board: Leaderboard, asked: Asked, data: Path) -> Duel | None:
                 notes.append(
                     f"the images of these runs are not in {data}, so none is shown; data.root= says where they are"
                 )
-    test = None if study.on_test or not (a.scores("test") and b.scores("test")) else _on_test(a, b, study)
+    test = None
+    if not study.on_test and a.scores("test") and b.scores("test"):
+        test = stats.welch(list(a.scores("test").values()), list(b.scores("test").values()))
     validation = compare(a, b, study) if asked.compare else _as_ranked(a, b, board)
     return Duel(a, b, validation, test, architecture, predictions, images, classes, notes)
 
@@ -149,12 +151,4 @@ def _as_ranked(a: Variant, b: Variant, board: Leaderboard) -> Comparison:
     """Two variants that nobody asked for beforehand: judged as the leaderboard judges them, one pair among many."""
     row = next(row for row in board.rows if row.variant is (b if a is board.reference else a))
     assert row.against is not None
-    return compare(a, b, board.study, row.against.family, row.against.p)
-
-
-def _on_test(a: Variant, b: Variant, study: Study) -> Comparison:
-    scores = (a.scores("test"), b.scores("test"))
-    difference = stats.welch(list(scores[0].values()), list(scores[1].values()))
-    spread = [each for each in map(stats.deviation, (list(score.values()) for score in scores)) if not isnan(each)]
-    pooled = float(np.sqrt(np.mean(np.square(spread)))) if spread else study.spread
-    return Comparison(a.label, b.label, scores, difference, difference.p, 1, pooled)
+    return compare(a, b, board.study, row.against.family, row.against.planned, row.against.p)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,14 @@ from archsearch.report.verdict import ALPHA, Comparison, against, compare
 class Row:
     """A variant's place: one more than the variants that are better beyond luck, so ties share theirs.
 
+    It has none where that cannot be said: without seeds that differ, and beside a baseline, as nothing else is tested.
+
     `score` is the mean over seeds with its t-interval, or a single run with Wilson's interval, which is of other images
     rather than of other seeds; in percent.
     """
 
     number: int  # of the row, from 1
-    place: int
+    place: int | None
     tied: bool
     variant: Variant
     score: stats.Estimate
@@ -38,23 +40,23 @@ class Leaderboard:
     reference: Variant
     is_baseline: bool
     family: int  # comparisons that the p are adjusted for
+    p: NDArray[np.float64]  # of all pairs, adjusted as one family: (k, k)
 
     @property
-    def leaders(self) -> Sequence[Row]:
-        """The rows that nothing is better than."""
-        return [row for row in self.rows if row.place == 1]
+    def rivals(self) -> int:
+        """How many variants cannot be told from the leader, itself included."""
+        return int((~(self.p[0] < ALPHA)).sum())
 
     @property
     def optimism(self) -> float | None:
-        """By how many points the leader is expected to seem better than it is, were all leaders equally good.
+        """By how many points the leader is expected to seem better than it is, were its rivals as good as it is.
 
         It was picked as the best of them on these same images. None where the spread between seeds is unknown.
         """
-        spread = self.study.spread
-        if spread is None or len(self.leaders) < 2:
+        spread = self.study.spread or self.study.borrowed_spread
+        if spread is None or self.rivals < 2:
             return None
-        runs = len(self.leaders[0].variant.scores())
-        return stats.luck_of_the_best(len(self.leaders)) * spread / sqrt(runs)
+        return stats.luck_of_the_best(self.rivals) * spread / sqrt(len(self.study.variants[0].scores()))
 
 
 def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
@@ -64,23 +66,17 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
     results are seen; with one, each is tested against that only, which needs fewer seeds.
     """
     variants = study.variants
-    places = [1] * len(variants)
-    ties = [False] * len(variants)
     p = _adjusted(study)
-    means = np.array([variant.mean() or 0.0 for variant in variants])
-    for at in range(len(variants)):
-        beaten = (means > means[at]) & (p[at] < ALPHA)
-        places[at] += int(beaten.sum())
-    for at, place in enumerate(places):
-        ties[at] = places.count(place) > 1
+    places: Sequence[int | None] = _places(study, p) if baseline is None else [None] * len(variants)
     reference = baseline or variants[0]
+    pairs = len(variants) * (len(variants) - 1) // 2
     family = max(1, int((~np.isnan(p[np.triu_indices(len(variants), 1)])).sum()))
     if baseline is not None:
         comparisons = against(baseline, study)
         family = max((each.family for each in comparisons.values()), default=1)
     else:
         comparisons = {
-            variant.label: compare(variant, reference, study, family, float(p[0, at]))
+            variant.label: compare(variant, reference, study, family, pairs, float(p[0, at]))
             for at, variant in enumerate(variants)
             if at
         }
@@ -88,7 +84,7 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
         Row(
             at + 1,
             places[at],
-            ties[at],
+            places[at] is not None and places.count(places[at]) > 1,
             variant,
             interval(variant, "selecting", study),
             interval(variant, "test", study) if variant.scores("test") else None,
@@ -96,7 +92,7 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
         )
         for at, variant in enumerate(variants)
     ]
-    return Leaderboard(study, rows, reference, baseline is not None, family)
+    return Leaderboard(study, rows, reference, baseline is not None, family, p)
 
 
 def interval(variant: Variant, name: str, study: Study) -> stats.Estimate:
@@ -110,23 +106,26 @@ def interval(variant: Variant, name: str, study: Study) -> stats.Estimate:
     return stats.wilson(round(scores[0] / 100 * total), total).times(100)
 
 
-def luck(study: Study) -> NDArray[np.float64]:
-    """Welch's p of all pairs of variants: (k, k)."""
-    scores = [list(variant.scores().values()) for variant in study.variants]
-    means = np.array([np.mean(each) for each in scores])
-    deviations = np.array([stats.deviation(each) for each in scores])
-    return stats.welch_p(means, deviations, np.array([len(each) for each in scores]))
+def _places(study: Study, p: NDArray[np.float64]) -> list[int | None]:
+    means = np.array([variant.mean() for variant in study.variants])
+    places: list[int | None] = []
+    for at, mean in enumerate(means):
+        others = np.delete(p[at], at)
+        places.append(None if np.isnan(others).any() else 1 + int(((means > mean) & (p[at] < ALPHA)).sum()))
+    return places
 
 
 def _adjusted(study: Study) -> NDArray[np.float64]:
-    """`luck`, adjusted as one family."""
-    p = luck(study)
+    """The p of all pairs as `compare` has them, adjusted as one family: (k, k)."""
+    scores = [list(variant.scores().values()) for variant in study.variants]
+    means = np.array([np.mean(each) for each in scores])
+    deviations = np.array([stats.deviation(each) for each in scores])
+    counts = np.array([len(each) for each in scores])
+    p = stats.welch_p(means, deviations, counts)
+    if study.spread is not None:
+        p = np.where(np.isnan(p), stats.pooled_p(means, counts, study.spread, study.freedom), p)
+    np.fill_diagonal(p, np.nan)
     upper = np.triu_indices(len(p), 1)
     p[upper] = stats.holm(p[upper].tolist())
     p.T[upper] = p[upper]
     return p
-
-
-def has_spread(estimate: stats.Estimate) -> bool:
-    """Whether the estimate has an interval."""
-    return not isnan(estimate.low)

@@ -226,7 +226,7 @@ def _style() -> "Iterator[None]":
         "axes.labelcolor": _MUTED, "axes.edgecolor": _LINE, "xtick.color": _MUTED, "ytick.color": _MUTED,
         "xtick.labelcolor": _INK,
         "ytick.labelcolor": _INK, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-        "axes.formatter.useoffset": False,
+        "axes.formatter.useoffset": False, "text.parse_math": False,
     }  # fmt: skip
     with mpl.rc_context(looks):
         yield
@@ -243,7 +243,12 @@ def _said(value: float, low: float, high: float) -> str:
 
 
 def _short(name: str, most: int = 28) -> str:
+    name = _printable(name)
     return name if len(name) <= most else f"{name[: most - 3]}..."
+
+
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)  # XML has no control characters
 
 
 def _svg(figure: "Figure", title: str, tips: Mapping[str, str]) -> str:
@@ -261,7 +266,7 @@ def _svg(figure: "Figure", title: str, tips: Mapping[str, str]) -> str:
         said = tips.get(group.get("id", ""))
         if said is not None:
             tip = ET.Element(f"{{{_SVG}}}title")
-            tip.text = said
+            tip.text = _printable(said)
             group.insert(0, tip)
     _make_ids_unique(root, f"f{crc32(content.getvalue()):x}-")
     root.set("role", "img")

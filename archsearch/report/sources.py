@@ -97,17 +97,22 @@ class Sources:
         if uri is not None:
             found.store = self._find_store() if ":***@" in uri else Store(uri)  # a password is not kept
         entries = [entry for entry in record.entries if entry.same_as is None]
-        trials = [trial_of(folder / entry.folder, record.id) for entry in entries]
+        trials = [trial_of(folder / entry.folder, entry.values) for entry in entries]
         found.trials += [trial for trial in trials if trial is not None]
-        left = sum(entry.verdict == "READY" for entry in entries) - sum(trial is not None for trial in trials)
-        if left:
+        missing = [entry for entry, trial in zip(entries, trials, strict=True) if trial is None]
+        begun = sum((folder / entry.folder / RESULT).exists() for entry in missing)
+        left = sum(entry.verdict == "READY" for entry in missing) - begun
+        if left > 0:
             found.notes.append(f"{left} of the sweep's {len(record.entries)} variants have not been started")
+        if begun:
+            found.notes.append(f"{begun} of the sweep's variants have a damaged folder, and are left out")
 
     def _add_stored_sweep(self, found: Gathered, name: str, otherwise: str) -> None:
         plain = name.replace('"', "")
-        self._add_stored(found, self.reader.runs((), f'tags.sweep = "{plain}"'))
-        if not found.trials:
+        stored = self.reader.runs((), f'tags.sweep = "{plain}"')
+        if not stored:
             raise ReportError(f"{otherwise}; nor does {self.reader.store} know it")
+        self._add_stored(found, stored)
         parents = self.reader.runs((), f'tags."sweep.id" = "{plain}"')
         found.parent = parents[0].run_id if parents else None
         found.store = self.reader.store
@@ -160,12 +165,10 @@ class Sources:
             fingerprint=run.tags.get("data.fingerprint", "-"),
             params=count("params"),
             macs=count("macs"),
-            receptive_field=count("receptive_field"),
-            validation=run.metrics.get("val/accuracy"),
-            best=run.metrics.get("best/val/accuracy"),
-            test=run.metrics.get("test/accuracy"),
+            validation=_percent(run.metrics.get("val/accuracy")),
+            best=_percent(run.metrics.get("best/val/accuracy")),
+            test=_percent(run.metrics.get("test/accuracy")),
             epoch_seconds=run.metrics.get("epoch_seconds"),
-            sweep=run.tags.get("sweep"),
             fetch=fetch,
         )
 
@@ -180,8 +183,11 @@ def _title(sweeps: Sequence[str], asked: Asked) -> str:
     return ", ".join([*parts, *([f"filter {asked.filter}"] if asked.filter else [])])
 
 
-def trial_of(folder: Path, sweep: str | None = None) -> Trial | None:
-    """The run in `folder`, or None where there is none that can be read."""
+def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> Trial | None:
+    """The run in `folder`, or None where there is none that can be read.
+
+    `varying` are settings by which a sweep told its variants apart; among them can be what is no column in MLflow.
+    """
     result = read_result(folder)
     try:
         config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), _Loader)
@@ -196,20 +202,18 @@ def trial_of(folder: Path, sweep: str | None = None) -> Trial | None:
             state=result["state"],
             started=result["started"],
             seed=result["seed"],
-            settings=_settings(params),
+            settings=_settings({**(varying or {}), **params}),
             data=result["data"]["name"],
             fingerprint=result["data"]["fingerprint"],
             params=result["params"],
             macs=result["macs"],
-            receptive_field=result["receptive_field"],
-            validation=final.get("val/accuracy"),
-            best=best.get("val/accuracy"),
-            test=final.get("test/accuracy"),
+            validation=_percent(final.get("val/accuracy")),
+            best=_percent(best.get("val/accuracy")),
+            test=_percent(final.get("test/accuracy")),
             epoch_seconds=result["seconds"] / epochs if epochs else None,
-            sweep=sweep or (result.get("variant") or {}).get("sweep"),
             fetch=lambda name: folder / name if (folder / name).is_file() else None,
         )
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AssertionError):
+    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError, AssertionError):
         return None
 
 
@@ -220,6 +224,11 @@ def outputs_folder() -> Path:
 
 def _settings(params: Mapping[str, str]) -> dict[str, str]:
     return {key: plain_number(value) for key, value in params.items() if key not in _NOT_SETTINGS}
+
+
+def _percent(value: object) -> float | None:
+    """An accuracy, if it is one."""
+    return float(value) if isinstance(value, int | float) and 0 <= value <= 100 else None
 
 
 def _is_ours(run: StoredRun) -> bool:

@@ -15,8 +15,10 @@ Fetch = Callable[[str], Path | None]  # a file of the run, by its name; None whe
 
 # Names of a variant rather than settings that decide its results.
 _NAMES = ("model",)
-# Between seeds of the reference's network on MNIST, in points, and the accuracy from which that may be expected.
-_REFERENCE_SPREAD, _LIKE_IT = 0.06, 99.0
+_ORDER = "model.blocks"  # the blocks' names, in their order
+# Between seeds of the reference's network on so many images of MNIST, in points, and the accuracy from which that may
+# be expected of others.
+_REFERENCE_SPREAD, _REFERENCE_IMAGES, _LIKE_IT = 0.06, 10_000, 99.0
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,10 @@ class Trial:
     fingerprint: str
     params: int | None = None
     macs: int | None = None
-    receptive_field: int | None = None
     validation: float | None = None  # of the final epoch
     best: float | None = None  # validation accuracy of the best epoch
     test: float | None = None  # of the final epoch's network
     epoch_seconds: float | None = None
-    sweep: str | None = None
     fetch: Fetch = field(default=lambda _: None, compare=False, repr=False)
 
     @property
@@ -80,7 +80,9 @@ class Study:
     """Variants that were trained on the same images and chosen on the same ones, the best first."""
 
     variants: Sequence[Variant]
-    factors: Sequence[str]  # the settings by which they differ
+    factors: Sequence[str]  # the fewest settings that tell them apart
+    values: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the factors: numbers by size, words by age
+    moving: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of factors: settings that change with them
     repeats: int = 0  # trials left out because they repeat another's configuration and seed
 
     @property
@@ -99,18 +101,23 @@ class Study:
         return "test" if self.on_test else "validation"
 
     @cached_property
-    def spread(self) -> float | None:
-        """The standard deviation between seeds, pooled over the variants, in points.
+    def freedom(self) -> int:
+        """The degrees of freedom of `spread`."""
+        return sum(len(variant.scores()) - 1 for variant in self.variants)
 
-        Where no variant has two seeds, what is known of the reference's network, for accuracies like its own.
-        """
+    @cached_property
+    def spread(self) -> float | None:
+        """The standard deviation between seeds, pooled over the variants, in points; None where no seeds differ."""
         groups = [list(variant.scores().values()) for variant in self.variants]
-        freedom = sum(len(group) - 1 for group in groups)
-        if freedom:
-            pooled = sum(deviation(group) ** 2 * (len(group) - 1) for group in groups if len(group) > 1)
-            return sqrt(pooled / freedom)
-        is_like_it = self.variants[0].any.data == "mnist" and all(min(group) >= _LIKE_IT for group in groups)
-        return _REFERENCE_SPREAD if is_like_it else None
+        squares = sum(deviation(group) ** 2 * (len(group) - 1) for group in groups if len(group) > 1)
+        return sqrt(squares / self.freedom) if squares else None
+
+    @cached_property
+    def borrowed_spread(self) -> float | None:
+        """That of the reference's network, for accuracies like its own on as many of the same images."""
+        alike = self.variants[0].any.data == "mnist" and self.images(self.judged_on) == _REFERENCE_IMAGES
+        lowest = min(min(variant.scores().values()) for variant in self.variants)
+        return _REFERENCE_SPREAD if alike and lowest >= _LIKE_IT else None
 
     def images(self, split: str) -> int | None:
         """How many images `validation` or `test` has; None where that is unknown."""
@@ -128,9 +135,9 @@ class Study:
 def studies_of(trials: Sequence[Trial]) -> list[Study]:
     """Sort `trials` into studies, the largest first. Trials that did not finish only count as failed."""
     benches: dict[tuple[str, ...], list[Trial]] = {}
-    unfinished = [trial for trial in trials if not _has_result(trial)]
+    unfinished = [trial for trial in trials if not has_result(trial)]
     for trial in trials:
-        if _has_result(trial):
+        if has_result(trial):
             benches.setdefault(trial.bench, []).append(trial)
     found = [_study(members, unfinished) for members in benches.values()]
     return sorted(found, key=lambda study: -sum(len(variant.trials) for variant in study.variants))
@@ -139,7 +146,7 @@ def studies_of(trials: Sequence[Trial]) -> list[Study]:
 def distinguishing(settings: Sequence[Mapping[str, str]]) -> list[str]:
     """The fewest settings, in their order, that tell all of `settings` apart: names of models, then types, first."""
     order = list(dict.fromkeys(key for each in settings for key in each))
-    order.sort(key=lambda key: (key not in _NAMES, not key.endswith(".type")))
+    order.sort(key=lambda key: (key not in _NAMES, not key.endswith(".type"), key == _ORDER))
     found: list[str] = []
     cells = dict.fromkeys(range(len(settings)), 0)
     for key in order:
@@ -151,6 +158,33 @@ def distinguishing(settings: Sequence[Mapping[str, str]]) -> list[str]:
     return found
 
 
+def moving_with(factors: Sequence[str], settings: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+    """By factor, the settings that vary and are no factors because that one decides them: their effects are one.
+
+    What belongs to a factor by its nature (a model's blocks, a type's own settings) is not named.
+    """
+    found: dict[str, list[str]] = {factor: [] for factor in factors}
+    for key in dict.fromkeys(key for each in settings for key in each):
+        if key in factors or key in _NAMES or key == _ORDER or len({each.get(key) for each in settings}) == 1:
+            continue
+        for factor in factors:
+            pairs = {(each.get(factor), each.get(key)) for each in settings}
+            if len(pairs) == len({value for value, _ in pairs}):
+                belongs = factor in _NAMES or key.startswith(factor.removesuffix(".type") + ".")
+                if not belongs:
+                    found[factor].append(key)
+                break
+    return found
+
+
+def ordered(values: Sequence[str]) -> list[str]:
+    """Numbers by size; if there is a word among them, as they are."""
+    try:
+        return sorted(dict.fromkeys(values), key=float)
+    except ValueError:
+        return list(dict.fromkeys(values))
+
+
 def plain_number(text: str) -> str:
     """`0.0` and `0`, `1e-3` and `0.001` are the same setting."""
     try:
@@ -159,29 +193,35 @@ def plain_number(text: str) -> str:
         return text
 
 
-def _has_result(trial: Trial) -> bool:
+def has_result(trial: Trial) -> bool:
+    """Whether the run has finished, with accuracies that can be compared."""
     return trial.state == "FINISHED" and (trial.validation is not None or trial.test is not None)
 
 
-def _key(trial: Trial) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((key, value) for key, value in trial.settings.items() if key not in _NAMES))
+def _key(trial: Trial) -> tuple[object, ...]:
+    """What makes two trials the same variant: the settings, and, to be sure, the network's size."""
+    settings = sorted((key, value) for key, value in trial.settings.items() if key not in _NAMES)
+    return (*settings, trial.params, trial.macs)
 
 
 def _study(trials: Sequence[Trial], unfinished: Sequence[Trial]) -> Study:
-    groups: dict[tuple[tuple[str, str], ...], dict[int, Trial]] = {}
+    groups: dict[tuple[object, ...], dict[int, Trial]] = {}
     for trial in sorted(trials, key=lambda trial: trial.started):
         groups.setdefault(_key(trial), {})[trial.seed] = trial  # of repeats, the latest
     kept = sum(map(len, groups.values()))
     first = [next(iter(group.values())).settings for group in groups.values()]
     factors = distinguishing(first)
-    without = [(_key(trial), trial.seed, trial.data) for trial in unfinished if trial.state == "FAILED"]
-    variants = []
+    without = [(_key(trial)[:-2], trial.seed, trial.data) for trial in unfinished if trial.state == "FAILED"]
+    variants: list[Variant] = []
     for (key, group), settings in zip(groups.items(), first, strict=True):
         values = {name: settings.get(name, "-") for name in factors}
         trial = next(iter(group.values()))
-        failed = {seed for other, seed, data in without if other == key and data == trial.data} - set(group)
-        ordered = {seed: group[seed] for seed in sorted(group)}
+        failed = {seed for other, seed, data in without if other == key[:-2] and data == trial.data} - set(group)
+        by_seed = {seed: group[seed] for seed in sorted(group)}
         label = named(values) or trial.settings.get("model") or trial.name
-        variants.append(Variant(label, values, ordered, len(failed)))
+        if any(label == variant.label for variant in variants):  # they differ in what is no setting
+            label = f"{label} ({trial.params} parameters, {len(variants)})"
+        variants.append(Variant(label, values, by_seed, len(failed)))
     variants.sort(key=lambda variant: -(variant.mean() or 0.0))
-    return Study(variants, factors, len(trials) - kept)
+    values_of = {name: ordered([each.get(name, "-") for each in first]) for name in factors}
+    return Study(variants, factors, values_of, moving_with(factors, first), len(trials) - kept)

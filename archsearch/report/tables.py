@@ -50,7 +50,7 @@ def leaderboard_table(board: Leaderboard, most: int | None = None) -> Table:
     role = "the baseline" if board.is_baseline else "the leader"
     columns = [
         "#", "place", "variant", "seeds", study.judged_on, "95 % interval", f"to {role}", "verdict",
-        *([] if study.on_test else ["best epoch", "test"]), "parameters", "MACs", "epoch, s",
+        *([] if study.on_test else ["of best epoch", "test"]), "parameters", "MACs", "epoch, s",
     ]  # fmt: skip
     return Table("Leaderboard", columns, [_row(row, board) for row in board.rows[:most]])
 
@@ -69,7 +69,7 @@ def _row(row: Row, board: Leaderboard) -> list[Cell]:
     others = [] if study.on_test else [_percent(variant.mean("best")), _percent(row.test.value if row.test else None)]
     return [
         Cell(str(row.number), row.number),
-        Cell(f"{row.place}{'=' if row.tied else ''}", row.place),
+        Cell("-" if row.place is None else f"{row.place}{'=' if row.tied else ''}", row.place),
         Cell(variant.label, strong=row.place == 1),
         Cell(seeds, len(variant.trials)),
         _percent(row.score.value),
@@ -119,6 +119,7 @@ def has_reference(study: Study, cost: Cost) -> bool:
 def effects_table(effect: Effect) -> Table:
     """A setting's marginal means."""
     rows = []
+    names = " with ".join(labels([effect.factor, *effect.moving]))
     for level in effect.levels:
         cells = [Cell(level.value), _percent(level.mean)]
         if level.effect is None:
@@ -128,9 +129,8 @@ def effects_table(effect: Effect) -> Table:
             shown = shown_p(level.effect.p)
             cells += [Cell(f"{level.effect.value:+.2f}{half}", level.effect.value), Cell(shown, level.effect.p)]
         rows.append(cells)
-    (name,) = labels([effect.factor])
-    columns = [name, "mean, %", f"to {effect.reference}, points", "p"]
-    return Table(f"Effect of {name}, over {effect.blocks} blocks of equal other settings and seed", columns, rows)
+    columns = [labels([effect.factor])[0], "mean, %", f"to {effect.reference}, points", "p"]
+    return Table(f"Effect of {names}, over {effect.blocks} blocks of equal other settings and seed", columns, rows)
 
 
 def importance_table(ablation: Ablation) -> Table:
@@ -160,10 +160,9 @@ def _differs(block: BlockDiff) -> bool:
 
 
 def _block_row(block: BlockDiff) -> list[Cell]:
-    if block.status == "changed":
-        said = "; ".join(f"{name} {a} -> {b}" for name, a, b in block.changes)
-    else:
-        said = "" if block.status == "same" else block.status
+    said = "; ".join(f"{name} {a} -> {b}" for name, a, b in block.changes)
+    if block.status not in ("same", "changed"):
+        said = f"{block.status}; {said}" if said else block.status
     cells = [Cell(block.name, strong=block.status != "same"), Cell(said)]
     for name in _SIZES:
         of_a, of_b = (getattr(side, name) if side is not None else None for side in (block.a, block.b))

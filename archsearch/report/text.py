@@ -1,5 +1,7 @@
 """A report for the terminal."""
 
+from math import isnan
+
 from archsearch.report.asked import Cost
 from archsearch.report.findings import Duel, Findings
 from archsearch.report.tables import (
@@ -12,7 +14,8 @@ from archsearch.report.tables import (
     leaderboard_table,
     mcnemar_table,
 )
-from archsearch.report.verdict import Comparison, said_p
+from archsearch.report.verdict import said_p
+from archsearch.stats import ENOUGH_PAIRS
 from archsearch.sweep.text import aligned
 
 _MOST_ROWS = 25
@@ -61,38 +64,40 @@ def explained(found: Findings) -> str:
     share = found.ablation.explained
     assert share is not None
     told = f"All settings together predict {max(0.0, share):.0f} % of the variance of runs that were left out"
-    return f"{told}; the rest is luck."
+    return f"{told}; the rest is luck, or more than a random forest learns from so few."
 
 
-def test_sentence(test: Comparison) -> str:
-    """How the difference came out on the test set, which nothing was chosen on."""
-    return f"on the test set: {test.sentence()}"
+def test_sentence(duel: Duel) -> str | None:
+    """How the difference came out on the test set."""
+    if duel.test is None:
+        return None
+    half = "" if isnan(duel.test.half) else f" +- {duel.test.half:.2f}"
+    return f"on the test set, measured and not chosen on: {duel.test.value:+.2f}{half} points"
 
 
 def improvement_sentence(duel: Duel) -> str:
     """P(A > B) and what its rule says."""
-    pairs = duel.validation.improvement
-    said = f"P(A > B) = {pairs.value:.2f}"
-    if pairs.low != pairs.low:  # NaN
-        return f"{said}, of one pair"
+    found = duel.validation.improvement
+    said = f"P(A > B) = {found.value:.2f}"
+    if isnan(found.low):
+        return f"{said}, as far as single runs can tell"
     n = min(len(duel.a.trials), len(duel.b.trials))
-    few = "" if n >= 29 else f"; from {n} pairs this rule is too quick, it is made for 29"
-    return (
-        f"{said} ({pairs.low:.2f} to {pairs.high:.2f}): {duel.validation.conclusion} by Bouthillier et al.'s rule{few}"
-    )
+    few = f"; from {n} seeds this rule is too quick, it is made for {ENOUGH_PAIRS}" if n < ENOUGH_PAIRS else ""
+    conclusion = duel.validation.conclusion
+    return f"{said} ({found.low:.2f} to {found.high:.2f}): {conclusion} by Bouthillier et al.'s rule{few}"
 
 
 def paired_sentence(duel: Duel) -> str | None:
     """The difference over the seeds that both have."""
     paired = duel.validation.paired
-    if paired is None or paired.low != paired.low:
+    if paired is None or isnan(paired.low):
         return None
     return f"over pairs of a seed: {paired.value:+.2f} +- {paired.half:.2f} points ({said_p(paired.p)})"
 
 
 def images_sentence(duel: Duel) -> str | None:
     """How far the difference on the test set depends on which images that has."""
-    if duel.predictions is None or duel.predictions.over_images.low != duel.predictions.over_images.low:
+    if duel.predictions is None or isnan(duel.predictions.over_images.low):
         return None
     found = duel.predictions.over_images
     return f"these networks, on other test images: {found.value:+.2f} +- {found.half:.2f} points"
@@ -101,7 +106,7 @@ def images_sentence(duel: Duel) -> str | None:
 def duel_sentences(duel: Duel) -> list[str]:
     """Everything that is said of two variants in words."""
     said = [duel.validation.sentence(), paired_sentence(duel), improvement_sentence(duel)]
-    said.append(test_sentence(duel.test) if duel.test is not None else None)
+    said.append(test_sentence(duel))
     said.append(images_sentence(duel))
     return [line for line in said if line is not None]
 

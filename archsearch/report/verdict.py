@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isnan, sqrt
+from math import isnan, nan, sqrt
 from typing import Literal
 
 from archsearch import stats
@@ -17,9 +17,10 @@ ALPHA = 1 - stats.CONFIDENCE
 class Comparison:
     """Variant `a` against variant `b` over their seeds; accuracies in points of a percent.
 
-    The verdict is Welch's t-test, with `p` adjusted (Holm) for the `family` of comparisons that it is one of. A
-    difference that is beyond luck, but in which A beats B in less than 75 % of runs with 95 % confidence (the second
-    half of Bouthillier et al.'s rule), is "trivial".
+    The verdict is Welch's t-test (where one of them has a single seed or no spread: Student's, with the spread of the
+    whole study), with `p` adjusted (Holm) for the `family` of comparisons that it is one of. A difference that is
+    beyond luck, but in which A beats B in less than 75 % of runs with 95 % confidence (the second half of Bouthillier
+    et al.'s rule), is "trivial".
     """
 
     a: str
@@ -28,7 +29,9 @@ class Comparison:
     difference: stats.Difference
     p: float
     family: int
+    planned: int  # comparisons that would be made with more seeds
     spread: float | None  # between seeds of one variant, in points
+    is_borrowed: bool  # the spread is not the study's but the reference's
 
     @property
     def verdict(self) -> Verdict:
@@ -64,20 +67,21 @@ class Comparison:
         """Seeds each with which a difference like the one seen would be found in 80 % of studies."""
         if self.spread is None:
             return None
-        return stats.seeds_needed(self.difference.value, self.spread, ALPHA / self.family)
+        return stats.seeds_needed(self.difference.value, self.spread, ALPHA / self.planned)
 
     def sentence(self) -> str:
         """The verdict, for people."""
         ahead, behind = (self.a, self.b) if self.difference.value > -1e-9 else (self.b, self.a)
         seen = f"{abs(self.difference.value):.2f} +- {self.difference.half:.2f} points"
+        of = f", adjusted for {self.family} comparisons" if self.family > 1 else ""
         match self.verdict:
             case "better" | "worse":
-                of = f", adjusted for {self.family} comparisons" if self.family > 1 else ""
                 return f"{ahead} is better than {behind}: {seen} ({said_p(self.p)}{of})"
             case "trivial":
-                return f"{ahead} is better than {behind}, but by too little to matter: {seen}"
+                return f"{ahead} is better than {behind}, but by too little to matter: {seen} ({said_p(self.p)}{of})"
             case "tied":
-                return f"{ahead} and {behind} cannot be told apart: {seen}; {self._needs()}"
+                p = f" ({said_p(self.p)}{of})" if of else ""
+                return f"{ahead} and {behind} cannot be told apart: {seen}{p}; {self._needs()}"
         return f"{ahead} and {behind} cannot be told apart: {self._unknown()}"
 
     def _needs(self) -> str:
@@ -86,26 +90,34 @@ class Comparison:
 
     def _unknown(self) -> str:
         seen = f"{abs(self.difference.value):.2f} points"
-        fewest = min(map(len, self.scores))
-        if fewest > 1:
-            return f"{seen}, and the seeds show no spread; more of them would"
-        seeds = "with one seed each" if max(map(len, self.scores)) == 1 else "as one of them has one seed only"
+        if max(map(len, self.scores)) > 1:
+            return f"{seen}, and no seeds differ, which says nothing of their spread; more of them would"
         if self.spread is None:
-            return f"{seen}, {seeds}, and nothing is known of the spread between seeds; seed=1,2,3 would show it"
+            return f"{seen}, with one seed each, and nothing is known of the spread between seeds; seed=1,2,3 shows it"
         luck = 1.96 * sqrt(2) * self.spread
+        whose = "those of the reference spread" if self.is_borrowed else "they spread"
         return (
-            f"{seen}, {seeds}; two single runs of the same network differ by up to {luck:.2f}"
-            f" (seeds spread by {self.spread:.2f}); {self._needs()}"
+            f"{seen}, with one seed each; two seeds of the same network differ by up to {luck:.2f}"
+            f" ({whose} by {self.spread:.2f}); {self._needs()}"
         )
 
 
-def compare(a: Variant, b: Variant, study: Study, family: int = 1, p: float | None = None) -> Comparison:
+def compare(
+    a: Variant, b: Variant, study: Study, family: int = 1, planned: int = 1, p: float | None = None
+) -> Comparison:
     """Compare two variants of `study`. `p`, if given, is already adjusted for the `family` of comparisons."""
     scores = (a.scores(), b.scores())
     difference = stats.welch(list(scores[0].values()), list(scores[1].values()))
+    if isnan(difference.p) and study.spread is not None:
+        counts = (len(scores[0]), len(scores[1]))
+        difference = stats.pooled(difference.value, counts, study.spread, study.freedom)
     own = [stats.deviation(list(each.values())) for each in scores]
-    spread = sqrt((own[0] ** 2 + own[1] ** 2) / 2) if not any(map(isnan, own)) else study.spread
-    return Comparison(a.label, b.label, scores, difference, difference.p if p is None else p, family, spread)
+    spread = sqrt((own[0] ** 2 + own[1] ** 2) / 2)
+    if not spread > 0:
+        spread = study.spread or study.borrowed_spread or nan
+    p = difference.p if p is None else p
+    known = None if isnan(spread) else spread
+    return Comparison(a.label, b.label, scores, difference, p, family, planned, known, study.spread is None)
 
 
 def against(reference: Variant, study: Study) -> dict[str, Comparison]:
@@ -114,7 +126,8 @@ def against(reference: Variant, study: Study) -> dict[str, Comparison]:
     p = stats.holm([compare(variant, reference, study).difference.p for variant in others])
     tested = max(1, sum(not isnan(each) for each in p))
     return {
-        variant.label: compare(variant, reference, study, tested, each) for variant, each in zip(others, p, strict=True)
+        variant.label: compare(variant, reference, study, tested, len(others), each)
+        for variant, each in zip(others, p, strict=True)
     }
 
 

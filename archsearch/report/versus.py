@@ -59,7 +59,7 @@ class Versus:
 
 def versus(a: Variant, b: Variant, classes: int) -> Versus:
     """Compare the stored test predictions of two variants. Raises `ReportError` where that is not possible."""
-    read = [{seed: _predictions(trial) for seed, trial in variant.trials.items()} for variant in (a, b)]
+    read = [{seed: _predictions(trial, classes) for seed, trial in variant.trials.items()} for variant in (a, b)]
     labels = next(iter(read[0].values()))[0]
     for each in (*read[0].values(), *read[1].values()):
         if not np.array_equal(each[0], labels):
@@ -89,7 +89,7 @@ def test_images(definition: Definition, root: Path, fingerprint: str) -> NDArray
     return data.test_images[:, 0] if data.fingerprint == fingerprint else None
 
 
-def _predictions(trial: Trial) -> tuple[_Ints, _Ints]:
+def _predictions(trial: Trial, classes: int) -> tuple[_Ints, _Ints]:
     """Labels and predictions of the test images, in the data set's order."""
     path = trial.fetch(PREDICTIONS)
     if path is None:
@@ -103,6 +103,8 @@ def _predictions(trial: Trial) -> tuple[_Ints, _Ints]:
         raise ReportError(f"{path}: not a run's predictions: {error}") from error
     if not len(table) or not np.array_equal(table[:, 0], np.arange(len(table))):
         raise ReportError(f"{path}: its rows are not the test images in their order")
+    if not ((table[:, 1:] >= 0) & (table[:, 1:] < classes)).all():
+        raise ReportError(f"{path}: names classes that the data set does not have")
     return table[:, 1], table[:, 2]
 
 
