@@ -46,6 +46,12 @@ def ready_word(word: str) -> str:
     return f"++{word}" if _is_model_setting(word) else word
 
 
+def as_typed(word: str) -> str:
+    """`ready_word`, undone."""
+    plain = word.removeprefix("++")
+    return plain if ready_word(plain) == word else word
+
+
 def label_of(name: str) -> str:
     """A setting's name, short: `dropout` for `model.dropout`, `conv3.channels` for `model.blocks.conv3.channels`."""
     if name in ("augment.type", "optimizer.type", "scheduler.type"):

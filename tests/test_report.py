@@ -339,12 +339,11 @@ def simulated(random: np.random.Generator, mean_a: float, mean_b: float, seeds: 
     return compare(a, b, Study([a, b], ["x"])).verdict
 
 
-@pytest.mark.parametrize("seeds", [3, 5])
-def test_identical_variants_are_called_better_in_at_most_one_study_of_twenty(seeds: int) -> None:
+def test_identical_variants_are_called_better_in_at_most_one_study_of_twenty() -> None:
     """`benchmarks/verdicts.py` has more studies, more seeds and more variants."""
-    random = np.random.default_rng(seeds)
-    verdicts = [simulated(random, 99.3, 99.3, seeds) for _ in range(3000)]
-    assert verdicts.count("better") + verdicts.count("worse") <= 150
+    random = np.random.default_rng(5)
+    verdicts = [simulated(random, 99.3, 99.3, 5) for _ in range(1500)]
+    assert verdicts.count("better") + verdicts.count("worse") <= 75
 
 
 def test_the_stated_number_of_seeds_finds_the_difference() -> None:
@@ -352,5 +351,5 @@ def test_the_stated_number_of_seeds_finds_the_difference() -> None:
     needed = seeds_needed(0.10, 0.06)
     assert needed is not None
     random = np.random.default_rng(0)
-    verdicts = [simulated(random, 99.4, 99.3, needed) for _ in range(2000)]
-    assert verdicts.count("better") >= 1600
+    verdicts = [simulated(random, 99.4, 99.3, needed) for _ in range(1000)]
+    assert verdicts.count("better") >= 800

@@ -1,5 +1,6 @@
 """`python -m archsearch.report`: the leaderboard, comparison and Pareto front of a sweep, or of any runs."""
 
+import os
 import sys
 
 from archsearch.cli import answer, compose_request
@@ -22,7 +23,10 @@ def main() -> None:
         composed = True
         from archsearch.report.command import report
 
-        report(asked, request)
+        try:
+            report(asked, request)
+        except BrokenPipeError:  # `| head` has seen enough; the page is written
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     sys.exit(answer(act, words, lambda: composed))
 

@@ -35,18 +35,20 @@ def report(asked: Asked, request: Request) -> Path:
     with TemporaryDirectory(prefix="archsearch-report-") as scratch:
         gathered = Sources(lambda: resolve_store(store, OUTPUTS), Path(scratch)).gather(asked)
         found = _found(gathered, asked, Path(settings.data.root))
-    print(gathered.title if gathered.command is None else f"{gathered.title}: {gathered.command}", end="\n\n")
-    for note in gathered.notes:
-        print(f"note: {note}")
-    print("\n\n".join(text(each, asked.cost) for each in found))
     page = _page_of(asked, gathered)
     try:
         write_page(page, gathered.title, gathered.command, found, asked.cost, gathered.notes)
     except OSError as error:
         raise StorageError(f"cannot write {page}: {error.strerror or error}; html=PATH puts it elsewhere") from error
+    is_filed = _file(page, gathered)
+    print(gathered.title if gathered.command is None else f"{gathered.title}: {gathered.command}", end="\n\n")
+    for note in gathered.notes:
+        print(f"note: {note}")
+    print("\n\n".join(text(each, asked.cost) for each in found))
     shown = os.path.relpath(page)
     print(f"\npage     {page if shown.startswith('..') else shown}")
-    _file(page, gathered)
+    if is_filed:
+        print("         and among the artifacts of the sweep's run in MLflow")
     return page
 
 
@@ -86,13 +88,13 @@ def _page_of(asked: Asked, gathered: Gathered) -> Path:
     return (gathered.folder or outputs_folder()) / PAGE
 
 
-def _file(page: Path, gathered: Gathered) -> None:
-    """Keep the page with the sweep's own run in MLflow."""
+def _file(page: Path, gathered: Gathered) -> bool:
+    """Keep the page with the sweep's own run in MLflow, if there is one. Returns whether it is there."""
     if gathered.parent is None or gathered.store is None:
-        return
+        return False
     try:
         Reader.open(gathered.store).keep(gathered.parent, page)
     except TrackingError as error:  # the page is there
         log.warning("WARNING: the page is not in MLflow: %s", first_line(error))
-    else:
-        print("         and among the artifacts of the sweep's run in MLflow")
+        return False
+    return True

@@ -99,7 +99,8 @@ def interval(variant: Variant, name: str, study: Study) -> stats.Estimate:
     """The mean of a variant's accuracies (`selecting` or `test`), %: t-interval over seeds, Wilson's of one run."""
     scores = list(variant.scores(name).values())
     if len(scores) > 1:
-        return stats.mean(scores)
+        found = stats.mean(scores)
+        return stats.Estimate(found.value, max(0.0, found.low), min(100.0, found.high))
     total = study.images("test" if name == "test" or study.on_test else "validation")
     if total is None:
         return stats.mean(scores)

@@ -12,6 +12,7 @@ import yaml
 
 from archsearch.columns import chosen
 from archsearch.errors import ReportError, ResumeError
+from archsearch.overrides import as_typed
 from archsearch.report.asked import Asked
 from archsearch.report.study import Trial, plain_number
 from archsearch.runs import CONFIG, OUTPUTS, RESULT, find_run, find_sweep, read_result
@@ -91,7 +92,7 @@ class Sources:
             return
         if found.title == f"sweep {name}":
             found.title = f"sweep {record.id}"
-            found.command = f"python -m archsearch -m {' '.join(map(quote, record.overrides))}"
+            found.command = f"python -m archsearch -m {' '.join(quote(as_typed(word)) for word in record.overrides)}"
         found.folder, found.parent = folder, record.tracking.get("run_id")
         uri = record.tracking.get("uri")
         if uri is not None:

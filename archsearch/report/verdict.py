@@ -67,7 +67,9 @@ class Comparison:
         """Seeds each with which a difference like the one seen would be found in 80 % of studies."""
         if self.spread is None:
             return None
-        return stats.seeds_needed(self.difference.value, self.spread, ALPHA / self.planned)
+        needed = stats.seeds_needed(self.difference.value, self.spread, ALPHA / self.planned)
+        had = min(map(len, self.scores))  # which did not tell: by bad luck, if they should have
+        return needed if needed is None or self.verdict != "tied" else max(needed, had + 1)
 
     def sentence(self) -> str:
         """The verdict, for people."""
