@@ -80,6 +80,9 @@ def test_power_and_seeds() -> None:
     # Cohen's table 2.4.1, at a = .05 and power .80
     assert [stats.seeds_needed(d, 1) for d in (0.2, 0.5, -0.8)] == [394, 64, 26]
     assert stats.seeds_needed(0.1, 0.06) == 7
+    # By numerical integration over the spread: 0.7733 of 19, 0.8151 of 20.
+    assert stats.seeds_needed(0.1, 0.06, alpha=0.05 / 435) == 20
+    assert stats.power(0.1, 0.06, 19, 0.05 / 435) == pytest.approx(0.7733085, abs=1e-6)
     assert stats.seeds_needed(0, 1) is None and stats.seeds_needed(nan, 1) is None and stats.seeds_needed(1, 0) == 2
 
 
