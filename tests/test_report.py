@@ -155,6 +155,14 @@ def test_moved_blocks_are_another_variant() -> None:
     assert len(found.variants) == 2 and found.factors == ["model.blocks"]
 
 
+def test_what_a_sweep_varied_counts_even_where_mlflow_has_no_column_for_it(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / str(at)) for at in range(2)]
+    varied = [{"trainer.compile": value, "optimizer": "sgd", "seed": "1"} for value in ("true", "false")]
+    trials = [trial_of(folder, values) for folder, values in zip(folders, varied, strict=True)]
+    (found,) = studies_of([one for one in trials if one is not None])
+    assert found.factors == ["trainer.compile"] and len(found.variants) == 2
+
+
 def test_odd_names_do_not_break_the_page(tmp_path: Path) -> None:
     found = study({"$\\foo$": [99.1, 99.2], "<b>\x07&": [99.3, 99.25]})
     path = tmp_path / "page.html"

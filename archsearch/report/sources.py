@@ -196,6 +196,7 @@ def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> Trial | 
         params = {
             key: as_text(value) for key, value in chosen(config, result["choices"], result["data"]["name"]).items()
         }
+        others = {key: value for key, value in (varying or {}).items() if "." in key}  # not the options of a group
         final, best, epochs = result["final"] or {}, result["best"] or {}, result["epochs_trained"]
         return Trial(
             run_id=result["run_id"],
@@ -203,7 +204,7 @@ def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> Trial | 
             state=result["state"],
             started=result["started"],
             seed=result["seed"],
-            settings=_settings({**(varying or {}), **params}),
+            settings=_settings({**others, **params}),
             data=result["data"]["name"],
             fingerprint=result["data"]["fingerprint"],
             params=result["params"],
