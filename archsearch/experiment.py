@@ -16,6 +16,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from archsearch import runs
+from archsearch.allocator import keep_freed_memory
 from archsearch.artifacts import draw_figures, write_predictions
 from archsearch.assembly import make_trainer, memory_explained
 from archsearch.atomic import write_text
@@ -84,6 +85,7 @@ class _Run:
     def __init__(self, experiment: Experiment, folder: Path) -> None:
         settings = experiment.settings
         self.experiment, self.folder = experiment, folder
+        keep_freed_memory()
         if settings.trainer.threads is not None:
             torch.set_num_threads(settings.trainer.threads)
         self.device = pick_device(settings.trainer.device)
