@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from archsearch.data.batches import ImageSet, Transform
 from archsearch.errors import NonFiniteLossError, UserError
+from archsearch.folding import folded
 from archsearch.metrics import EpochMetrics, Score
 from archsearch.optim import make_optimizer, make_scheduler
 from archsearch.settings import Optimizer, Scheduler, TrainerSettings
@@ -131,11 +132,12 @@ class Trainer:
     def evaluate(self, images: ImageSet) -> Evaluation:
         """Run the network over `images` as it would be used: no dropout, running statistics."""
         self.network.eval()
+        forward = self._forward if self.settings.compile else folded(self.network)
         meter = _Meter(self.device)
         predictions, confidences = [], []
         for batch, labels in images.in_order(self.settings.eval_batch_size):
             with self._autocast():
-                logits = self._forward(batch)
+                logits = forward(batch)
             logits = logits.float()
             meter.add(functional.cross_entropy(logits, labels), logits, labels)
             confidence, prediction = logits.softmax(dim=1).max(dim=1)

@@ -50,7 +50,7 @@ data.definitions settings summary
 shapes
 spec
 schema
-errors atomic stats tracking data sweep report
+errors atomic allocator folding stats tracking data sweep report
 __init__
 """
 RANKS = {module: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for module in line.split()}
