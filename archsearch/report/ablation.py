@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from archsearch import stats
 from archsearch.report.study import Study, Variant
 
-_TREES = 50
-_SHUFFLES = 5
+_TREES = 30
+_SHUFFLES = 3
 _FOLDS = 5
 _MOST_VALUES = 20  # of a setting in a table
 
@@ -144,7 +144,9 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
     drops: list[NDArray[np.float64]] = []
     squares: list[NDArray[np.float64]] = []
     for learned, unseen in splitter.split(codes, scores, seeds if several else None):
-        forest = RandomForestRegressor(_TREES, random_state=0).fit(codes[learned], scores[learned])
+        cells, cell, counts = np.unique(codes[learned], axis=0, return_inverse=True, return_counts=True)
+        means = np.bincount(cell.ravel(), scores[learned]) / counts  # over seeds: as good to learn from, and fewer
+        forest = RandomForestRegressor(_TREES, random_state=0).fit(cells, means, sample_weight=counts)
         squares.append((forest.predict(codes[unseen]) - scores[unseen]) ** 2)
         found = permutation_importance(
             forest, codes[unseen], scores[unseen], scoring="neg_mean_squared_error", n_repeats=_SHUFFLES, random_state=0

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _INK, _MUTED, _LINE, _ACCENT, _OTHER = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
 _VARIABLES = {_INK: "ink", _MUTED: "muted", _LINE: "line", _ACCENT: "accent", _OTHER: "other"}
 _WIDTH = 4.8  # inches, of 72 pixels: as wide as a phone
-MOST_ROWS = 40
+MOST_ROWS = 25
 _MOST_NAMES = 8  # beside points
 _MOST_TIPS = 60  # at points
 _SVG = "http://www.w3.org/2000/svg"
@@ -253,6 +253,9 @@ def _printable(text: str) -> str:
 
 def _svg(figure: "Figure", title: str, tips: Mapping[str, str]) -> str:
     """The figure as an `svg` element: named for screen readers, with a text for each point that is pointed at."""
+    for axes in figure.axes:
+        for artist in (*axes.lines, *axes.collections, *axes.patches):
+            artist.set_in_layout(False)  # they are inside the axes anyway, and measuring them takes half of the time
     content = io.BytesIO()
     figure.savefig(
         content, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
