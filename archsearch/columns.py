@@ -51,7 +51,7 @@ def final_numbers(result: Result) -> dict[str, float]:
     of_best: dict[str, float] = {}
     if best is not None and best.selection is not None:
         split = "val" if best.validation is not None else "test"
-        of_best = {f"best/{split}/accuracy": best.selection.accuracy, "best/epoch": best.epoch}
+        of_best = {f"{split}/best_accuracy": best.selection.accuracy, "best_epoch": best.epoch}
     assert result.test is not None
     return {
         "test/loss": result.test.loss,

@@ -82,8 +82,8 @@ def fill(folder: Path, runs: int, epochs: int) -> None:
         }
         last |= {
             "epoch_seconds": 30 * width,
-            "best/val/accuracy": float(min(accuracies.max(), 99.9)),
-            "best/epoch": epochs,
+            "val/best_accuracy": float(min(accuracies.max(), 99.9)),
+            "best_epoch": epochs,
         }
         history += [Metric(name, float(value), now + epochs, epochs) for name, value in last.items()]
         client.log_batch(run, metrics=history)

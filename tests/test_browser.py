@@ -165,7 +165,7 @@ def report_page(cli: Cli, workspace: Path) -> Path:
         val = 95 + 2 * (head == "gap") + 0.1 * seed
         folder = workspace / "runs" / str(at)
         folders.append(
-            write_run(folder, *words, seed=seed, val=val, test=95.0, right=right, data=data, params=900 + at)
+            write_run(folder, *words, seed=seed, val=val, test=95.0, right=right, data=data, params=900 + at // 3)
         )
     names = ",".join(map(str, folders))
     done = cli(f"run={names}", "html=report.html", "compare=gap 0,linear 0", module="archsearch.report")

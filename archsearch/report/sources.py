@@ -167,7 +167,7 @@ class Sources:
             params=count("params"),
             macs=count("macs"),
             validation=_percent(run.metrics.get("val/accuracy")),
-            best=_percent(run.metrics.get("best/val/accuracy")),
+            best=_percent(run.metrics.get("val/best_accuracy")),
             test=_percent(run.metrics.get("test/accuracy")),
             epoch_seconds=run.metrics.get("epoch_seconds"),
             fetch=fetch,
