@@ -178,7 +178,8 @@ def test_what_a_run_leaves_in_mlflow() -> None:
     record = client.get_run(result["run_id"])
     assert record.info.status == "FINISHED"
     assert record.data.params == {
-        "model": "session5_step1", "data": "digits", "seed": "1", "model.dropout": "0", "model.width": "0.4",
+        "model": "session5_step1", "data": "digits", "data.split_seed": "0", "seed": "1", "model.dropout": "0",
+        "model.width": "0.4", "model.blocks": "conv1 conv2 conv3 pool1 conv4 conv5 pool2",
         **{f"model.blocks.{name}.channels": "8" if name == "conv2" else "10" for name in
            ("conv1", "conv2", "conv3", "conv4", "conv5")},
         **{f"model.blocks.{name}.{key}": value for name in ("pool1", "pool2")
@@ -199,6 +200,8 @@ def test_what_a_run_leaves_in_mlflow() -> None:
     assert record.data.metrics["test/accuracy"] == result["final"]["test/accuracy"]
     assert record.data.metrics["params"] == result["params"]
     assert {"macs", "receptive_field", "epoch_seconds", "images_per_second", "test/loss"} <= set(record.data.metrics)
+    assert record.data.metrics["val/best_accuracy"] == result["best"]["val/accuracy"]
+    assert record.data.metrics["best_epoch"] == result["best"]["epoch"]
     assert record.inputs is not None
     (dataset,) = record.inputs.dataset_inputs
     assert dataset.dataset.name == "scikit-learn digits"

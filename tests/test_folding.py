@@ -34,7 +34,7 @@ def kinds(network: nn.Module) -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     blocks=st.lists(BLOCKS, min_size=1, max_size=4),
     head=HEADS,
