@@ -111,7 +111,7 @@ def test_an_interrupted_run_continues_to_the_same_numbers(monkeypatch: pytest.Mo
             train("part", *overrides)
     killed = json.loads(Path("outputs/runs/part/result.json").read_text())
     assert (killed["state"], killed["epochs_trained"], killed["final"].get("test/accuracy")) == ("KILLED", 2, None)
-    resumed = train("part", f"resume={killed['run_id'][:8]}")
+    resumed = train("part", f"resume='{killed['run_id'][:8]}'")  # quoted: an id can look like a number
     assert resumed["run_id"] == killed["run_id"] and resumed["name"] == whole["name"]
     assert without_times(resumed) == without_times(whole)
     with pytest.raises(ResumeError, match="is finished, after 3 epochs"):

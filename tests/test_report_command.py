@@ -34,6 +34,7 @@ def said(output: str) -> list[str]:
     return [line for line in output.splitlines() if re.search(r"dropout=0.*(points|to the|99|\d\d\.\d\d)", line)]
 
 
+@pytest.mark.sweep
 def test_a_sweep_is_reported_on_from_its_folder_and_from_the_store(cli: Cli, workspace: Path) -> None:
     assert cli(*SWEEP).returncode == 0
     first = cli(module=REPORT)
