@@ -1,4 +1,4 @@
-"""`python -m archsearch.report` as a person would use it, on folders and on MLflow."""
+"""`python -m archsearch.report` as a person would use it, on folders and on MLflow; its settings and its page."""
 
 import json
 import re
@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from conftest import Cli
 from mlflow_server import MlflowServer
-from studies import write_run
+from studies import study, write_run
 from sweeps import TINY, record_of, results_of, sweep_folder
 
-from archsearch.errors import UserError
-from archsearch.report.asked import parse
+from archsearch.errors import ConfigError, UserError
+from archsearch.report.asked import Asked, parse
+from archsearch.report.findings import find
+from archsearch.report.page import write_page
 from archsearch.report.sources import Sources
 from archsearch.runs import OUTPUTS
 from archsearch.tracking.store import resolve_store
@@ -117,6 +119,28 @@ def test_what_cannot_be_reported_on(cli: Cli, workspace: Path) -> None:
     write_run(workspace / "going", state="RUNNING")
     done = cli("run=going", module=REPORT)
     assert done.returncode == 2 and "none of its 1 runs has an accuracy to compare" in done.stderr
+
+
+def test_what_can_be_asked() -> None:
+    asked, rest = parse(["sweep=a,last", "compare=[x=1 y=2,'b, c']", "filter=\"params.model = 'a'\"", "data.root=/x"])
+    assert asked.sweep == ("a", "last") and asked.compare == ("x=1 y=2", "b, c")
+    assert asked.filter == "params.model = 'a'" and rest == ["data.root=/x"]
+    with pytest.raises(ConfigError) as raised:
+        parse(["sweeep=a", "compare=A", "cost=flops", "last", "html="])
+    text = str(raised.value)
+    for part in (
+        "sweeep: unknown setting (did you mean sweep?)", "compare: got 'A' only", "must be one of params, macs",
+        "last: is no setting=value", "html: names nothing",
+    ):  # fmt: skip
+        assert part in text
+
+
+def test_odd_names_do_not_break_the_page(tmp_path: Path) -> None:
+    found = study({"$\\foo$": [99.1, 99.2], "<b>\x07&": [99.3, 99.25]})
+    path = tmp_path / "page.html"
+    write_page(path, "<i>title</i>", None, [find(found, Asked(), tmp_path)], "params")
+    page = path.read_text()
+    assert "&lt;b&gt;" in page and "<b>" not in page and "<i>" not in page
 
 
 @pytest.mark.cluster

@@ -8,6 +8,7 @@ import pytest
 from sweeps import composing
 
 from archsearch.errors import ResumeError
+from archsearch.overrides import ready_word
 from archsearch.sweep.folder import SweepRecord
 from archsearch.sweep.planning import plan_sweep
 from archsearch.sweep.register import new_record, resumed_record
@@ -41,6 +42,20 @@ def test_numbers_and_names_stay_when_a_sweep_is_resumed(workspace: Path) -> None
     assert part.overrides == before.overrides
     with pytest.raises(ResumeError, match="none of these variants is in the sweep"):
         resume_of_sweep(workspace / "a", "trainer.epochs=3", "model.dropout=0,0.1")
+
+
+def test_a_larger_sweep_is_called_by_the_command_that_says_all_of_it(workspace: Path) -> None:
+    first = sweep_of(workspace / "a", "model.dropout=0,0.1", "model.width=0.5,0.51", "sweep.workers=1")
+    part = resume_of_sweep(workspace / "a", "model.dropout=0", "model.width=0.5", "seed=1,2,3")
+    assert part.overrides == first.overrides and len(part.entries) == 6
+    part.write(workspace / "a")
+    words = ("model.dropout=0,0.1", "model.width=0.5,0.51", "seed=1,2,3")
+    whole = resume_of_sweep(workspace / "a", *words)
+    assert whole.overrides == [ready_word(word) for word in words]
+    whole.write(workspace / "a")
+    again = resume_of_sweep(workspace / "a", *whole.overrides, "sweep.workers=2")
+    assert again.overrides == whole.overrides
+    assert [it.number for it in again.entries] == [it.number for it in whole.entries]
 
 
 def test_a_variant_that_would_be_another_one_now_is_not_resumed(workspace: Path) -> None:

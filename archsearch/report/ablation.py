@@ -129,7 +129,8 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
     """
     factors = study.factors
     seeds = np.array([seed for _, seed, _ in rows])
-    folds = min(_FOLDS, len(set(seeds.tolist()))) if len(set(seeds.tolist())) > 1 else min(_FOLDS, len(rows))
+    several = len(np.unique(seeds)) > 1
+    folds = min(_FOLDS, len(np.unique(seeds)) if several else len(rows))
     scores = np.array([score for _, _, score in rows])
     if len(factors) < 2 or len(rows) < 6 or folds < 2 or not np.ptp(scores):
         return [], None
@@ -138,7 +139,6 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
     from sklearn.model_selection import GroupKFold, KFold
 
     codes = _encoded(study, rows)
-    several = len(set(seeds.tolist())) > 1
     splitter = GroupKFold(folds) if several else KFold(folds, shuffle=True, random_state=0)
     variance = float(np.var(scores))
     drops: list[NDArray[np.float64]] = []

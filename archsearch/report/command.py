@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,7 +12,7 @@ from archsearch.errors import ConfigError, ReportError, StorageError, TrackingEr
 from archsearch.report.asked import Asked
 from archsearch.report.findings import Findings, find
 from archsearch.report.page import PAGE, write_page
-from archsearch.report.sources import Gathered, Sources, outputs_folder
+from archsearch.report.sources import Gathered, Sources
 from archsearch.report.study import Study, has_result, studies_of
 from archsearch.report.text import text
 from archsearch.request import Request
@@ -85,7 +86,8 @@ def _where_known(studies: Sequence[Study], asked: Asked, data: Path) -> list[Fin
 def _page_of(asked: Asked, gathered: Gathered) -> Path:
     if asked.html is not None:
         return Path(asked.html)
-    return (gathered.folder or outputs_folder()) / PAGE
+    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+    return (gathered.folder or OUTPUTS / "reports" / now) / PAGE
 
 
 def _file(page: Path, gathered: Gathered) -> bool:

@@ -20,7 +20,7 @@ HEAD = "head"
 
 @dataclass(frozen=True)
 class Side:
-    """A block of one of the two: its parameters, MACs, and what leaves it. `kind` of a head is its type."""
+    """A block of one of the two: its parameters, MACs, and what leaves it."""
 
     params: int
     macs: int
@@ -119,11 +119,7 @@ def _aligned(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, bool]]:
 
 
 def _changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [
-        (name, _shown(a.get(name)), _shown(b.get(name)))
-        for name in dict.fromkeys([*a, *b])
-        if name in a and name in b and a[name] != b[name]
-    ]
+    return [(name, _shown(a[name]), _shown(b[name])) for name in a if name in b and a[name] != b[name]]
 
 
 def _shown(value: Any) -> str:

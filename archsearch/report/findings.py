@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -49,8 +49,8 @@ class Findings:
     points: Sequence[Point]
     ablation: Ablation
     duel: Duel | None
-    sentences: Sequence[str] = field(default_factory=tuple)
-    notes: Sequence[str] = field(default_factory=tuple)
+    sentences: Sequence[str]
+    notes: Sequence[str]
 
 
 def find(study: Study, asked: Asked, data: Path) -> Findings:
@@ -91,10 +91,9 @@ def _notes(board: Leaderboard) -> list[str]:
             f"{single} of {len(study.variants)} variants have one seed: their interval is Wilson's, of one network on"
             " other images, and says nothing of other seeds"
         )
-    pairs = len(study.variants) * (len(study.variants) - 1) // 2
-    if not board.is_baseline and pairs > _LARGE_FAMILY:
+    if not board.is_baseline and study.pairs > _LARGE_FAMILY:
         notes.append(
-            f"all {pairs:,} pairs are tested as one family, which takes many seeds; baseline=... tests"
+            f"all {study.pairs:,} pairs are tested as one family, which takes many seeds; baseline=... tests"
             f" {len(study.variants) - 1} only"
         )
     if study.repeats:

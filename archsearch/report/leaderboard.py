@@ -69,14 +69,13 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
     p = _adjusted(study)
     places: Sequence[int | None] = _places(study, p) if baseline is None else [None] * len(variants)
     reference = baseline or variants[0]
-    pairs = len(variants) * (len(variants) - 1) // 2
     family = max(1, int((~np.isnan(p[np.triu_indices(len(variants), 1)])).sum()))
     if baseline is not None:
         comparisons = against(baseline, study)
         family = max((each.family for each in comparisons.values()), default=1)
     else:
         comparisons = {
-            variant.label: compare(variant, reference, study, family, pairs, float(p[0, at]))
+            variant.label: compare(variant, reference, study, family, study.pairs, float(p[0, at]))
             for at, variant in enumerate(variants)
             if at
         }

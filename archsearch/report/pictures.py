@@ -138,7 +138,7 @@ def _reference(axes: "Axes", board: Leaderboard, cost: Cost, tips: dict[str, str
 
 
 def effect(found: Effect) -> str:
-    """What a setting's values do, against the first of them, with 95 % intervals."""
+    """What a setting's values do, against the reference value, with 95 % intervals."""
     with _style():
         figure = new_figure(_WIDTH, 0.95 + 0.3 * len(found.levels))
         axes = figure.add_subplot()

@@ -15,7 +15,7 @@ from archsearch.errors import ReportError, ResumeError
 from archsearch.overrides import as_typed
 from archsearch.report.asked import Asked
 from archsearch.report.study import Trial, plain_number
-from archsearch.runs import CONFIG, OUTPUTS, RESULT, find_run, find_sweep, read_result
+from archsearch.runs import CONFIG, RESULT, find_run, find_sweep, read_result
 from archsearch.sweep.folder import SweepRecord
 from archsearch.tracking.reading import Reader, StoredRun
 from archsearch.tracking.recorder import as_text
@@ -217,11 +217,6 @@ def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> Trial | 
         )
     except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError, AssertionError):
         return None
-
-
-def outputs_folder() -> Path:
-    """A new folder for a report that belongs to no sweep's."""
-    return OUTPUTS / "reports" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
 
 
 def _settings(params: Mapping[str, str]) -> dict[str, str]:

@@ -100,6 +100,11 @@ class Study:
         """`validation` or `test`."""
         return "test" if self.on_test else "validation"
 
+    @property
+    def pairs(self) -> int:
+        """How many comparisons all variants against all are."""
+        return len(self.variants) * (len(self.variants) - 1) // 2
+
     @cached_property
     def freedom(self) -> int:
         """The degrees of freedom of `spread`."""

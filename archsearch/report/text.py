@@ -105,9 +105,13 @@ def images_sentence(duel: Duel) -> str | None:
 
 def duel_sentences(duel: Duel) -> list[str]:
     """Everything that is said of two variants in words."""
-    said = [duel.validation.sentence(), paired_sentence(duel), improvement_sentence(duel)]
-    said.append(test_sentence(duel))
-    said.append(images_sentence(duel))
+    said = [
+        duel.validation.sentence(),
+        paired_sentence(duel),
+        improvement_sentence(duel),
+        test_sentence(duel),
+        images_sentence(duel),
+    ]
     return [line for line in said if line is not None]
 
 

@@ -1,7 +1,7 @@
 """Two variants: better, worse, or not to be told apart, and how many seeds would be needed to tell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan, nan, sqrt
 from typing import Literal
 
@@ -124,12 +124,11 @@ def compare(
 
 def against(reference: Variant, study: Study) -> dict[str, Comparison]:
     """Every other variant of `study` compared with `reference`, as one family; by the other's label."""
-    others = [variant for variant in study.variants if variant.label != reference.label]
-    p = stats.holm([compare(variant, reference, study).difference.p for variant in others])
-    tested = max(1, sum(not isnan(each) for each in p))
+    found = [compare(variant, reference, study) for variant in study.variants if variant.label != reference.label]
+    adjusted = stats.holm([each.p for each in found])
+    tested = max(1, sum(not isnan(p) for p in adjusted))
     return {
-        variant.label: compare(variant, reference, study, tested, len(others), each)
-        for variant, each in zip(others, p, strict=True)
+        each.a: replace(each, p=p, family=tested, planned=len(found)) for each, p in zip(found, adjusted, strict=True)
     }
 
 

@@ -37,6 +37,9 @@ def resumed_record(record: SweepRecord, planned: Planned, folder: Path, master: 
     else:
         _renumber(planned.variants, record, folder)
         record.keys = list(dict.fromkeys([*record.keys, *planned.keys]))
+        wanted = {variant.number for variant in planned.variants}
+        if all(entry.number in wanted for entry in record.entries if entry.same_as is None):
+            record.overrides = list(planned.words)  # it is all of the sweep; of a part they would say too little
     entries = {entry.number: position for position, entry in enumerate(record.entries)}
     for variant in planned.variants:
         if variant.number in entries:
