@@ -12,7 +12,7 @@ from archsearch.atomic import replacing
 from archsearch.errors import ResumeError, first_line
 from archsearch.metrics import EpochMetrics
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

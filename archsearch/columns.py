@@ -8,8 +8,11 @@ from archsearch.prepare import Experiment
 from archsearch.runs import Result
 
 # Settings whose values are worth a column in MLflow; where things lie and how they are drawn is noise there.
-_PARAM_SECTIONS = ("model", "augment", "optimizer", "scheduler")
-_PARAM_SETTINGS = {"data": ("validation", "split_seed"), "trainer": ("epochs", "batch_size", "precision")}
+_PARAM_SECTIONS = ("model", "init", "augment", "optimizer", "scheduler", "averaging")
+_PARAM_SETTINGS = {
+    "data": ("validation", "split_seed"),
+    "trainer": ("epochs", "batch_size", "label_smoothing", "precision"),
+}
 
 
 def params_of(experiment: Experiment) -> dict[str, object]:
@@ -30,11 +33,11 @@ def chosen(config: Mapping[str, Any], choices: Mapping[str, str], data: str) -> 
             found[path] = value
 
     for section in _PARAM_SECTIONS:
-        add(section, config[section])
+        add(section, config.get(section))
     found["model.blocks"] = " ".join(config["model"]["blocks"])  # in their order, which no other column has
     for section, names in _PARAM_SETTINGS.items():
         for name in names:
-            add(f"{section}.{name}", config[section][name])
+            add(f"{section}.{name}", config[section].get(name))
     return found
 
 

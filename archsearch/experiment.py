@@ -149,7 +149,7 @@ class _Run:
             )
         if model:
             example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
-            self.recorder.model(copy.deepcopy(self.trainer.network).cpu(), example)
+            self.recorder.model(copy.deepcopy(self.trainer.trained).cpu(), example)
 
     @contextmanager
     def accounted_for(self) -> Iterator[None]:

@@ -6,7 +6,8 @@ from typing import Any
 
 from archsearch.data.definitions import Definition, definition_of, holdout_size, steps_per_epoch
 from archsearch.errors import ConfigError, Problem
-from archsearch.settings import Constraints, OneCycle, Settings, parse_settings
+from archsearch.recipe import Initial, OneCycle
+from archsearch.settings import Constraints, Settings, parse_settings
 from archsearch.shapes import Plan, plan
 from archsearch.spec import ModelSpec, parse_model
 
@@ -55,6 +56,7 @@ def examine(config: Mapping[str, Any], define: Callable[[Settings], Definition] 
         problems += _check_amounts(settings, definition)
         if network is not None:
             problems += _check_batch_norm(settings.trainer.batch_size, network)
+            problems += _check_initial(settings.init, network)
             violations = _check_constraints(settings.constraints, network)
     return Verdict(spec, settings, network, definition, tuple(problems), tuple(violations))
 
@@ -71,6 +73,17 @@ def _check_amounts(settings: Settings, definition: Definition) -> list[Problem]:
         rule = f"is less than one of this run's {steps} steps; set a larger one, or another scheduler"
         return [Problem("scheduler.pct_start", f"got {settings.scheduler.pct_start}, which {rule}")]
     return []
+
+
+def _check_initial(init: Initial, network: Plan) -> list[Problem]:
+    problems = []
+    first = network.layers[0]
+    if init.first_conv == "whitening" and (first.kind != "Conv2d" or first.arguments.get("groups", 1) != 1):
+        rule = f"needs a convolution of all channels as the model's first layer, which is {first.path} ({first.kind})"
+        problems.append(Problem("init.first_conv", f"got 'whitening', which {rule}"))
+    if init.convs == "dirac" and sum(layer.kind == "Conv2d" for layer in network.layers) < 2:
+        problems.append(Problem("init.convs", "got 'dirac', but the model has no convolution behind its first"))
+    return problems
 
 
 def _check_constraints(constraints: Constraints, network: Plan) -> list[Problem]:

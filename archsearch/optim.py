@@ -1,18 +1,20 @@
 """Optimizers and learning-rate schedules, torch's own, from their settings. Schedules move once a step."""
 
-from collections.abc import Iterable
+from typing import Any
 
 from torch import nn, optim
+from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import lr_scheduler
 
-from archsearch.settings import SGD, Adam, Constant, Cosine, MultiStep, Optimizer, Scheduler
+from archsearch.recipe import SGD, Adam, Constant, Cosine, MultiStep, Optimizer, Scheduler
 
 
-def make_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
-    """The optimizer that `settings` describe."""
+def make_optimizer(settings: Optimizer, network: nn.Module) -> optim.Optimizer:
+    """The optimizer that `settings` describe, for the parameters of `network`."""
+    groups = parameter_groups(settings, network)
     if isinstance(settings, SGD):
         return optim.SGD(
-            parameters,
+            groups,
             lr=settings.lr,
             momentum=settings.momentum,
             nesterov=settings.nesterov,
@@ -20,7 +22,18 @@ def make_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter]) -> o
         )
     assert isinstance(settings, Adam)
     cls = optim.Adam if settings.type == "adam" else optim.AdamW
-    return cls(parameters, lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay)
+    return cls(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay)
+
+
+def parameter_groups(settings: Optimizer, network: nn.Module) -> list[dict[str, Any]]:
+    """The parameters of `network` by their learning rate: weights first, then those whose rate has a factor."""
+    factors = {"weights": 1.0, "norms": settings.norm_lr_factor, "biases": settings.bias_lr_factor}
+    grouped: dict[float, list[nn.Parameter]] = {1.0: []}
+    for layer in network.modules():
+        for name, parameter in layer.named_parameters(recurse=False):
+            kind = "norms" if isinstance(layer, _NORMS) else "biases" if name == "bias" else "weights"
+            grouped.setdefault(factors[kind], []).append(parameter)
+    return [{"params": found, "lr": settings.lr * factor} for factor, found in grouped.items()]
 
 
 def make_scheduler(
@@ -45,3 +58,6 @@ def make_scheduler(
         anneal_strategy="linear" if settings.anneal_strategy == "linear" else "cos",
         cycle_momentum=settings.cycle_momentum,
     )
+
+
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)

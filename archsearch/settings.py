@@ -1,22 +1,30 @@
-"""The fixed groups of the configuration, typed: everything but the model's own language.
-
-The dataclasses stand here, not beside the code that they configure, because that code imports torch, and a
-configuration is judged before torch is imported.
-"""
+"""The configuration's fixed groups, typed: everything but the model's own language; `recipe` has how it learns."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from archsearch.errors import Problem, did_you_mean
+from archsearch.recipe import (
+    AUGMENTS,
+    AVERAGINGS,
+    OPTIMIZERS,
+    SCHEDULERS,
+    SGD,
+    Augment,
+    Averaging,
+    Initial,
+    OneCycle,
+    Optimizer,
+    Scheduler,
+)
 from archsearch.schema import (
     STRICT,
     Fraction,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -39,77 +47,6 @@ class DataSettings:
     split_seed: NonNegativeInt = 0
 
 
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class NoAugment:
-    type: Literal["none"] = "none"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AffineAugment:
-    """Random rotation, shift and scale of every training image (the names are torchvision's RandomAffine's)."""
-
-    type: Literal["affine"] = "affine"
-    degrees: Annotated[float, Field(ge=0, le=180)]  # drawn from [-degrees, degrees]
-    translate: Annotated[float, Field(ge=0, le=1)]  # of the image's side, drawn from [-translate, translate]
-    scale: Fraction  # the factor is drawn from [1 - scale, 1 + scale]
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class SGD:
-    type: Literal["sgd"] = "sgd"
-    lr: PositiveFloat
-    momentum: Fraction = 0.0
-    nesterov: bool = False
-    weight_decay: NonNegativeFloat = 0.0
-
-    def __post_init__(self) -> None:
-        if self.nesterov and not self.momentum:
-            raise ValueError("`nesterov` (=true) needs `momentum` above 0")
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Adam:
-    type: Literal["adam", "adamw"]
-    lr: PositiveFloat
-    betas: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.9, 0.999)
-    eps: PositiveFloat = 1e-8
-    weight_decay: NonNegativeFloat = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Constant:
-    type: Literal["constant"] = "constant"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class MultiStep:
-    """The rate is multiplied by `gamma` once each of `milestones` epochs has been trained."""
-
-    type: Literal["multistep"] = "multistep"
-    milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
-    gamma: PositiveFloat = 0.1
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Cosine:
-    """From `optimizer.lr` down to `min_lr` along half a cosine, step by step."""
-
-    type: Literal["cosine"] = "cosine"
-    min_lr: NonNegativeFloat = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class OneCycle:
-    """Up to `optimizer.lr` and down again, step by step (Smith, arXiv:1708.07120; torch's OneCycleLR)."""
-
-    type: Literal["one_cycle"] = "one_cycle"
-    pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    div_factor: PositiveFloat = 25.0
-    final_div_factor: PositiveFloat = 1e4
-    anneal_strategy: Literal["cos", "linear"] = "cos"
-    cycle_momentum: bool = True
-
-
 def _check_device(device: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
         raise ValueError(f"got {show(device)}, must be auto, cpu, mps, cuda or cuda:<number>")
@@ -122,6 +59,7 @@ class TrainerSettings:
 
     epochs: PositiveInt
     batch_size: PositiveInt
+    label_smoothing: Fraction = 0.0  # of the training loss: this much of each label is spread over all classes
     eval_batch_size: PositiveInt = 1000
     test_every_epoch: bool = False  # the reference's protocol; without it the test set is evaluated once, at the end
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
@@ -187,20 +125,6 @@ class _Top:
     resume: str | None = None
 
 
-Augment: TypeAlias = NoAugment | AffineAugment
-Optimizer: TypeAlias = SGD | Adam
-Scheduler: TypeAlias = Constant | MultiStep | Cosine | OneCycle
-
-_AUGMENTS: dict[str, type[Augment]] = {"none": NoAugment, "affine": AffineAugment}
-_OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": Adam}
-_SCHEDULERS: dict[str, type[Scheduler]] = {
-    "constant": Constant,
-    "multistep": MultiStep,
-    "cosine": Cosine,
-    "one_cycle": OneCycle,
-}
-
-
 @plain_dataclass(frozen=True)
 class Settings:
     """A configuration's fixed groups, validated: all but `model`."""
@@ -209,6 +133,8 @@ class Settings:
     augment: Augment
     optimizer: Optimizer
     scheduler: Scheduler
+    averaging: Averaging
+    init: Initial
     trainer: TrainerSettings
     tracking: TrackingSettings
     constraints: Constraints
@@ -254,10 +180,16 @@ def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
 
 _FIXED: dict[str, type] = {
     "data": DataSettings,
+    "init": Initial,
     "trainer": TrainerSettings,
     "tracking": TrackingSettings,
     "constraints": Constraints,
     "sweep": SweepSettings,
     "ui": UiSettings,
 }
-_TYPED: dict[str, Mapping[str, type]] = {"augment": _AUGMENTS, "optimizer": _OPTIMIZERS, "scheduler": _SCHEDULERS}
+_TYPED: dict[str, Mapping[str, type]] = {
+    "augment": AUGMENTS,
+    "optimizer": OPTIMIZERS,
+    "scheduler": SCHEDULERS,
+    "averaging": AVERAGINGS,
+}

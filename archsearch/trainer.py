@@ -16,14 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from archsearch.averaging import make_average
 from archsearch.data.batches import ImageSet, Transform
 from archsearch.errors import NonFiniteLossError, UserError
 from archsearch.folding import folded
+from archsearch.meter import Meter
 from archsearch.metrics import EpochMetrics, Score
 from archsearch.optim import make_optimizer, make_scheduler
-from archsearch.settings import Optimizer, Scheduler, TrainerSettings
+from archsearch.recipe import Averaging, Optimizer, Scheduler
+from archsearch.settings import TrainerSettings
 
-_WATCH_SECONDS = 0.2  # between two looks at the running loss; each look waits for a GPU's queue
+_WATCH_SECONDS = 0.2  # between two looks at the running loss
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Trainer:
         seed: int,
         device: torch.device,
         augment: Transform | None = None,
+        averaging: Averaging | None = None,
     ) -> None:
         layout = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
@@ -101,14 +105,20 @@ class Trainer:
         self.device = device
         self.augment = augment
         self.epoch = 0  # epochs trained so far
-        self.optimizer = make_optimizer(optimizer, network.parameters())
+        self.optimizer = make_optimizer(optimizer, self.network)
         self.scheduler = make_scheduler(
             scheduler,
             self.optimizer,
             epochs=settings.epochs,
             steps_per_epoch=splits.train.steps(settings.batch_size),
         )
+        self._average = make_average(averaging, self.network)
         self._forward: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compile else network
+
+    @property
+    def trained(self) -> nn.Module:
+        """The network to be used: with averaged weights, where they are averaged."""
+        return self.network if self._average is None else self._average.network
 
     def run(self, watch: Watch | None = None) -> Iterator[EpochMetrics]:
         """Train the epochs that are left, yielding after each. Raises `NonFiniteLossError`."""
@@ -131,9 +141,10 @@ class Trainer:
     @torch.inference_mode()
     def evaluate(self, images: ImageSet) -> Evaluation:
         """Run the network over `images` as it would be used: no dropout, running statistics."""
-        self.network.eval()
-        forward = self._forward if self.settings.compile else folded(self.network)
-        meter = _Meter(self.device)
+        network = self.trained.eval()
+        compiled = self.settings.compile and self._average is None
+        forward = self._forward if compiled else folded(network)
+        meter = Meter(self.device)
         predictions, confidences = [], []
         for batch, labels in images.in_order(self.settings.eval_batch_size):
             with self._autocast():
@@ -158,6 +169,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -165,13 +177,15 @@ class Trainer:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
         self.epoch = state["epoch"]
 
     def _train_epoch(self, epoch: int, watch: Watch | None) -> tuple[Score, float, float]:
         images, settings = self.splits.train, self.settings
         order = torch.Generator().manual_seed(seed_epoch(self.seed, epoch))
         self.network.train()
-        meter = _Meter(self.device)
+        meter = Meter(self.device)
         start = looked = time.perf_counter()
         lr = 0.0
         for batch, labels in images.shuffled(settings.batch_size, order, self.augment):
@@ -179,20 +193,24 @@ class Trainer:
             with self._autocast():
                 logits = self._forward(batch)
             logits = logits.float()
-            loss = functional.cross_entropy(logits, labels)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
+            if self._average is not None:
+                self._average.step()
             lr = self.optimizer.param_groups[0]["lr"]
             self.scheduler.step()
             meter.add(loss, logits, labels)
             if time.perf_counter() - looked >= _WATCH_SECONDS:
-                self._look(meter, epoch, watch, finished=False)
+                so_far = meter.glance()
+                if so_far is not None:
+                    self._look(so_far, epoch, watch, finished=False)
                 looked = time.perf_counter()
-        score = self._look(meter, epoch, watch, finished=True)
+        score = meter.read()
+        self._look(score, epoch, watch, finished=True)
         return score, time.perf_counter() - start, lr
 
-    def _look(self, meter: "_Meter", epoch: int, watch: Watch | None, *, finished: bool) -> Score:
-        score = meter.read()
+    def _look(self, score: Score, epoch: int, watch: Watch | None, *, finished: bool) -> None:
         if not math.isfinite(score.loss):
             raise NonFiniteLossError(
                 f"the training loss became {score.loss} in epoch {epoch}, within its first {score.total:,} images;"
@@ -200,28 +218,8 @@ class Trainer:
             )
         if watch is not None:
             watch(Progress(epoch, self.settings.epochs, len(self.splits.train), score, finished))
-        return score
 
     def _autocast(self) -> Any:
         if self.settings.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
-
-class _Meter:
-    """Sums losses and hits on the device; only `read` waits for it."""
-
-    def __init__(self, device: torch.device) -> None:
-        # mps has no float64; the sum of some hundred losses a read is exact enough in float32 there.
-        kind = torch.float32 if device.type == "mps" else torch.float64
-        self._loss = torch.zeros((), dtype=kind, device=device)
-        self._correct = torch.zeros((), dtype=torch.int64, device=device)
-        self._total = 0
-
-    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        self._loss += loss.detach() * len(labels)
-        self._correct += (logits.detach().argmax(dim=1) == labels).sum()
-        self._total += len(labels)
-
-    def read(self) -> Score:
-        return Score(float(self._loss) / self._total, int(self._correct), self._total)

@@ -19,7 +19,7 @@ from archsearch.data.definitions import DEFINITIONS, FILES, Definition, holdout_
 from archsearch.data.files import ensure_files, missing_files, read_files
 from archsearch.data.load import choose, load, stratified_holdout
 from archsearch.errors import ConfigError, DataError
-from archsearch.settings import AffineAugment
+from archsearch.recipe import AffineAugment
 
 # A data set of our own in MNIST's format, so that nothing here needs the real one.
 TINY = Definition("tiny", "Tiny", tuple("0123456789"), 120, 30, 0.5, 0.29, "FashionMNIST")

@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from archsearch.optim import make_optimizer, make_scheduler
-from archsearch.settings import SGD, Adam, Constant, Cosine, MultiStep, OneCycle, Scheduler
+from archsearch.recipe import SGD, Adam, Constant, Cosine, MultiStep, OneCycle, Scheduler
 
 EPOCHS, STEPS = 4, 10
 
 
 def rates(settings: Scheduler, lr: float = 0.5) -> list[float]:
     """The learning rate of each step of a whole run."""
-    optimizer = make_optimizer(SGD(lr=lr, momentum=0.9), [nn.Parameter(torch.zeros(1))])
+    optimizer = make_optimizer(SGD(lr=lr, momentum=0.9), nn.Linear(1, 1, bias=False))
     scheduler = make_scheduler(settings, optimizer, epochs=EPOCHS, steps_per_epoch=STEPS)
     found = []
     for _ in range(EPOCHS * STEPS):
@@ -46,7 +46,7 @@ def test_one_cycle_climbs_to_the_peak_and_ends_near_nothing() -> None:
 @pytest.mark.parametrize(("kind", "cls"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
 def test_adams(kind: str, cls: type[torch.optim.Optimizer]) -> None:
     settings = Adam(type=kind, lr=0.1, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.2)  # type: ignore[arg-type]
-    optimizer = make_optimizer(settings, [nn.Parameter(torch.zeros(1))])
+    optimizer = make_optimizer(settings, nn.Linear(1, 1, bias=False))
     assert type(optimizer) is cls
     group = optimizer.param_groups[0]
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (0.1, (0.8, 0.9), 1e-6, 0.2)
@@ -54,5 +54,5 @@ def test_adams(kind: str, cls: type[torch.optim.Optimizer]) -> None:
 
 def test_sgd() -> None:
     settings = SGD(lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.3)
-    group = make_optimizer(settings, [nn.Parameter(torch.zeros(1))]).param_groups[0]
+    group = make_optimizer(settings, nn.Linear(1, 1, bias=False)).param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.1, 0.8, True, 0.3)

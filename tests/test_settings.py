@@ -38,10 +38,13 @@ def test_every_combination_of_groups_is_valid(optimizer: str, scheduler: str, ot
 def test_the_reference_recipe_is_the_reference_recipe() -> None:
     config = ask("experiment=eva6_session4").config
     judge(config)
-    assert config["optimizer"] == {"type": "sgd", "lr": 0.01, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0}
+    optimizer = {"type": "sgd", "lr": 0.01, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0}
+    assert config["optimizer"] == {**optimizer, "norm_lr_factor": 1.0, "bias_lr_factor": 1.0}
+    assert config["init"] == {"first_conv": "torch", "convs": "torch"} and config["averaging"] == {"type": "none"}
     assert config["scheduler"] == {"type": "multistep", "milestones": [9], "gamma": 0.1}
     assert (config["trainer"]["epochs"], config["trainer"]["batch_size"], config["seed"]) == (19, 128, 1)
     assert (config["data"]["name"], config["data"]["validation"]) == ("mnist", 0)
+    assert config["model"]["dropout"] == 0.1 and config["trainer"]["label_smoothing"] == 0
     assert config["trainer"]["test_every_epoch"] and config["augment"] == {"type": "none"}
 
 

@@ -47,6 +47,7 @@ def trainer(digits: Dataset, *overrides: str) -> Trainer:
         seed=settings.seed,
         device=device,
         augment=make_augment(settings.augment),
+        averaging=settings.averaging,
     )
 
 
@@ -68,9 +69,20 @@ def test_same_seed_same_numbers_other_seed_other_numbers(digits: Dataset, overri
     assert runs[0] == runs[1] != runs[2]
 
 
-@pytest.mark.parametrize("scheduler", ["constant", "multistep", "cosine", "one_cycle"])
-def test_it_continues_to_the_same_numbers(digits: Dataset, scheduler: str) -> None:
-    overrides = ("trainer.epochs=3", f"scheduler={scheduler}", "model.dropout=0.1", "augment=affine")
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "scheduler=constant",
+        "scheduler=multistep",
+        "scheduler=cosine",
+        "scheduler=one_cycle",
+        "averaging=ema",
+        "averaging=lookahead",
+        "optimizer.bias_lr_factor=4",
+    ],
+)
+def test_it_continues_to_the_same_numbers(digits: Dataset, chosen: str) -> None:
+    overrides = ("trainer.epochs=3", chosen, "model.dropout=0.1", "augment=affine")
     whole = list(trainer(digits, *overrides).run())
     interrupted = trainer(digits, *overrides)
     running = interrupted.run()
@@ -100,6 +112,28 @@ def test_weights_equal_a_plain_pytorch_loop(digits: Dataset) -> None:
     for ours_weight, theirs_weight in zip(ours.network.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(ours_weight, theirs_weight)
     assert metrics.train.loss == pytest.approx(total / 1250)
+
+
+@pytest.mark.parametrize("averaging", ["ema", "lookahead"])
+def test_averaged_weights_are_evaluated(digits: Dataset, averaging: str) -> None:
+    some = trainer(digits, "trainer.epochs=1", f"averaging={averaging}", "averaging.every=3")
+    list(some.run())
+    found = some.evaluate(some.splits.test)
+    pixels, _ = next(some.splits.test.in_order(297))
+    with torch.no_grad():
+        averaged, trained = (network.eval()(pixels) for network in (some.trained, some.network))
+    torch.testing.assert_close(found.confidences, averaged.softmax(1).amax(1))
+    assert not torch.allclose(averaged, trained)
+
+
+def test_smoothed_labels_are_what_is_trained_on(digits: Dataset) -> None:
+    """The loss of a network that is right beyond doubt: smoothing asks it for doubt."""
+    plain, smooth = (
+        list(trainer(digits, "trainer.epochs=3", f"trainer.label_smoothing={amount}").run())[-1] for amount in (0, 0.2)
+    )
+    assert smooth.validation is not None and plain.validation is not None
+    assert smooth.train.loss > 0.8 > 0.4 > plain.train.loss  # spread like this, labels have an entropy of 0.86
+    assert smooth.validation.loss < 0.8  # which is not smoothed
 
 
 def test_evaluation_is_that_of_the_network_in_eval_mode(digits: Dataset) -> None:

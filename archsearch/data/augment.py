@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from archsearch.data.batches import Transform
-from archsearch.settings import AffineAugment, Augment
+from archsearch.recipe import AffineAugment, Augment
 
 
 def make_augment(settings: Augment) -> Transform | None:

@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from archsearch.data.definitions import Definition
+from archsearch.recipe import Initial, NoAveraging
 from archsearch.settings import Settings
 from archsearch.spec import ModelSpec
 
@@ -28,6 +29,9 @@ def fingerprint(spec: ModelSpec, settings: Settings, definition: Definition) -> 
         "trainer": _said(settings.trainer, _BESIDE_THE_POINT["trainer"]),
         "seed": settings.seed,
     }
+    for name, later in {"averaging": settings.averaging, "init": settings.init}.items():
+        if later not in (NoAveraging(), Initial()):  # those groups are younger than this format
+            influences[name] = _said(later)
     return hashlib.blake2b(json.dumps(influences).encode(), digest_size=8).hexdigest()
 
 
