@@ -66,6 +66,7 @@ class TrainerSettings:
     threads: PositiveInt | None = None  # of torch on the CPU; null is torch's own choice
     precision: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = True
+    fused: bool = True  # on the CPU, in float32 and channels_last: ReLU, batch norm and dropout as one layer
     compile: bool = False
 
 

@@ -20,6 +20,7 @@ from archsearch.averaging import make_average
 from archsearch.data.batches import ImageSet, Transform
 from archsearch.errors import NonFiniteLossError, UserError
 from archsearch.folding import folded
+from archsearch.fused.network import fused
 from archsearch.meter import Meter
 from archsearch.metrics import EpochMetrics, Score
 from archsearch.optim import make_optimizer, make_scheduler
@@ -113,7 +114,7 @@ class Trainer:
             steps_per_epoch=splits.train.steps(settings.batch_size),
         )
         self._average = make_average(averaging, self.network)
-        self._forward: Callable[[Tensor], Tensor] = torch.compile(network) if settings.compile else network
+        self._forward: Callable[[Tensor], Tensor] = self._for_training()
 
     @property
     def trained(self) -> nn.Module:
@@ -180,6 +181,13 @@ class Trainer:
         if self._average is not None:
             self._average.load_state_dict(state["average"])
         self.epoch = state["epoch"]
+
+    def _for_training(self) -> Callable[[Tensor], Tensor]:
+        settings = self.settings
+        if settings.compile:
+            return torch.compile(self.network)
+        plain = not settings.fused or settings.precision != "float32" or not settings.channels_last
+        return self.network if plain else fused(self.network, self.device)
 
     def _train_epoch(self, epoch: int, watch: Watch | None) -> tuple[Score, float, float]:
         images, settings = self.splits.train, self.settings

@@ -37,20 +37,21 @@ sweep.results sweep.worker
 sweep.folder
 sweep.plan
 sweep.compose sweep.grid sweep.words sweep.fingerprint sweep.estimate sweep.machine sweep.text
-explain experiment
+explain experiment stacked.assembly
 columns assembly
 prepare
-overrides request judge screen artifacts checkpoint provenance
-runs trainer figures tracking.recorder tracking.sweeps tracking.reading
-tracking.store builder optim data.augment metrics
-data.batches
-data.load
+overrides request judge screen artifacts checkpoint provenance stacked.trainer
+runs trainer figures tracking.recorder tracking.sweeps tracking.reading stacked.optimizers
+tracking.store builder optim averaging initial meter data.augment stacked.scores
+data.batches metrics stacked.network
+data.load stacked.rules
 data.files
 data.definitions settings summary
 shapes
-spec
-schema
-errors atomic allocator folding stats tracking data sweep report
+spec recipe
+schema fused.network
+fused.layer
+errors atomic allocator folding graphs stats fused fused.kernels tracking data sweep report stacked stacked.layers
 __init__
 """
 RANKS = {module: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for module in line.split()}

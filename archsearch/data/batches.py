@@ -1,6 +1,6 @@
 """Images that live on a device, and normalised batches of them: one indexing operation a batch, no loop over images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -67,6 +67,27 @@ class ImageSet:
         for part in torch.split(order, batch_size):
             if len(part) > 1 or batch_size == 1:
                 yield self._prepare(self.images[self.chosen[part]], augment), self.labels[part]
+
+    def shuffled_side_by_side(
+        self, batch_size: int, generators: Sequence[torch.Generator], augment: Transform | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Like `shuffled` for several members at once, each in the order that its own generator draws.
+
+        Gives images (batch, members * channels, height, width), the members' channels side by side, and labels
+        (members, batch). `augment` sees each image alone, as (batch * members, channels, height, width).
+        """
+        channels = self.images.shape[1]
+
+        def each(pixels: Tensor) -> Tensor:
+            assert augment is not None
+            apart = torch.unflatten(pixels, 1, (-1, channels)).flatten(0, 1)
+            return torch.unflatten(augment(apart), 0, (len(pixels), -1)).flatten(1, 2)
+
+        orders = torch.stack([torch.randperm(len(self), generator=generator) for generator in generators])
+        for part in torch.split(orders.to(self.images.device), batch_size, dim=1):
+            if part.shape[1] > 1 or batch_size == 1:
+                images = self.images[self.chosen[part.T]].flatten(1, 2)
+                yield self._prepare(images, None if augment is None else each), self.labels[part]
 
     def steps(self, batch_size: int) -> int:
         """How many batches `shuffled` gives."""

@@ -13,8 +13,8 @@ from archsearch.spec import ModelSpec
 # Raised when the same settings begin to train differently.
 FORMAT = 1
 
-# Where things lie, how many images are evaluated at once, how many threads compute: none of it is part of the idea.
-_BESIDE_THE_POINT = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads"}}
+# Where things lie, how many images are evaluated at once, what computes them how: none of it is part of the idea.
+_BESIDE_THE_POINT = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused"}}
 
 
 def fingerprint(spec: ModelSpec, settings: Settings, definition: Definition) -> str:
