@@ -13,11 +13,12 @@ import torch
 from archsearch.allocator import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else None
 torch.set_num_threads(1)
+# Of 40 MB each: smaller ones glibc keeps by itself at times, where something else lies behind them.
 for _ in range(3):  # the first ones have to get it
-    [torch.ones(2_000_000) for _ in range(5)]
+    [torch.ones(10_000_000) for _ in range(2)]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
-    [torch.ones(2_000_000) for _ in range(5)]
+    [torch.ones(10_000_000) for _ in range(2)]
 print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 

@@ -186,6 +186,8 @@ def test_what_a_run_leaves_in_mlflow() -> None:
            for key, value in (("type", "pool"), ("pool", "avg"))},
         "model.head.type": "linear", "augment.type": "none", "optimizer.type": "sgd", "optimizer.lr": "0.1",
         "optimizer.momentum": "0.9", "optimizer.nesterov": "true", "optimizer.weight_decay": "0.0",
+        "optimizer.norm_lr_factor": "1.0", "optimizer.bias_lr_factor": "1.0", "averaging.type": "none",
+        "init.first_conv": "torch", "init.convs": "torch", "trainer.label_smoothing": "0.0",
         "scheduler.type": "one_cycle", "scheduler.pct_start": "0.3", "scheduler.div_factor": "25.0",
         "scheduler.final_div_factor": "10000.0", "scheduler.anneal_strategy": "cos", "scheduler.cycle_momentum": "true",
         "trainer.epochs": "2", "trainer.batch_size": "64", "trainer.precision": "float32",
