@@ -12,14 +12,13 @@ from archsearch.atomic import replacing
 from archsearch.errors import ResumeError, first_line
 from archsearch.metrics import EpochMetrics
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """What a run needs to go on: `config` is plain values, `trainer` is `Trainer.state_dict()`."""
 
-    run_id: str
     config: dict[str, Any]
     data_fingerprint: str
     history: list[EpochMetrics]

@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,15 +21,16 @@ from archsearch.artifacts import draw_figures, write_predictions
 from archsearch.assembly import make_trainer, memory_explained
 from archsearch.atomic import write_text
 from archsearch.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from archsearch.columns import final_numbers, params_of, sweep_tags
+from archsearch.columns import final_numbers
 from archsearch.data.load import load
-from archsearch.errors import ArchsearchError, ResumeError, StorageError, TimeLimitError, TrackingError, first_line
+from archsearch.errors import ArchsearchError, ResumeError, StorageError, TimeLimitError, TrackingError
 from archsearch.prepare import Experiment
-from archsearch.provenance import hardware, provenance
+from archsearch.provenance import hardware
+from archsearch.recording import Recording
 from archsearch.runs import Result, State
 from archsearch.screen import EpochBars, closing_summary, data_banner, epoch_line, in_a_line
 from archsearch.summary import layer_table
-from archsearch.tracking.recorder import AbsentRecorder, DataInfo, MlflowRecorder, Recorder, RunInfo
+from archsearch.tracking.recorder import AbsentRecorder, Recorder
 from archsearch.trainer import Evaluation, Progress, Watch, pick_device
 
 log = logging.getLogger(__name__)
@@ -53,12 +54,10 @@ def run(
     if experiment.data.fallback is not None:
         log.warning(data_banner(experiment.data.definition.title, experiment.data.fallback))
     try:
-        with _alone(folder):
-            live = _Run(experiment, folder)
-            with live.accounted_for():
-                live.begin()
-                live.train(watch, stop)
-                live.finish()
+        with _alone(folder), closing(_Run(experiment, folder)) as live, live.accounted_for():
+            live.begin()
+            live.train(watch, stop)
+            live.finish()
     except OSError as error:
         raise _storage_error(error, folder) from error
     log.info(closing_summary(live.result, folder, live.hardware, experiment.settings.ui.port))
@@ -70,8 +69,7 @@ def enrich(experiment: Experiment, folder: Path) -> bool:
 
     Returns whether the tracking store has taken them.
     """
-    with _alone(folder):
-        live = _Run(experiment, folder)
+    with _alone(folder), closing(_Run(experiment, folder)) as live:
         try:
             live.show(live.evaluate())
         finally:
@@ -99,22 +97,30 @@ class _Run:
             self.trainer = make_trainer(experiment, self.data, self.device)
         if checkpoint is not None:
             self.trainer.load_state_dict(checkpoint.trainer)
-        self.recorder = self._open_record(checkpoint.run_id if checkpoint is not None else None)
         self.result = self._first_result(checkpoint)
+        begun = self.result.run_id if checkpoint is not None else None
+        self._recording = Recording(experiment, folder, self.fingerprint, str(self.device), begun)
+        self._on_record = False
+
+    @property
+    def recorder(self) -> Recorder:
+        """The run's record, waited for. Raises `TrackingError` where the store refuses the run."""
+        return self._recording.recorder
 
     def begin(self) -> None:
         """Write what must be there before training starts, so that the run can be continued from its first moment."""
         write_text(self.folder / runs.CONFIG, yaml.safe_dump(self.experiment.request.config, sort_keys=False))
         write_text(self.folder / runs.LAYERS, layer_table(self.experiment.plan) + "\n")
         self._save()
-        for metrics in self.result.history:  # what the store already has, it recognises
-            self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
+        if self.experiment.settings.variant is not None:  # what a worker that dies leaves is to be known by its id
+            self._be_on_record()
 
     def train(self, watch: Watch | None, stop: Callable[[], bool]) -> None:
         """Train the epochs that are left; after each, everything is on disk before it is on the screen."""
         log.info(self._opening())
         with EpochBars() as bars, memory_explained():
-            for metrics in self.trainer.run(self._limited(watch or bars)):
+            for metrics in self.trainer.run(self._attended(watch or bars)):
+                self._be_on_record()
                 self.result.history.append(metrics)
                 self._save()
                 self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
@@ -124,6 +130,8 @@ class _Run:
 
     def finish(self) -> None:
         """Evaluate the test set, once, and leave everything that is kept of a finished run."""
+        self._be_on_record()
+        self._recording.settle()
         evaluation = self.evaluate()
         self.result.test = evaluation.score
         self.result.write(self.folder)
@@ -167,59 +175,41 @@ class _Run:
             self._end_if_possible("FAILED", reason)
             raise
 
-    def _limited(self, watch: Watch) -> Watch:
-        """`watch`, and the time limit of a sweep's variants."""
-        limit = self.experiment.settings.sweep.time_limit if self.experiment.settings.variant is not None else None
-        if limit is None:
-            return watch
-        deadline = time.monotonic() + limit
+    def close(self) -> None:
+        """Leave nothing running."""
+        self._recording.close()
 
-        def limited(progress: Progress) -> None:
+    def _attended(self, watch: Watch) -> Watch:
+        """`watch`, and an eye on the record that is being opened, and on the time limit of a sweep's variants."""
+        limit = self.experiment.settings.sweep.time_limit if self.experiment.settings.variant is not None else None
+        deadline = time.monotonic() + limit if limit is not None else float("inf")
+
+        def attended(progress: Progress) -> None:
             watch(progress)
+            if self._recording.ready:
+                self._be_on_record()
             if time.monotonic() > deadline:
                 raise TimeLimitError(f"took longer than sweep.time_limit ({limit:g} s), in epoch {progress.epoch}")
 
-        return limited
+        return attended
 
-    def _open_record(self, run_id: str | None) -> Recorder:
-        experiment = self.experiment
-        if experiment.store is None:
-            recorder = Recorder()
-            recorder.run_id = run_id or uuid.uuid4().hex
-            return recorder
-        definition = experiment.data.definition
-        tags = {
-            **provenance(str(self.device)),
-            "data": definition.name,
-            "data.fingerprint": self.fingerprint,
-            "folder": str(self.folder.absolute()),
-        }
-        variant = experiment.settings.variant
-        if variant is not None:
-            tags |= sweep_tags(variant.sweep, variant.number, variant.parent)
-            run_id = run_id or variant.run_id
-        if experiment.data.fallback is not None:
-            tags["data.fallback"] = experiment.data.fallback
-        info = RunInfo(
-            experiment.request.name,
-            params_of(experiment),
-            tags,
-            DataInfo(definition.title, self.fingerprint, definition.name),
-        )
-        name = experiment.settings.tracking.experiment
-        if variant is None:
-            return MlflowRecorder.start(experiment.store, name, info, run_id)
-        try:
-            return MlflowRecorder.start(experiment.store, name, info, run_id, patience=0)
-        except TrackingError as error:  # it is trained all the same, and recorded when the sweep is through
-            log.warning("WARNING: %s\n  training goes on; the sweep records it later", first_line(error))
-            return AbsentRecorder(experiment.store, first_line(error))
+    def _be_on_record(self) -> None:
+        """Once the tracking store has the run: keep the id that it gave it, and send what it may not have."""
+        if self._on_record:
+            return
+        recorder, self._on_record = self.recorder, True
+        self.result.run_id = recorder.run_id or self.result.run_id
+        self.result.tracking = recorder.describe()
+        self.result.write(self.folder)
+        for metrics in self.result.history:  # what the store already has, it recognises
+            recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
 
     def _first_result(self, checkpoint: Checkpoint | None) -> Result:
         experiment, data = self.experiment, self.experiment.data
-        assert self.recorder.run_id is not None
+        before = (runs.read_result(self.folder) or {}) if checkpoint is not None else {}
+        unrecorded = Recorder() if experiment.store is None else AbsentRecorder(experiment.store, None)
         return Result(
-            run_id=self.recorder.run_id,
+            run_id=before.get("run_id") or uuid.uuid4().hex,  # until MLflow gives it one
             name=experiment.request.name,
             state="RUNNING",
             seed=experiment.settings.seed,
@@ -231,7 +221,7 @@ class _Run:
             overrides=list(experiment.request.overrides),
             variant=experiment.request.config.get("variant"),
             data={"name": data.definition.name, "fingerprint": self.fingerprint, "fallback": data.fallback},
-            tracking=self.recorder.describe(),
+            tracking=unrecorded.describe(),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             history=list(checkpoint.history) if checkpoint is not None else [],
         )
@@ -247,7 +237,6 @@ class _Run:
 
     def _save(self) -> None:
         checkpoint = Checkpoint(
-            self.result.run_id,
             self.experiment.request.config,
             self.fingerprint,
             self.result.history,
@@ -260,16 +249,19 @@ class _Run:
         """Say how the run ended: in its folder first, because a tracking store can take its time."""
         self.result.state, self.result.reason = state, reason
         if self.result.tracking.get("uri") is not None:
-            self.result.tracking = {**self.recorder.describe(), "complete": False}  # until the store has it
+            self.result.tracking = {**self.result.tracking, "complete": False}  # until the store has it
         self.result.write(self.folder)
         try:
+            with suppress(TrackingError):  # it is told already, where it is the reason
+                self._be_on_record()
             self.recorder.finish(state, reason)
         except KeyboardInterrupt:
             if state != "FINISHED":
                 raise
             log.warning("no longer waiting for the tracking store")
         finally:
-            self.result.tracking = self.recorder.describe()
+            if self._recording.ready:
+                self.result.tracking = self.recorder.describe()
             self.result.write(self.folder)
 
     def _end_if_possible(self, state: State, reason: str) -> None:

@@ -38,6 +38,7 @@ sweep.folder
 sweep.plan
 sweep.compose sweep.grid sweep.words sweep.fingerprint sweep.estimate sweep.machine sweep.text
 explain experiment stacked.assembly
+recording
 columns assembly
 prepare
 overrides request judge screen artifacts checkpoint provenance stacked.trainer

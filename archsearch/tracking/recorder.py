@@ -9,7 +9,6 @@ carry the time of their epoch.
 
 import logging
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -87,7 +86,6 @@ class AbsentRecorder(Recorder):
 
     store: Store
     trouble: str | None
-    run_id: str | None = field(default_factory=lambda: uuid.uuid4().hex)  # until MLflow gives it one
 
     def describe(self) -> dict[str, Any]:
         return {"uri": str(self.store), "experiment_id": None, "complete": False, "trouble": self.trouble}
