@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra import compose, initialize_config_dir
@@ -27,6 +27,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from archsearch.ending import end_process
 from archsearch.errors import ArchsearchError, StorageError
 from archsearch.overrides import (
     CONFIG_NAME,
@@ -46,7 +47,7 @@ from archsearch.request import Request
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 
 
-def main() -> None:
+def main() -> NoReturn:
     """`python -m archsearch`, and the console script: train one variant, or with `-m` a sweep of them."""
 
     def prepare(request: Request) -> Any:
@@ -64,7 +65,7 @@ def main() -> None:
 
         _through_hydra(command, run_variant)
 
-    sys.exit(launch(prepare, train, sweep))
+    end_process(launch(prepare, train, sweep))
 
 
 def launch(

@@ -12,7 +12,6 @@ from archsearch.atomic import replacing
 from archsearch.metrics import EpochMetrics
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _COLOURS = {"train": "#5b7a9d", "val": "#c8553d", "test": "#3a7d44"}
@@ -78,12 +77,24 @@ def draw_mistakes(
     figure = new_figure(1.35 * columns, 1.75 * rows + 0.6)
     if not len(worst):
         figure.text(0.5, 0.4, "no mistakes", ha="center", fontsize=14)
-    for position, index in enumerate(worst, 1):
-        axes: Axes = figure.add_subplot(rows, columns, position)
-        axes.imshow(images[index, 0], cmap="gray_r", vmin=0, vmax=255)
-        said = f"{classes[labels[index]]} taken for {classes[predictions[index]]}"
-        axes.set_title(f"{said}\n#{index}, sure {confidences[index]:.0%}", fontsize=7.5)
-        axes.set_axis_off()
+        save_figure(figure, path, title)
+        return
+    # One picture of them all: axes for each would take most of the time that a run needs to end.
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    height, width = images.shape[2:]
+    between = "\n" if max(map(len, classes)) > 3 else " "
+    lines = 3 if between == "\n" else 2
+    cell_height, cell_width = round(height * (1.1 + 0.17 * lines)), round(width * 1.15)
+    sheet = np.zeros((rows * cell_height, columns * cell_width), np.uint8)
+    for position, index in enumerate(worst):
+        row, column = divmod(position, columns)
+        bottom, left = (row + 1) * cell_height, column * cell_width
+        sheet[bottom - height : bottom, left : left + width] = images[index, 0]
+        said = f"{classes[labels[index]]}{between}taken for {classes[predictions[index]]}"
+        text = f"{said}\n#{index}, sure {confidences[index]:.0%}"
+        axes.text(left + width / 2 - 0.5, bottom - 0.5 - 1.04 * height, text, ha="center", va="bottom", fontsize=7.5)
+    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255)
     save_figure(figure, path, title)
 
 

@@ -16,6 +16,7 @@ from archsearch.errors import TrackingError, first_line
 from archsearch.prepare import Experiment
 from archsearch.provenance import provenance
 from archsearch.tracking.recorder import AbsentRecorder, DataInfo, MlflowRecorder, Recorder, RunInfo
+from archsearch.tracking.store import make_store
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +29,13 @@ _PATIENT = 0.0005  # seconds until a thread lets the other have Python: torch as
 class Recording:
     """The record of `experiment`'s run in `folder`. Close it before the run is over.
 
-    The run is `run_id` where that is known in the tracking store, and else a new one.
+    The run is `run_id` where that is known in the tracking store, and else a new one. Raises `TrackingError` where the
+    store cannot be made.
     """
 
     def __init__(self, experiment: Experiment, folder: Path, fingerprint: str, device: str, run_id: str | None) -> None:
+        if experiment.store is not None and experiment.settings.variant is None:
+            make_store(experiment.store)  # so that the most likely failure comes before training
         self._experiment = experiment
         self._recorder: Recorder | None = None
         self._thread = ThreadPoolExecutor(1, "record")

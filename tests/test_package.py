@@ -52,7 +52,8 @@ shapes
 spec recipe
 schema fused.network
 fused.layer
-errors atomic allocator folding graphs stats fused fused.kernels tracking data sweep report stacked stacked.layers
+errors atomic ending allocator folding graphs stats fused fused.kernels stacked.layers
+tracking data sweep report stacked
 __init__
 """
 RANKS = {module: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for module in line.split()}

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archsearch.ending import end_process
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
 from archsearch.prepare import Experiment
 
@@ -80,6 +81,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
         while (job := connection.recv()) is not None:
             torch.set_num_threads(threads)  # a variant may have set its own
             connection.send(_attempt(job, connection, stop))
+    end_process(0)
 
 
 def _attempt(job: Job, connection: Connection, stop: "c_byte") -> Ended:

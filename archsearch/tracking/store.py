@@ -78,6 +78,15 @@ def resolve_store(uri: str | None, outputs: Path) -> Store:
     return Store(chosen)
 
 
+def make_store(store: Store) -> None:
+    """Make the file of a SQLite store without importing MLflow. Raises `TrackingError`."""
+    try:
+        with _alone(store):
+            pass
+    except (OSError, sqlite3.OperationalError) as error:
+        raise TrackingError(f"tracking store {store} cannot be made: {first_line(error)}; {_ADVICE}") from error
+
+
 def check_store(store: Store) -> None:
     """Find out, without importing MLflow, whether `store` can be written to. Raises `TrackingError` where not."""
     if store.is_server:
