@@ -37,7 +37,7 @@ sweep.results sweep.worker
 sweep.folder
 sweep.plan
 sweep.compose sweep.grid sweep.words sweep.fingerprint sweep.estimate sweep.machine sweep.text
-explain experiment stacked.assembly
+explain experiment stacked.assembly stacked.states
 recording
 columns assembly
 prepare

@@ -24,6 +24,7 @@ from archsearch.metrics import EpochMetrics
 from archsearch.prepare import Experiment
 from archsearch.stacked import trainer as stacked_trainer
 from archsearch.stacked.assembly import make_stacked_trainer
+from archsearch.stacked.states import member_state
 from archsearch.stacked.trainer import MemberMetrics, StackedTrainer
 from archsearch.trainer import Evaluation, Trainer
 
@@ -153,6 +154,34 @@ def test_it_continues_to_the_same_numbers(few: Dataset) -> None:
     resumed = make_stacked_trainer(experiments, few, CPU)
     resumed.load_state_dict(begun.state_dict())
     assert_same([list(each) for each in zip(first, *resumed.run(), strict=True)], whole)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize(
+    "common",
+    [
+        ("averaging=ema",),
+        ("scheduler=cosine", "averaging=lookahead"),
+        ("scheduler=multistep", "scheduler.milestones=[1]"),
+        ("optimizer=adam", "optimizer.lr=0.01"),
+    ],
+)
+def test_each_member_can_go_on_alone(few: Dataset, tmp_path: Path, common: tuple[str, ...]) -> None:
+    own = (
+        ("seed=1", "optimizer.norm_lr_factor=2"),
+        ("seed=2", "optimizer.lr=0.05"),
+        ("seed=3", "optimizer.norm_lr_factor=2"),
+        ("seed=4", "optimizer.norm_lr_factor=2"),
+    )
+    experiments = [experiment("trainer.epochs=3", *common, *each) for each in own]
+    _, whole = alone(experiments, few)
+    stack = make_stacked_trainer(experiments, few, CPU)
+    first = next(stack.run())
+    for number, one in enumerate(experiments):
+        torch.save(member_state(stack, number, one.settings.optimizer), tmp_path / "state.pt")
+        trainer = assembly.make_trainer(one, few, CPU)
+        trainer.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+        assert_same([[first[number], *trainer.run()]], [whole[number]])
 
 
 def test_a_recorded_step_changes_no_number(few: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

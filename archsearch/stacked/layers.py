@@ -34,7 +34,8 @@ class MemberLinear(nn.Module):
     def __init__(self, members: int, in_features: int, out_features: int) -> None:
         super().__init__()
         self.members, self.in_features, self.out_features = members, in_features, out_features
-        self.register_parameter("bias", None)
+        for name in ("weight", "bias"):  # in nn.Linear's order, which optimizers keep
+            self.register_parameter(name, None)
 
     def forward(self, features: Tensor) -> Tensor:
         weight = torch.unflatten(self.weight, 0, (self.members, -1)).transpose(1, 2)

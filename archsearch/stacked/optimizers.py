@@ -7,6 +7,7 @@ to walk through in Python, at every step.
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from torch import nn, optim
@@ -16,28 +17,39 @@ from archsearch.recipe import Optimizer
 from archsearch.stacked.network import Stack
 
 
-def make_stacked_optimizer(settings: Sequence[Optimizer], stack: Stack) -> tuple[optim.Optimizer, list[int]]:
+@dataclass(frozen=True)
+class Place:
+    """Where a member's parameters are in a stack's optimizer."""
+
+    group: int  # its first one
+    neighbours: int  # how many tensors of each parameter are before its own, in that group
+    begin: int  # the members whose tensors are one, from this one
+    end: int  # up to this one
+
+
+def make_stacked_optimizer(settings: Sequence[Optimizer], stack: Stack) -> tuple[optim.Optimizer, list[Place]]:
     """An optimizer whose groups train each member of `stack` with its own of `settings`, all of one type.
 
     Its parameters are views of the stack's parameters, their gradients views of the stack's gradients: those must be
-    there, and both must stay where they are. Also returns, for each member, the number of its first group.
+    there, and both must stay where they are. Also returns each member's place.
     """
     optimizer: optim.Optimizer | None = None
-    first_groups = [0] * len(settings)
+    places: dict[int, Place] = {}
     for one in dict.fromkeys(settings):
-        members = [number for number, other in enumerate(settings) if other == one]
-        own = make_optimizer(one, nn.ModuleList(_views(stack, begin, end) for begin, end in _runs(members)))
-        for number in members:
-            first_groups[number] = 0 if optimizer is None else len(optimizer.param_groups)
+        runs = _runs([number for number, other in enumerate(settings) if other == one])
+        own = make_optimizer(one, nn.ModuleList(_views(stack, begin, end) for begin, end in runs))
+        group = 0 if optimizer is None else len(optimizer.param_groups)
+        for before, (begin, end) in enumerate(runs):
+            places |= {number: Place(group, before, begin, end) for number in range(begin, end)}
         if optimizer is None:
             optimizer = own
             continue
         if type(own) is not type(optimizer):
             raise ValueError("members of a stack must have the same optimizer.type")
-        for group in own.param_groups:
-            optimizer.add_param_group(group)
+        for added in own.param_groups:
+            optimizer.add_param_group(added)
     assert optimizer is not None
-    return optimizer, first_groups
+    return optimizer, [places[number] for number in range(len(settings))]
 
 
 def _runs(members: Sequence[int]) -> list[tuple[int, int]]:

@@ -80,14 +80,14 @@ class StackedTrainer:
         self.failures: dict[int, NonFiniteLossError] = {}  # by the member's number, from 0
         self._parameters = list(self.network.parameters())
         self._gradients = keep_gradients(self._parameters)
-        self.optimizer, self._groups = make_stacked_optimizer([one.optimizer for one in members], self.network)
+        self.optimizer, self.places = make_stacked_optimizer([one.optimizer for one in members], self.network)
         self.scheduler = make_scheduler(
             scheduler,
             self.optimizer,
             epochs=settings.epochs,
             steps_per_epoch=splits.train.steps(settings.batch_size),
         )
-        self._average = make_average(averaging, self.network)
+        self.average = make_average(averaging, self.network)
         self._forward: Callable[[Tensor], Tensor] = torch.compile(self.network) if settings.compile else self.network
         smoothing = [member.label_smoothing for member in members]
         self._smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
@@ -98,10 +98,10 @@ class StackedTrainer:
     @property
     def trained(self) -> Stack:
         """The networks to be used, as one: with averaged weights, where they are averaged."""
-        if self._average is None:
+        if self.average is None:
             return self.network
-        assert isinstance(self._average.network, Stack)
-        return self._average.network
+        assert isinstance(self.average.network, Stack)
+        return self.average.network
 
     def member(self, number: int) -> nn.Sequential:
         """The network of member `number`, counted from 0, as after a run of its own; a copy."""
@@ -142,7 +142,7 @@ class StackedTrainer:
         """Run every member over `images` as it would be used: no dropout, running statistics."""
         count = len(self.seeds)
         network = self.trained.eval()
-        compiled = self.settings.compile and self._average is None
+        compiled = self.settings.compile and self.average is None
         forward = self._forward if compiled else folded(network)
         meter = MemberMeter(count, self.device)
         predictions, confidences = [], []
@@ -172,7 +172,7 @@ class StackedTrainer:
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
-            "average": None if self._average is None else self._average.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "failures": {number: str(error) for number, error in self.failures.items()},
         }
 
@@ -181,8 +181,8 @@ class StackedTrainer:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
-        if self._average is not None:
-            self._average.load_state_dict(state["average"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.failures = {number: NonFiniteLossError(reason) for number, reason in state["failures"].items()}
         self.epoch = state["epoch"]
 
@@ -196,9 +196,9 @@ class StackedTrainer:
         for batch, labels in images.shuffled_side_by_side(self.settings.batch_size, orders, self.augment):
             self._step(batch, labels)
             self.optimizer.step()
-            if self._average is not None:
-                self._average.step()
-            rates = [self.optimizer.param_groups[group]["lr"] for group in self._groups]
+            if self.average is not None:
+                self.average.step()
+            rates = [self.optimizer.param_groups[place.group]["lr"] for place in self.places]
             self.scheduler.step()
             total += labels.shape[1]
             if watch is not None and time.perf_counter() - looked >= _WATCH_SECONDS:
