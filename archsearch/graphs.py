@@ -104,8 +104,13 @@ class GraphedStep:
 
 
 def graphed(step: Step, changes: Iterable[Tensor], device: torch.device, *, wanted: bool = True) -> Step:
-    """`step` as a CUDA graph where that is `wanted` and `device` is a GPU of NVIDIA's, else `step` itself."""
-    return GraphedStep(step, changes, CudaRecorder(device)) if wanted and device.type == "cuda" else step
+    """`step` as a CUDA graph where that is `wanted` and `device` can, else `step` itself."""
+    return GraphedStep(step, changes, CudaRecorder(device)) if wanted and can_record(device) else step
+
+
+def can_record(device: torch.device) -> bool:
+    """Whether steps on `device` can be CUDA graphs."""
+    return device.type == "cuda" and torch.version.hip is None
 
 
 def keep_gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:

@@ -54,6 +54,9 @@ def examine(config: Mapping[str, Any], define: Callable[[Settings], Definition] 
     violations: list[Problem] = []
     if settings is not None:
         problems += _check_amounts(settings, definition)
+        if settings.trainer.compile and settings.trainer.cuda_graphs:
+            rule = "got true beside trainer.compile=true, which records graphs of its own; choose one of them"
+            problems.append(Problem("trainer.cuda_graphs", rule))
         if network is not None:
             problems += _check_batch_norm(settings.trainer.batch_size, network)
             problems += _check_initial(settings.init, network)

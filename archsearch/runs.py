@@ -41,6 +41,7 @@ class Result:
     tracking: dict[str, Any]
     started: str
     variant: dict[str, Any] | None = None  # of which sweep, if of one
+    stack: int | None = None  # how many were trained with it as one network, itself included
     reason: str | None = None
     history: list[EpochMetrics] = field(default_factory=list)
     test: Score | None = None
@@ -73,6 +74,7 @@ class Result:
             "seconds": seconds,
             "evaluation_seconds": sum(metrics.evaluation_seconds for metrics in self.history),
             "images_per_second": images / seconds if seconds else None,
+            "stack": self.stack,
             "tracking": self.tracking,
             "history": [_row(metrics) | {"seconds": metrics.seconds} for metrics in self.history],
         }

@@ -68,6 +68,7 @@ class TrainerSettings:
     channels_last: bool = True
     fused: bool = True  # on the CPU, in float32 and channels_last: ReLU, batch norm and dropout as one layer
     compile: bool = False
+    cuda_graphs: bool = False  # on a GPU of NVIDIA's: forward and backward of a step launched as one
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -97,6 +98,7 @@ class SweepSettings:
 
     workers: PositiveInt | None = None  # processes; null is one a CPU core, or `jobs_per_gpu` a GPU
     jobs_per_gpu: PositiveInt = 1
+    stack: PositiveInt = 1  # variants that train as one network, at most
     invalid: Literal["stop", "skip"] = "stop"  # what variants that cannot be built do to the others
     retries: NonNegativeInt = 0  # of a variant that failed; not of one that diverged or took too long
     time_limit: PositiveFloat | None = None  # seconds for one variant

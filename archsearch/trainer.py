@@ -21,6 +21,7 @@ from archsearch.data.batches import ImageSet, Transform
 from archsearch.errors import NonFiniteLossError, UserError
 from archsearch.folding import folded
 from archsearch.fused.network import fused
+from archsearch.graphs import can_record, fill_gradients, graphed, keep_gradients
 from archsearch.meter import Meter
 from archsearch.metrics import EpochMetrics, Score
 from archsearch.optim import make_optimizer, make_scheduler
@@ -115,6 +116,11 @@ class Trainer:
         )
         self._average = make_average(averaging, self.network)
         self._forward: Callable[[Tensor], Tensor] = self._for_training()
+        self._parameters = list(self.network.parameters())
+        wanted = settings.cuda_graphs and can_record(device)
+        self._gradients = keep_gradients(self._parameters) if wanted else None
+        changed = [*self._parameters, *self.network.buffers(), *(self._gradients or ())]
+        self._step = graphed(self._compute, changed, device, wanted=wanted)
 
     @property
     def trained(self) -> nn.Module:
@@ -197,12 +203,7 @@ class Trainer:
         start = looked = time.perf_counter()
         lr = 0.0
         for batch, labels in images.shuffled(settings.batch_size, order, self.augment):
-            self.optimizer.zero_grad(set_to_none=True)
-            with self._autocast():
-                logits = self._forward(batch)
-            logits = logits.float()
-            loss = functional.cross_entropy(logits, labels, label_smoothing=settings.label_smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss, logits = self._step(batch, labels)
             self.optimizer.step()
             if self._average is not None:
                 self._average.step()
@@ -217,6 +218,19 @@ class Trainer:
         score = meter.read()
         self._look(score, epoch, watch, finished=True)
         return score, time.perf_counter() - start, lr
+
+    def _compute(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Set the gradients; the loss () and the logits (batch, classes)."""
+        with self._autocast():
+            logits = self._forward(batch)
+        logits = logits.float()
+        loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
+        if self._gradients is None:
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            fill_gradients(loss, self._parameters, self._gradients)
+        return loss, logits
 
     def _look(self, score: Score, epoch: int, watch: Watch | None, *, finished: bool) -> None:
         if not math.isfinite(score.loss):

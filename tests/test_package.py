@@ -37,7 +37,9 @@ sweep.results sweep.worker
 sweep.folder
 sweep.plan
 sweep.compose sweep.grid sweep.words sweep.fingerprint sweep.estimate sweep.machine sweep.text
-explain experiment stacked.assembly stacked.states
+explain stacked.runs
+experiment stacked.assembly stacked.states
+live
 recording
 columns assembly
 prepare

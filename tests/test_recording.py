@@ -92,7 +92,7 @@ def test_killed_before_the_store_has_it_a_run_goes_on_under_the_id_that_it_gets_
     monkeypatch.setattr(MlflowRecorder, "start", lambda *_, **__: threading.Event().wait(2))
     with monkeypatch.context() as patch:
         # What a kill leaves: the folder as it was when training began.
-        patch.setattr("archsearch.experiment._Run._end_if_possible", lambda *_: None)
+        patch.setattr("archsearch.live.LiveRun._end_if_possible", lambda *_: None)
         with pytest.raises(RuntimeError, match="killed"):
             run(asked, FOLDER, watch=lambda _: (_ for _ in ()).throw(RuntimeError("killed")))
     monkeypatch.setattr(MlflowRecorder, "start", real_start)

@@ -88,6 +88,10 @@ def test_every_mistake_of_a_configuration_is_reported_at_once() -> None:
         (("constraints.max_macs=1000000",), "constraints.max_macs: the model has 2,605,712 MACs"),
         (("constraints.min_receptive_field=28",), "constraints.min_receptive_field: the model's receptive field is 26"),
         (("data.root=''",), "data.root: got '', "),
+        (
+            ("trainer.compile=true", "trainer.cuda_graphs=true"),
+            "trainer.cuda_graphs: got true beside trainer.compile=true",
+        ),
         (("ui.port=70000",), "ui.port: got 70000, must be at most 65535"),
         (("tracking.uri=3",), "tracking.uri: got 3, must be a word"),
     ],

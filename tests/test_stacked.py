@@ -178,7 +178,7 @@ def test_each_member_can_go_on_alone(few: Dataset, tmp_path: Path, common: tuple
     stack = make_stacked_trainer(experiments, few, CPU)
     first = next(stack.run())
     for number, one in enumerate(experiments):
-        torch.save(member_state(stack, number, one.settings.optimizer), tmp_path / "state.pt")
+        torch.save(member_state(stack, number), tmp_path / "state.pt")
         trainer = assembly.make_trainer(one, few, CPU)
         trainer.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
         assert_same([[first[number], *trainer.run()]], [whole[number]])

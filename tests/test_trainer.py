@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 import torch
 from conftest import QUICK, ask
+from test_graphs import Pretender
 from torch.nn import functional
 
+from archsearch import trainer as trainer_module
 from archsearch.builder import build_plan
 from archsearch.data.augment import make_augment
 from archsearch.data.batches import ImageSet
 from archsearch.data.definitions import DEFINITIONS
 from archsearch.data.load import Dataset, load, stratified_holdout
 from archsearch.errors import NonFiniteLossError, UserError
+from archsearch.graphs import GraphedStep
 from archsearch.judge import judge
 from archsearch.metrics import EpochMetrics, Score, best_epoch
 from archsearch.trainer import Progress, Splits, Trainer, pick_device, seed_epoch
@@ -134,6 +137,24 @@ def test_smoothed_labels_are_what_is_trained_on(digits: Dataset) -> None:
     assert smooth.validation is not None and plain.validation is not None
     assert smooth.train.loss > 0.8 and plain.train.loss < 0.4  # spread like this, labels have an entropy of 0.86
     assert smooth.validation.loss < 0.8  # which is not smoothed
+
+
+@pytest.mark.parametrize("overrides", [(), ("averaging=ema", "augment=affine", "trainer.label_smoothing=0.1")])
+def test_recorded_steps_learn_the_same(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
+) -> None:
+    """What is recorded on a GPU, with a stand-in for it here; steps of the last, shorter batch are not replayed."""
+    expected = trainer(digits, *overrides)
+    history = numbers(list(expected.run()))
+    pretender = Pretender()
+    monkeypatch.setattr(trainer_module, "can_record", lambda device: True)
+    monkeypatch.setattr(
+        trainer_module, "graphed", lambda step, changed, device, *, wanted: GraphedStep(step, changed, pretender)
+    )
+    recorded = trainer(digits, "trainer.cuda_graphs=true", *overrides)
+    assert numbers(list(recorded.run())) == history
+    torch.testing.assert_close(recorded.trained.state_dict(), expected.trained.state_dict(), rtol=0, atol=0)
+    assert pretender.calls.count("record") == 1 and pretender.calls.count("replay") > 1
 
 
 def test_evaluation_is_that_of_the_network_in_eval_mode(digits: Dataset) -> None:

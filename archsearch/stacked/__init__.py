@@ -11,4 +11,6 @@ optimizers  one optimizer with each member's own settings
 scores      each member's loss, hits and answers
 trainer     the loop
 assembly    from experiments to a trainer that can start
+states      a member's state, with which it can go on alone
+runs        the members' runs, each with its own folder and record
 """

@@ -5,16 +5,15 @@ from typing import Any
 from torch import Tensor
 
 from archsearch.optim import make_optimizer
-from archsearch.recipe import Optimizer
 from archsearch.stacked.network import Stack
 from archsearch.stacked.optimizers import Place
 from archsearch.stacked.trainer import StackedTrainer
 
 
-def member_state(stack: StackedTrainer, number: int, settings: Optimizer) -> dict[str, Any]:
-    """What `Trainer.state_dict` of member `number` (from 0), whose optimizer has these `settings`, would be."""
+def member_state(stack: StackedTrainer, number: int) -> dict[str, Any]:
+    """What `Trainer.state_dict` of member `number` (from 0) would be."""
     network = stack.network.member(number)
-    optimizer = make_optimizer(settings, network)
+    optimizer = make_optimizer(stack.optimizers[number], network)
     place = stack.places[number]
     groups = slice(place.group, place.group + len(optimizer.param_groups))
     for own, stacked in zip(optimizer.param_groups, stack.optimizer.param_groups[groups], strict=True):

@@ -80,7 +80,8 @@ class StackedTrainer:
         self.failures: dict[int, NonFiniteLossError] = {}  # by the member's number, from 0
         self._parameters = list(self.network.parameters())
         self._gradients = keep_gradients(self._parameters)
-        self.optimizer, self.places = make_stacked_optimizer([one.optimizer for one in members], self.network)
+        self.optimizers = [member.optimizer for member in members]
+        self.optimizer, self.places = make_stacked_optimizer(self.optimizers, self.network)
         self.scheduler = make_scheduler(
             scheduler,
             self.optimizer,

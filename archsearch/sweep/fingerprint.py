@@ -14,7 +14,7 @@ from archsearch.spec import ModelSpec
 FORMAT = 1
 
 # Where things lie, how many images are evaluated at once, what computes them how: none of it is part of the idea.
-_BESIDE_THE_POINT = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused"}}
+_BESIDE_THE_POINT = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused", "cuda_graphs"}}
 
 
 def fingerprint(spec: ModelSpec, settings: Settings, definition: Definition) -> str:

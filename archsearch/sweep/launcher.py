@@ -13,6 +13,8 @@ from archsearch.data.load import choose
 from archsearch.errors import SweepError, TrackingError
 from archsearch.prepare import Experiment, prepare_variant
 from archsearch.runs import CHECKPOINT
+from archsearch.settings import SweepSettings
+from archsearch.stacked.rules import why_not_stackable
 from archsearch.sweep.compose import Composer
 from archsearch.sweep.display import Display
 from archsearch.sweep.estimate import estimate
@@ -20,7 +22,7 @@ from archsearch.sweep.folder import put_on_record
 from archsearch.sweep.machine import cores, gpus_here, slots_here
 from archsearch.sweep.pool import Pool
 from archsearch.sweep.words import SUBDIR, subdir_of
-from archsearch.sweep.worker import Ended, Job
+from archsearch.sweep.worker import Ended, Job, Team
 from archsearch.tracking.sweeps import begun_variants, end_variant
 
 LOG = "workers.log"
@@ -62,7 +64,7 @@ def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, E
     shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
     weights = _weights(jobs)
     # The longest first, so that no worker is left alone with one at the end.
-    jobs = sorted(jobs, key=lambda job: -weights[job.number])
+    teams = sorted(teams_of(jobs, settings), key=lambda team: -sum(weights[job.number] for job in team))
     with Display({job.number: job.experiment.request.name for job in jobs}, weights) as display:
         pool = Pool(
             [{**slot, **own} for slot in slots],
@@ -72,7 +74,31 @@ def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, E
             _renewed,
             threads=max(1, cores() // len(slots)) if shares_gpu else 1,
         )
-        return pool.run(jobs)
+        return pool.run(teams)
+
+
+def teams_of(jobs: Sequence[Job], settings: SweepSettings) -> list[Team]:
+    """What is trained together: `sweep.stack` jobs at most as one network, where they can be and none has begun.
+
+    A time limit is for one variant, so with one each is trained alone.
+    """
+    teams: list[list[Job]] = []
+    size = settings.stack if settings.time_limit is None else 1
+    for job in jobs:
+        team = None
+        if size > 1 and job.experiment.resumed is None:
+            open_teams = (each for each in teams if len(each) < size and each[0].experiment.resumed is None)
+            candidates = (each for each in open_teams if _stackable(each[0].experiment, job.experiment))
+            team = next(candidates, None)
+        if team is None:
+            teams.append([job])
+        else:
+            team.append(job)
+    return [tuple(team) for team in teams]
+
+
+def _stackable(one: Experiment, other: Experiment) -> bool:
+    return why_not_stackable([one, other]) is None
 
 
 class _Registrar:

@@ -1,7 +1,7 @@
 """The processes that train a sweep's variants on this machine.
 
 A worker that is free takes the next variant. Whatever happens to a worker happens to its variant only: it is put on
-record as failed, and another worker takes its place.
+record as failed, and another worker takes its place. Variants that were being trained as one network then train alone.
 """
 
 import logging
@@ -20,7 +20,7 @@ from typing import Protocol
 from archsearch.errors import SweepError
 from archsearch.settings import SweepSettings
 from archsearch.sweep.machine import environment, thread_cap
-from archsearch.sweep.worker import Ended, Job, Progress, Ready, serve
+from archsearch.sweep.worker import Ended, Job, Progress, Ready, Team, serve
 
 log = logging.getLogger(__name__)
 
@@ -56,18 +56,21 @@ class _Worker:
     ready: bool = False
     leaving: bool = False  # was told to end
     overdue: bool = False  # was killed for it
-    job: Job | None = None
-    deadline: float = float("inf")  # of its job, on the monotonic clock
+    jobs: dict[int, Job] = field(default_factory=dict)  # that have not ended, by number
+    deadline: float = float("inf")  # of its jobs, on the monotonic clock
 
     @property
     def is_free(self) -> bool:
         """Whether it can take a job."""
-        return self.ready and not self.leaving and self.job is None
+        return self.ready and not self.leaving and not self.jobs
 
 
 @dataclass
 class Pool:
-    """Trains jobs in worker processes, one for each environment in `slots`; `log` takes what they say between jobs."""
+    """Trains teams of jobs in worker processes, one for each environment in `slots`.
+
+    `log` takes what the workers say between jobs.
+    """
 
     slots: Sequence[Mapping[str, str]]
     settings: SweepSettings
@@ -75,30 +78,31 @@ class Pool:
     watcher: Watcher
     renew: Callable[[Job], Job]  # a failed job, for another attempt
     threads: int = 1
-    _waiting: deque[Job] = field(default_factory=deque)
+    _waiting: deque[Team] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
+    _in_team: set[int] = field(default_factory=set)  # the jobs whose latest attempt is not theirs alone
     _workers: dict[int, _Worker] = field(default_factory=dict)  # by slot
     _stillborn: int = 0
     _stops: int = 0
 
-    def run(self, jobs: Sequence[Job]) -> dict[int, Ended]:
-        """Train `jobs`; returns how each ended, by number. Raises `KeyboardInterrupt` after Ctrl-C.
+    def run(self, teams: Sequence[Team]) -> dict[int, Ended]:
+        """Train all jobs of `teams`; returns how each ended, by number. Raises `KeyboardInterrupt` after Ctrl-C.
 
         Ctrl-C once lets the epochs that are being trained come to their end, twice ends them, thrice kills.
         """
         context = multiprocessing.get_context("spawn")
         self._stop = context.RawValue("b", 0)  # without a lock, which a killed worker could take along
-        self._waiting.extend(jobs)
+        self._waiting.extend(teams)
         outcomes: dict[int, Ended] = {}
         with self._signals():
             try:
-                while self._waiting or any(worker.job for worker in self._workers.values()):
+                while self._waiting or any(worker.jobs for worker in self._workers.values()):
                     self._staff(context)
                     for job, ended in self._listen():
                         again = self._may_try_again(job, ended)
                         self.watcher.ended(job, ended, again)
                         if again:
-                            self._waiting.append(self.renew(job))
+                            self._waiting.append((self.renew(job),))
                         else:
                             outcomes[job.number] = ended
                     self._enforce()
@@ -117,7 +121,7 @@ class Pool:
         for slot in range(len(self.slots)):
             worker = self._workers.get(slot)
             if worker is None and self._waiting:
-                coming = sum(other.job is None and not other.leaving for other in self._workers.values())
+                coming = sum(not other.jobs and not other.leaving for other in self._workers.values())
                 if coming < len(self._waiting):
                     self._workers[slot] = self._hire(context, slot)
             elif worker is not None and worker.is_free and self._waiting:
@@ -132,15 +136,21 @@ class Pool:
         theirs.close()
         return _Worker(process, ours, slot)
 
-    def _assign(self, worker: _Worker, job: Job) -> None:
-        worker.job = job
-        self._attempts[job.number] = self._attempts.get(job.number, 0) + 1
+    def _assign(self, worker: _Worker, team: Team) -> None:
+        worker.jobs = {job.number: job for job in team}
+        for number in worker.jobs:
+            if len(team) > 1:  # which does not count as one of its attempts
+                self._in_team.add(number)
+            else:
+                self._in_team.discard(number)
+                self._attempts[number] = self._attempts.get(number, 0) + 1
         if self.settings.time_limit is not None:
             # The run itself keeps to the limit; this is for one that hangs in native code.
             worker.deadline = time.monotonic() + self.settings.time_limit + _GRACE
-        self.watcher.started(job, self._attempts[job.number])
+        for job in team:
+            self.watcher.started(job, self._attempts.get(job.number, 1))
         with suppress(OSError):  # it just died; `_listen` finds out
-            worker.connection.send(job)
+            worker.connection.send(team)
 
     def _listen(self) -> Iterator[tuple[Job, Ended]]:
         """What the workers say until the next tick, and what becomes of those that die."""
@@ -161,8 +171,8 @@ class Pool:
                     worker.ready, self._stillborn = True, 0
                 elif isinstance(message, Progress):
                     self.watcher.progress(message)
-                elif worker.job is not None:
-                    job, worker.job, worker.deadline = worker.job, None, float("inf")
+                elif message.number in worker.jobs:
+                    job, worker.deadline = worker.jobs.pop(message.number), float("inf")
                     if message.state == "KILLED" and not self._stops:  # by somebody else
                         message = replace(message, state="FAILED", reason="its process was told to end", again=True)
                     if message.spent:
@@ -179,16 +189,16 @@ class Pool:
             self._stillborn += 1
             if self._stillborn >= _STARTS:
                 raise SweepError(f"workers die before they can start ({_how(worker.process)}); {self.log} may say why")
-        if worker.job is not None:
+        for job in worker.jobs.values():
             reason = f"its process {_how(worker.process)}"
             if worker.overdue:
                 reason = f"took longer than sweep.time_limit ({self.settings.time_limit:g} s), and was killed"
             state = "KILLED" if self._stops > 1 else "FAILED"
-            yield worker.job, Ended(worker.job.number, state, reason, again=not worker.overdue)
+            yield job, Ended(job.number, state, reason, again=not worker.overdue)
 
     def _may_try_again(self, job: Job, ended: Ended) -> bool:
         failed = ended.state == "FAILED" and ended.again and not self._stops
-        return failed and self._attempts[job.number] <= self.settings.retries
+        return failed and (job.number in self._in_team or self._attempts[job.number] <= self.settings.retries)
 
     def _enforce(self) -> None:
         for worker in self._workers.values():

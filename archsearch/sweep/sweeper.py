@@ -66,6 +66,7 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
 
     planned = plan_sweep(loader, master, define, before)
     _refuse_broken(planned)
+    _check_stack(planned, master)
     if before is not None:
         record = resumed_record(before, planned, folder, master)
     else:
@@ -209,13 +210,23 @@ class _Sweep:
         return recorder
 
 
+def _package_of_launcher(master: DictConfig) -> str:
+    return ".".join(str(master.hydra.launcher._target_).split(".")[:2])
+
+
 def _check_launcher(master: DictConfig) -> None:
-    package = ".".join(str(master.hydra.launcher._target_).split(".")[:2])
+    package = _package_of_launcher(master)
     if find_spec(package) is None:
         choice = str(master.hydra.runtime.choices["hydra/launcher"])
         extra = choice.split("_", maxsplit=1)[0]
         rule = f"got {choice}, whose package is not installed: pip install 'archsearch[{extra}]'"
         raise ConfigError([Problem("hydra/launcher", rule)])
+
+
+def _check_stack(planned: Planned, master: DictConfig) -> None:
+    if planned.sweep.stack > 1 and _package_of_launcher(master) != "hydra_plugins.archsearch":
+        rule = f"got {planned.sweep.stack}, and only hydra/launcher=archsearch trains several variants as one network"
+        raise ConfigError([Problem("sweep.stack", rule)])
 
 
 def _refuse_broken(planned: Planned) -> None:

@@ -1,4 +1,4 @@
-"""A worker: a process that trains one variant after another, with torch imported once.
+"""A worker: a process that trains one variant (or one stack of them) after another, with torch imported once.
 
 It is told what to do over a pipe, and says over the same pipe how far it is. What a variant prints, logs or raises
 goes to the log in its folder, complete.
@@ -10,13 +10,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsearch.ending import end_process
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
@@ -24,6 +24,8 @@ from archsearch.prepare import Experiment
 
 if TYPE_CHECKING:
     from ctypes import c_byte
+
+    from archsearch.trainer import Progress as OfEpoch
 
 LOG = "archsearch.log"
 _QUIET = 0.5  # seconds between two messages about a variant's progress
@@ -36,6 +38,9 @@ class Job:
     number: int
     experiment: Experiment
     folder: Path
+
+
+Team: TypeAlias = tuple[Job, ...]  # what a worker gets at once: one variant, or several to train as one network
 
 
 @dataclass(frozen=True)
@@ -78,41 +83,93 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
 
         torch.set_num_interop_threads(1)
         connection.send(Ready())
-        while (job := connection.recv()) is not None:
+        while (team := connection.recv()) is not None:
             torch.set_num_threads(threads)  # a variant may have set its own
-            connection.send(_attempt(job, connection, stop))
+            attempt = _attempt if len(team) == 1 else _attempt_together
+            for ended in attempt(team, connection, stop):
+                connection.send(ended)
     end_process(0)
 
 
-def _attempt(job: Job, connection: Connection, stop: "c_byte") -> Ended:
+def _attempt(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
     from archsearch.experiment import run
-    from archsearch.trainer import Progress as OfEpoch
 
+    (job,) = team
+    report = _reporter(connection)
+    try:
+        with _written_to(job.folder / LOG), _said_in_log("this variant failed"):
+            result = run(job.experiment, job.folder, lambda it: report([(job, it)]), lambda: bool(stop.value))
+        return [Ended(job.number, "FINISHED", result=result.as_dict())]
+    except KeyboardInterrupt:
+        return [_killed(job)]
+    except Exception as error:
+        return [_failed(job, error)]
+
+
+def _attempt_together(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
+    from archsearch.stacked.runs import run_together
+
+    first, *others = team
+    report = _reporter(connection)
+    for job in others:
+        with _written_to(job.folder / LOG):
+            print(f"trained as one network with others; what is said of them all is in {first.folder / LOG}")
+    try:
+        with _written_to(first.folder / LOG), _said_in_log("these variants, as one network, failed"):
+            outcomes = run_together(
+                [job.experiment for job in team],
+                [job.folder for job in team],
+                lambda each: report(list(zip(team, each, strict=True))),
+                lambda: bool(stop.value),
+            )
+    except KeyboardInterrupt:
+        return [_killed(job) for job in team]
+    except Exception as error:
+        return [_failed(job, error) for job in team]
+    return [
+        _failed(job, outcome)
+        if isinstance(outcome, Exception)
+        else Ended(job.number, "FINISHED", result=outcome.as_dict())
+        for job, outcome in zip(team, outcomes, strict=True)
+    ]
+
+
+def _reporter(connection: Connection) -> Callable[[Sequence[tuple[Job, "OfEpoch | Exception"]]], None]:
+    """What sends how far each variant is, not too often."""
     said = 0.0
 
-    def watch(progress: OfEpoch) -> None:
+    def report(found: Sequence[tuple[Job, "OfEpoch | Exception"]]) -> None:
         nonlocal said
-        if progress.finished or time.monotonic() - said > _QUIET:
+        alive = [(job, progress) for job, progress in found if not isinstance(progress, Exception)]
+        if time.monotonic() - said <= _QUIET and not any(progress.finished for _, progress in alive):
+            return
+        for job, progress in alive:
             done = (progress.epoch - 1 + progress.score.total / progress.total) / progress.epochs
             connection.send(Progress(job.number, done))
-            said = time.monotonic()
+        said = time.monotonic()
 
+    return report
+
+
+def _killed(job: Job) -> Ended:
+    return Ended(job.number, "KILLED", "interrupted")
+
+
+def _failed(job: Job, error: Exception) -> Ended:
+    known = isinstance(error, (UserError, NonFiniteLossError, OutOfMemoryError, TimeLimitError))
+    reason = str(error) if known else f"{type(error).__name__}: {error}"
+    # The same seed diverges again, and what was too slow is.
+    again = not isinstance(error, (NonFiniteLossError, TimeLimitError))
+    return Ended(job.number, "FAILED", reason, again, spent=isinstance(error, OutOfMemoryError))
+
+
+@contextmanager
+def _said_in_log(text: str) -> Iterator[None]:
     try:
-        with _written_to(job.folder / LOG):
-            try:
-                result = run(job.experiment, job.folder, watch, lambda: bool(stop.value))
-                return Ended(job.number, "FINISHED", result=result.as_dict())
-            except Exception:
-                logging.getLogger("archsearch").exception("this variant failed")
-                raise
-    except KeyboardInterrupt:
-        return Ended(job.number, "KILLED", "interrupted")
-    except Exception as error:
-        known = isinstance(error, (UserError, NonFiniteLossError, OutOfMemoryError, TimeLimitError))
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
-        # The same seed diverges again, and what was too slow is.
-        again = not isinstance(error, (NonFiniteLossError, TimeLimitError))
-        return Ended(job.number, "FAILED", reason, again, spent=isinstance(error, OutOfMemoryError))
+        yield
+    except Exception:
+        logging.getLogger("archsearch").exception(text)
+        raise
 
 
 @contextmanager
