@@ -26,10 +26,10 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_checkpoints_come_back_as_they_went(tmp_path: Path) -> None:
-    saved = Checkpoint("id", {"seed": 1, "model": {"blocks": {}}}, "abc", [METRICS], {"network": {"w": torch.ones(2)}})
+    saved = Checkpoint({"seed": 1, "model": {"blocks": {}}}, "abc", [METRICS], {"network": {"w": torch.ones(2)}})
     save_checkpoint(tmp_path / "c.pt", saved)
     loaded = load_checkpoint(tmp_path / "c.pt")
-    assert (loaded.run_id, loaded.config, loaded.history) == (saved.run_id, saved.config, [METRICS])
+    assert (loaded.data_fingerprint, loaded.config, loaded.history) == ("abc", saved.config, [METRICS])
     assert torch.equal(loaded.trainer["network"]["w"], torch.ones(2))
 
 
