@@ -20,7 +20,7 @@ from archsearch.atomic import write_text
 from archsearch.checkpoint import Checkpoint, save_checkpoint
 from archsearch.columns import final_numbers
 from archsearch.data.load import Dataset
-from archsearch.errors import ArchsearchError, ResumeError, StorageError, TrackingError
+from archsearch.errors import ArchsearchError, ResumeError, StorageError
 from archsearch.metrics import EpochMetrics
 from archsearch.prepare import Experiment
 from archsearch.provenance import hardware
@@ -94,6 +94,7 @@ class LiveRun:
 
     def look(self) -> None:
         """For now and then while an epoch is trained. Raises `TrackingError` where the store refuses the run."""
+        self._recording.start()
         if self._recording.ready:
             self._be_on_record()
 
@@ -227,7 +228,7 @@ class LiveRun:
             self.result.tracking = {**self.result.tracking, "complete": False}  # until the store has it
         self.result.write(self.folder)
         try:
-            with suppress(TrackingError):  # it is told already, where it is the reason
+            with suppress(Exception):  # it is told already, where it is the reason, or comes too late to matter
                 self._be_on_record()
             self.recorder.finish(state, reason)
         except KeyboardInterrupt:

@@ -7,7 +7,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -37,36 +37,52 @@ class Recording:
         if experiment.store is not None and experiment.settings.variant is None:
             make_store(experiment.store)  # so that the most likely failure comes before training
         self._experiment = experiment
+        self._about = folder, fingerprint, device, run_id
         self._recorder: Recorder | None = None
         self._thread = ThreadPoolExecutor(1, "record")
-        self._opened = self._thread.submit(_open, experiment, folder, fingerprint, device, run_id)
-        figures, model = experiment.record
-        self._imported = self._thread.submit(_import, _FOR_FIGURES * figures + _FOR_MODEL * model)
+        self._opened: Future[Recorder] | None = None
+        self._imported: Future[None] | None = None
+
+    def start(self) -> None:
+        """Begin, if that has not been: not before the first step, which imports and compiles things itself.
+
+        Two threads that do that disturb each other, were it only by Python's filters of warnings, which both change.
+        """
+        self._start_opening()
+        if self._imported is None:
+            figures, model = self._experiment.record
+            self._imported = self._thread.submit(_import, _FOR_FIGURES * figures + _FOR_MODEL * model)
 
     @property
     def ready(self) -> bool:
         """Whether `recorder` is there without waiting."""
-        return self._recorder is not None or self._opened.done()
+        return self._recorder is not None or (self._opened is not None and self._opened.done())
 
     @property
     def recorder(self) -> Recorder:
-        """The record, waited for. A store that refuses raises `TrackingError`, once; then nothing is recorded."""
+        """The record, waited for. What keeps it from being opened is raised, once; then nothing is recorded."""
         if self._recorder is None:
             try:
-                self._recorder = self._opened.result()
-            except TrackingError as error:
+                self._recorder = self._start_opening().result()
+            except Exception as error:
                 assert self._experiment.store is not None
                 self._recorder = AbsentRecorder(self._experiment.store, first_line(error))
                 raise
         return self._recorder
 
     def settle(self) -> None:
-        """Wait until everything is imported: two threads that import parts of one library disturb each other."""
-        self._imported.result()
+        """Wait until nothing is being imported any more."""
+        if self._imported is not None:
+            self._imported.result()
 
     def close(self) -> None:
         """Leave nothing running."""
         self._thread.shutdown(cancel_futures=True)
+
+    def _start_opening(self) -> Future[Recorder]:
+        if self._opened is None:
+            self._opened = self._thread.submit(_open, self._experiment, *self._about)
+        return self._opened
 
 
 def _open(experiment: Experiment, folder: Path, fingerprint: str, device: str, run_id: str | None) -> Recorder:
