@@ -206,7 +206,7 @@ class LiveRun:
                 "fallback": choice.fallback,
             },
             tracking=unrecorded.describe(),
-            stack=stack,
+            stack=stack or before.get("stack"),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             history=list(checkpoint.history) if checkpoint is not None else [],
         )

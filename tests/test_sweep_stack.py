@@ -112,7 +112,7 @@ def test_members_of_a_stack_that_was_ended_go_on_alone(workspace: Path, cli: Cli
         done = cli("-m", "resume=last")
         assert done.returncode == 0, done.stderr
     assert set(states_of(workspace).values()) == {"FINISHED"}
-    assert {result["epochs_trained"] for result in results_of(workspace).values()} == {12}
+    assert {(result["epochs_trained"], result["stack"]) for result in results_of(workspace).values()} == {(12, 3)}
     # What the stack had trained was not trained again, but for the epoch that it was in.
     assert sum(epochs_logged(workspace).values()) <= 3 * 12 + 3
     assert all(row["state"] == "FINISHED" for row in table_of(workspace).values())
