@@ -41,7 +41,7 @@ class Result:
     tracking: dict[str, Any]
     started: str
     variant: dict[str, Any] | None = None  # of which sweep, if of one
-    stack: int | None = None  # how many were trained with it as one network, itself included; at first, if it went on alone
+    stack: int | None = None  # how many were trained as one network, itself included; it may have gone on alone later
     reason: str | None = None
     history: list[EpochMetrics] = field(default_factory=list)
     test: Score | None = None
