@@ -29,6 +29,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from archsearch.ending import end_process
 from archsearch.errors import ArchsearchError, StorageError
+from archsearch.importing import in_one_go
 from archsearch.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
@@ -56,9 +57,13 @@ def main() -> NoReturn:
         return prepare(request)
 
     def train(experiment: Any) -> None:
-        from archsearch.experiment import run
+        from archsearch.recording import recorder_aside
 
-        run(experiment, Path(HydraConfig.get().runtime.output_dir))
+        with recorder_aside(experiment) as aside:  # imports MLflow while this process imports torch
+            with in_one_go():
+                from archsearch.experiment import run
+
+            run(experiment, Path(HydraConfig.get().runtime.output_dir), aside=aside)
 
     def sweep(command: Sequence[str]) -> None:
         from archsearch.sweep.job import run_variant

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from archsearch.live import LiveRun, alone, storage_error
 from archsearch.prepare import Experiment
 from archsearch.runs import Result
 from archsearch.screen import EpochBars, data_banner, epoch_line
+from archsearch.tracking.aside import RecorderAside
 from archsearch.trainer import Evaluation, Progress, Trainer, Watch, pick_device
 
 log = logging.getLogger(__name__)
@@ -31,19 +31,21 @@ def run(
     folder: Path,
     watch: Watch | None = None,
     stop: Callable[[], bool] = lambda: False,
+    aside: RecorderAside | None = None,
 ) -> Result:
     """Train `experiment` (or what is left of it) in `folder`, record it, and return its result.
 
     `watch` is shown the progress (a bar on the terminal unless given). `stop` is asked after each epoch whether to end
-    here, as Ctrl-C would. Raises `RunError`s and `UserError`s; whatever ends the run early, its state and its reason
-    are on record, and its checkpoint is kept.
+    here, as Ctrl-C would. `aside` records the run (`recorder_aside` has it); without one this process does. Raises
+    `RunError`s and `UserError`s; whatever ends the run early, its state and its reason are on record, and its
+    checkpoint is kept.
     """
     if experiment.data.fallback is not None:
         log.warning(data_banner(experiment.data.definition.title, experiment.data.fallback))
     try:
         with alone(folder):
-            live, trainer = _open(experiment, folder)
-            with closing(live), live.accounted_for():
+            live, trainer = _open(experiment, folder, aside)
+            with live.accounted_for():
                 live.begin()
                 _train(live, trainer, watch, stop)
                 result = live.finish(_answers(trainer))
@@ -60,12 +62,11 @@ def enrich(experiment: Experiment, folder: Path) -> bool:
     """
     with alone(folder):
         live, trainer = _open(experiment, folder)
-        with closing(live):
-            try:
-                live.show(_answers(trainer))
-            finally:
-                live.recorder.finish("FINISHED")
-            return bool(live.recorder.describe().get("complete", True))
+        try:
+            live.show(_answers(trainer))
+        finally:
+            live.recorder.finish("FINISHED")
+        return bool(live.recorder.describe().get("complete", True))
 
 
 def make_ready(experiment: Experiment) -> tuple[Dataset, torch.device]:
@@ -77,7 +78,7 @@ def make_ready(experiment: Experiment) -> tuple[Dataset, torch.device]:
     return _load(experiment.data.definition, Path(settings.data.root)), pick_device(settings.trainer.device)
 
 
-def _open(experiment: Experiment, folder: Path) -> tuple[LiveRun, Trainer]:
+def _open(experiment: Experiment, folder: Path, aside: RecorderAside | None = None) -> tuple[LiveRun, Trainer]:
     data, device = make_ready(experiment)
     checkpoint = load_checkpoint(folder / runs.CHECKPOINT) if experiment.resumed is not None else None
     if checkpoint is not None and checkpoint.data_fingerprint != data.fingerprint:
@@ -87,7 +88,7 @@ def _open(experiment: Experiment, folder: Path) -> tuple[LiveRun, Trainer]:
         trainer = make_trainer(experiment, data, device)
     if checkpoint is not None:
         trainer.load_state_dict(checkpoint.trainer)
-    return LiveRun(experiment, folder, data, device, trainer, checkpoint), trainer
+    return LiveRun(experiment, folder, data, device, trainer, checkpoint, aside=aside), trainer
 
 
 def _train(live: LiveRun, trainer: Trainer, watch: Watch | None, stop: Callable[[], bool]) -> None:

@@ -20,7 +20,7 @@ from archsearch.atomic import write_text
 from archsearch.checkpoint import Checkpoint, save_checkpoint
 from archsearch.columns import final_numbers
 from archsearch.data.load import Dataset
-from archsearch.errors import ArchsearchError, ResumeError, StorageError
+from archsearch.errors import ArchsearchError, ResumeError, StorageError, TrackingError
 from archsearch.metrics import EpochMetrics
 from archsearch.prepare import Experiment
 from archsearch.provenance import hardware
@@ -28,6 +28,7 @@ from archsearch.recording import Recording
 from archsearch.runs import Result, State
 from archsearch.screen import closing_summary, in_a_line
 from archsearch.summary import layer_table
+from archsearch.tracking.aside import RecorderAside
 from archsearch.tracking.recorder import AbsentRecorder, Recorder
 from archsearch.trainer import Evaluation, Splits
 
@@ -58,7 +59,7 @@ class LiveTrainer(Protocol):
 class LiveRun:
     """The run of `experiment` in `folder`, by itself or as one of `stack` networks that are trained as one.
 
-    It goes on where `checkpoint` has it, whose state `trainer` must have already. To be closed.
+    It goes on where `checkpoint` has it, whose state `trainer` must have already. `aside` records it, or this process.
     """
 
     def __init__(
@@ -70,13 +71,14 @@ class LiveRun:
         trainer: LiveTrainer,
         checkpoint: Checkpoint | None = None,
         stack: int | None = None,
+        aside: RecorderAside | None = None,
     ) -> None:
         self.experiment, self.folder, self.trainer = experiment, folder, trainer
         self.data = data
         self.hardware = hardware(str(device))
         self.result = self._first_result(checkpoint, stack)
         begun = self.result.run_id if checkpoint is not None else None
-        self._recording = Recording(experiment, folder, data.fingerprint, str(device), begun)
+        self._recording = Recording(experiment, folder, data.fingerprint, str(device), begun, aside)
         self._on_record = False
 
     @property
@@ -89,28 +91,26 @@ class LiveRun:
         write_text(self.folder / runs.CONFIG, yaml.safe_dump(self.experiment.request.config, sort_keys=False))
         write_text(self.folder / runs.LAYERS, layer_table(self.experiment.plan) + "\n")
         self._save()
-        if self.experiment.settings.variant is not None:  # what a worker that dies leaves is to be known by its id
-            self._be_on_record()
+        self.look()
 
     def look(self) -> None:
         """For now and then while an epoch is trained. Raises `TrackingError` where the store refuses the run."""
-        self._recording.start()
         if self._recording.ready:
             self._be_on_record()
 
     def keep(self, metrics: EpochMetrics) -> None:
-        """Put an epoch on disk and on record."""
-        self._be_on_record()
+        """Put an epoch on disk, and on record as soon as the store has the run."""
+        self.look()
         self.result.history.append(metrics)
         self._save()
-        self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
+        if self._on_record:
+            self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
 
     def finish(self, evaluation: Evaluation) -> Result:
         """Leave everything that is kept of a finished run, with its answers on the test set."""
-        self._be_on_record()
-        self._recording.settle()
         self.result.test = evaluation.score
         self.result.write(self.folder)
+        self._be_on_record()
         last = self.result.history[-1]
         self.recorder.metrics(final_numbers(self.result), last.epoch, last.timestamp)
         self.recorder.describe_run(in_a_line(self.result))
@@ -123,13 +123,13 @@ class LiveRun:
     def show(self, evaluation: Evaluation) -> None:
         """Draw the figures and keep the model, where they are wanted."""
         figures, model = self.experiment.record
+        if model:  # first, as another process may do this
+            example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
+            self.recorder.model(copy.deepcopy(self.trainer.trained).cpu(), example)
         if figures:
             self.recorder.artifacts(
                 draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
             )
-        if model:
-            example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
-            self.recorder.model(copy.deepcopy(self.trainer.trained).cpu(), example)
 
     @contextmanager
     def accounted_for(self) -> Iterator[None]:
@@ -154,10 +154,6 @@ class LiveRun:
         """Put on record that `error` ended the run."""
         reason = str(error) if isinstance(error, ArchsearchError) else f"{type(error).__name__}: {error}"
         self._end_if_possible("FAILED", reason)
-
-    def close(self) -> None:
-        """Leave nothing running."""
-        self._recording.close()
 
     def opening(self) -> str:
         """What is about to be trained, in a line."""
@@ -236,8 +232,9 @@ class LiveRun:
                 raise
             log.warning("no longer waiting for the tracking store")
         finally:
-            if self._recording.ready:
-                self.result.tracking = self.recorder.describe()
+            with suppress(TrackingError):
+                if self._recording.ready:
+                    self.result.tracking = self.recorder.describe()
             self.result.write(self.folder)
 
     def _end_if_possible(self, state: State, reason: str) -> None:

@@ -1,93 +1,89 @@
-"""The record of a run, opened in a thread while the network already trains.
+"""The record of a run: what is put into it, and who keeps it, this process or one beside it."""
 
-MLflow takes seconds to import and to make a new store, more than some networks take for an epoch.
-"""
-
-import importlib
 import logging
-import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from archsearch.columns import params_of, sweep_tags
 from archsearch.errors import TrackingError, first_line
 from archsearch.prepare import Experiment
 from archsearch.provenance import provenance
+from archsearch.tracking.aside import RecorderAside
 from archsearch.tracking.recorder import AbsentRecorder, DataInfo, MlflowRecorder, Recorder, RunInfo
-from archsearch.tracking.store import make_store
+from archsearch.tracking.store import Store, make_store
 
 log = logging.getLogger(__name__)
 
-# What the end of a run imports. That takes seconds, too; where a library has moved a module, it is imported later.
-_FOR_FIGURES = ("matplotlib.figure", "matplotlib.ticker", "matplotlib.backends.backend_agg")
-_FOR_MODEL = ("mlflow.pytorch", "torch.export._trace", "git")
-_PATIENT = 0.0005  # seconds until a thread lets the other have Python: torch asks for it hundreds of times a second
+
+@contextmanager
+def recorder_aside(experiment: Experiment) -> Iterator[RecorderAside | None]:
+    """A process that will record `experiment`, if it is to be recorded; imports no torch, so enter it before that."""
+    if experiment.store is None:
+        yield None
+        return
+    _, model = experiment.record
+    with closing(RecorderAside(experiment.store, experiment.settings.tracking.experiment, models=model)) as aside:
+        yield aside
 
 
 class Recording:
-    """The record of `experiment`'s run in `folder`. Close it before the run is over.
+    """The record of `experiment`'s run in `folder`, kept by `aside` if there is one.
 
     The run is `run_id` where that is known in the tracking store, and else a new one. Raises `TrackingError` where the
     store cannot be made.
     """
 
-    def __init__(self, experiment: Experiment, folder: Path, fingerprint: str, device: str, run_id: str | None) -> None:
-        if experiment.store is not None and experiment.settings.variant is None:
-            make_store(experiment.store)  # so that the most likely failure comes before training
-        self._experiment = experiment
-        self._about = folder, fingerprint, device, run_id
+    def __init__(
+        self,
+        experiment: Experiment,
+        folder: Path,
+        fingerprint: str,
+        device: str,
+        run_id: str | None,
+        aside: RecorderAside | None,
+    ) -> None:
+        self._experiment, self._aside = experiment, aside
+        self._info = _info(experiment, folder, fingerprint, device)
+        self._run_id = run_id
         self._recorder: Recorder | None = None
-        self._thread = ThreadPoolExecutor(1, "record")
-        self._opened: Future[Recorder] | None = None
-        self._imported: Future[None] | None = None
-
-    def start(self) -> None:
-        """Begin, if that has not been: not before the first step, which imports and compiles things itself.
-
-        Two threads that do that disturb each other, were it only by Python's filters of warnings, which both change.
-        """
-        self._start_opening()
-        if self._imported is None:
-            figures, model = self._experiment.record
-            self._imported = self._thread.submit(_import, _FOR_FIGURES * figures + _FOR_MODEL * model)
+        if aside is not None:
+            make_store(aside.store)  # so that the most likely failure comes before training
+            aside.begin(self._info, run_id)
 
     @property
     def ready(self) -> bool:
-        """Whether `recorder` is there without waiting."""
-        return self._recorder is not None or (self._opened is not None and self._opened.done())
+        """Whether `recorder` is there without waiting for another process. Raises what keeps it from being opened."""
+        return self._recorder is not None or self._aside is None or self._aside.opened()
 
     @property
     def recorder(self) -> Recorder:
         """The record, waited for. What keeps it from being opened is raised, once; then nothing is recorded."""
         if self._recorder is None:
+            store = self._experiment.store
             try:
-                self._recorder = self._start_opening().result()
+                self._recorder = Recorder() if store is None else self._open(store)
             except Exception as error:
-                assert self._experiment.store is not None
-                self._recorder = AbsentRecorder(self._experiment.store, first_line(error))
+                assert store is not None
+                self._recorder = AbsentRecorder(store, first_line(error))
                 raise
         return self._recorder
 
-    def settle(self) -> None:
-        """Wait until nothing is being imported any more."""
-        if self._imported is not None:
-            self._imported.result()
+    def _open(self, store: Store) -> Recorder:
+        if self._aside is not None:
+            self._aside.opened(wait=True)
+            return self._aside
+        variant, name = self._experiment.settings.variant, self._experiment.settings.tracking.experiment
+        if variant is None:
+            return MlflowRecorder.start(store, name, self._info, self._run_id)
+        try:
+            return MlflowRecorder.start(store, name, self._info, self._run_id or variant.run_id, patience=0)
+        except TrackingError as error:  # it is trained all the same, and recorded when the sweep is through
+            log.warning("WARNING: %s\n  training goes on; the sweep records it later", first_line(error))
+            return AbsentRecorder(store, first_line(error))
 
-    def close(self) -> None:
-        """Leave nothing running."""
-        self._thread.shutdown(cancel_futures=True)
 
-    def _start_opening(self) -> Future[Recorder]:
-        if self._opened is None:
-            self._opened = self._thread.submit(_open, self._experiment, *self._about)
-        return self._opened
-
-
-def _open(experiment: Experiment, folder: Path, fingerprint: str, device: str, run_id: str | None) -> Recorder:
-    if experiment.store is None:
-        return Recorder()
+def _info(experiment: Experiment, folder: Path, fingerprint: str, device: str) -> RunInfo:
     definition, variant = experiment.data.definition, experiment.settings.variant
     tags = {
         **provenance(device),
@@ -97,38 +93,7 @@ def _open(experiment: Experiment, folder: Path, fingerprint: str, device: str, r
     }
     if variant is not None:
         tags |= sweep_tags(variant.sweep, variant.number, variant.parent)
-        run_id = run_id or variant.run_id
     if experiment.data.fallback is not None:
         tags["data.fallback"] = experiment.data.fallback
-    info = RunInfo(
-        experiment.request.name,
-        params_of(experiment),
-        tags,
-        DataInfo(definition.title, fingerprint, definition.name),
-    )
-    name = experiment.settings.tracking.experiment
-    with _taking_turns():
-        if variant is None:
-            return MlflowRecorder.start(experiment.store, name, info, run_id)
-        try:
-            return MlflowRecorder.start(experiment.store, name, info, run_id, patience=0)
-        except TrackingError as error:  # it is trained all the same, and recorded when the sweep is through
-            log.warning("WARNING: %s\n  training goes on; the sweep records it later", first_line(error))
-            return AbsentRecorder(experiment.store, first_line(error))
-
-
-def _import(modules: tuple[str, ...]) -> None:
-    with _taking_turns():
-        for module in modules:
-            with suppress(ImportError):
-                importlib.import_module(module)
-
-
-@contextmanager
-def _taking_turns() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(_PATIENT)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+    data = DataInfo(definition.title, fingerprint, definition.name)
+    return RunInfo(experiment.request.name, params_of(experiment), tags, data)

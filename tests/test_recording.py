@@ -1,27 +1,40 @@
-"""A run trains while its record is being opened, and ends well whatever comes of that."""
+"""A run whose record is kept by a process beside it: training waits for nothing, and all ends well."""
 
 import json
+import logging
+import os
+import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import QUICK, ask
+from conftest import QUICK, ask, children_of, start, wait_until
 
 from archsearch import runs
 from archsearch.errors import TrackingError
 from archsearch.experiment import run
 from archsearch.prepare import prepare
-from archsearch.tracking.recorder import MlflowRecorder
+from archsearch.recording import recorder_aside
+from archsearch.runs import Result
+from archsearch.tracking.aside import RecorderAside
 from archsearch.tracking.store import open_experiment, resolve_store
 
 FOLDER = Path("outputs/runs/a")
-real_start = MlflowRecorder.start
+UNMODELLED = (*QUICK, "tracking.log_model=false", "tracking.log_figures=false")
+Watch = Callable[[RecorderAside], None]
 
 
-def experiment(*overrides: str) -> Any:
+def train(*overrides: str, watch: Watch = lambda _: None) -> Result:
+    """What the command does; `watch` is called again and again while epochs are trained."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    return prepare(ask(*QUICK, *overrides))
+    experiment = prepare(ask(*overrides))
+    with recorder_aside(experiment) as aside:
+        assert aside is not None
+        return run(experiment, FOLDER, lambda _: watch(aside), aside=aside)
 
 
 def recorded() -> Any:
@@ -30,73 +43,141 @@ def recorded() -> Any:
     return found
 
 
-@pytest.mark.usefixtures("workspace")
-def test_training_does_not_wait_for_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    trained = threading.Event()
-
-    def slow(*given: Any, **named: Any) -> MlflowRecorder:
-        assert trained.wait(60), "nothing was trained while the store was being opened"
-        return real_start(*given, **named)
-
-    monkeypatch.setattr(MlflowRecorder, "start", slow)
-    result = run(experiment(), FOLDER, watch=lambda _: trained.set())
-    found = recorded()
-    assert result.run_id == found.info.run_id == json.loads((FOLDER / runs.RESULT).read_text())["run_id"]
-    assert found.info.status == "FINISHED" and found.data.metrics["test/accuracy"] == result.test.accuracy  # type: ignore[union-attr]
-
-
-@pytest.mark.usefixtures("workspace")
-def test_a_store_that_refuses_ends_the_run_and_the_run_can_go_on_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any, **__: Any) -> MlflowRecorder:
-        raise TrackingError("tracking store refuses the run")
-
-    asked = experiment()
-    with monkeypatch.context() as patch, pytest.raises(TrackingError, match="refuses the run"):
-        patch.setattr(MlflowRecorder, "start", refuse)
-        run(asked, FOLDER)
+def stored() -> dict[str, Any]:
     result = runs.read_result(FOLDER)
-    assert result is not None and (result["state"], result["reason"]) == ("FAILED", "tracking store refuses the run")
-    assert result["tracking"]["complete"] is False and result["epochs_trained"] == 0
-    assert run(prepare(ask("resume=last")), FOLDER).state == "FINISHED"
-    assert recorded().info.status == "FINISHED"
+    assert result is not None
+    return result
+
+
+@contextmanager
+def reluctant_server(hesitates_until: threading.Event) -> Iterator[str]:
+    """Something that says it is healthy, answers nothing else until then, and then lets nobody in."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/health":
+                hesitates_until.wait(60)
+                self.send_error(403)
+                return
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 # as http.server has it
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.mark.usefixtures("workspace")
-def test_interrupted_before_the_store_has_it_a_run_is_still_on_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    interrupted = threading.Event()
+def test_a_finished_run_is_on_record_complete() -> None:
+    result = train(*QUICK)
+    found = recorded()
+    assert result.run_id == found.info.run_id == stored()["run_id"] and stored()["tracking"]["complete"] is True
+    assert found.info.status == "FINISHED" and found.data.metrics["test/accuracy"] == result.test.accuracy  # type: ignore[union-attr]
+    client, _ = open_experiment(resolve_store(None, runs.OUTPUTS), "archsearch")
+    assert [point.step for point in client.get_metric_history(result.run_id, "val/loss")] == [1, 2]
+    names = {artifact.path for artifact in client.list_artifacts(result.run_id)}
+    assert {"curves.png", "predictions.csv", "config.yaml"} <= names and found.outputs.model_outputs
 
-    def slow(*given: Any, **named: Any) -> MlflowRecorder:
-        assert interrupted.wait(60)
-        return real_start(*given, **named)
 
-    def interrupt(_: object) -> None:
-        interrupted.set()
+@pytest.mark.usefixtures("workspace")
+def test_training_does_not_wait_for_a_store_that_hangs_and_goes_on_elsewhere_when_it_refuses() -> None:
+    trained = threading.Event()
+    looks = 0
+
+    def watch(_: RecorderAside) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 3:  # at the end of an epoch, if not before: two epochs are over, and the store has said nothing
+            trained.set()
+
+    with reluctant_server(trained) as uri, pytest.raises(TrackingError, match=r"cannot be opened|refuses the run"):
+        train(*UNMODELLED, "trainer.epochs=3", f"tracking.uri={uri}", watch=watch)
+    assert looks >= 3 and stored()["epochs_trained"] >= 2
+    assert stored()["state"] == "FAILED" and "tracking store" in stored()["reason"]
+    assert stored()["tracking"]["complete"] is False
+    assert train("resume=last", "tracking.uri=null").state == "FINISHED"
+    assert recorded().info.status == "FINISHED" and recorded().data.metrics["val/accuracy"] > 0
+
+
+@pytest.mark.usefixtures("workspace")
+def test_interrupted_before_the_store_has_it_a_run_is_still_on_record() -> None:
+    def interrupt(_: RecorderAside) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(MlflowRecorder, "start", slow)
     with pytest.raises(KeyboardInterrupt):
-        run(experiment(), FOLDER, watch=interrupt)
-    result = runs.read_result(FOLDER)
+        train(*UNMODELLED, watch=interrupt)
     found = recorded()
-    assert result is not None and result["state"] == "KILLED" and result["tracking"]["complete"]
-    assert found.info.run_id == result["run_id"] and found.info.status == "KILLED"
-    assert run(prepare(ask("resume=last")), FOLDER).run_id == found.info.run_id
+    assert stored()["state"] == "KILLED" and stored()["tracking"]["complete"]
+    assert found.info.run_id == stored()["run_id"] and found.info.status == "KILLED"
+    assert train("resume=last").run_id == found.info.run_id
     assert recorded().info.status == "FINISHED"
 
 
 @pytest.mark.usefixtures("workspace")
-def test_killed_before_the_store_has_it_a_run_goes_on_under_the_id_that_it_gets_then(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_without_the_process_that_records_it_a_run_is_trained_and_sent_later(
+    when: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    asked = experiment()
-    monkeypatch.setattr(MlflowRecorder, "start", lambda *_, **__: threading.Event().wait(2))
-    with monkeypatch.context() as patch:
-        # What a kill leaves: the folder as it was when training began.
-        patch.setattr("archsearch.live.LiveRun._end_if_possible", lambda *_: None)
-        with pytest.raises(RuntimeError, match="killed"):
-            run(asked, FOLDER, watch=lambda _: (_ for _ in ()).throw(RuntimeError("killed")))
-    monkeypatch.setattr(MlflowRecorder, "start", real_start)
-    before = runs.read_result(FOLDER)
-    assert before is not None and before["state"] == "RUNNING"
-    result = run(prepare(ask(f"resume={before['run_id']}")), FOLDER)
-    assert result.state == "FINISHED" and recorded().info.run_id == result.run_id != before["run_id"]
+    """It is killed before the store has the run, or after."""
+
+    def kill(aside: RecorderAside) -> None:
+        if not killed:
+            if when == "after":
+                wait_until(aside.opened)
+            os.kill(aside.process_id, signal.SIGKILL)
+            killed.append(aside)
+
+    killed: list[RecorderAside] = []
+
+    with caplog.at_level(logging.INFO, "archsearch"):
+        assert train(*UNMODELLED, watch=kill).state == "FINISHED"
+    assert "the process that records this run has ended (status -9)" in caplog.text
+    assert stored()["tracking"]["complete"] is False and "has ended" in stored()["tracking"]["trouble"]
+    result = train("resume=last")
+    assert result.state == "FINISHED" and stored()["tracking"]["complete"] is True
+    found = recorded()
+    assert (found.info.run_id, found.info.status) == (result.run_id, "FINISHED")
+    assert found.data.metrics["test/accuracy"] == stored()["final"]["test/accuracy"]
+
+
+@pytest.mark.usefixtures("workspace")
+def test_what_it_has_to_say_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    in_the_way = Path("outputs/artifacts/models")  # where MLflow puts models
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.touch()
+    with caplog.at_level(logging.INFO, "archsearch"):
+        result = train(*QUICK, "trainer.epochs=1")
+    assert "WARNING: MLflow did not take a part of the record" in caplog.text
+    assert result.state == "FINISHED" and result.tracking["complete"] is False
+    assert recorded().info.status == "FINISHED"
+
+
+def test_it_survives_ctrl_c_and_ends_with_the_one_that_started_it(workspace: Path) -> None:
+    process = start(*UNMODELLED, "trainer.epochs=200", cwd=workspace)
+    try:
+        wait_until(lambda: bool(list(workspace.glob("outputs/runs/*/result.json"))))
+        (mine,) = (pid for pid in children_of(process.pid) if b"resource_tracker" not in command_of(pid))
+        for number in (signal.SIGINT, signal.SIGTERM):  # as a terminal and a scheduler send them, to all
+            os.kill(mine, number)
+        (path,) = workspace.glob("outputs/runs/*/result.json")
+        wait_until(lambda: json.loads(path.read_text())["tracking"]["experiment_id"] is not None)
+        assert command_of(mine) and process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
+    wait_until(lambda: not command_of(mine))
+
+
+def command_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""

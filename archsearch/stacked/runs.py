@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def run_together(
             for number, (experiment, folder) in enumerate(zip(experiments, folders, strict=True)):
                 member = _Member(stack, number)
                 run = LiveRun(experiment, folder, data, device, member, stack=len(experiments))
-                runs.append(resources.enter_context(closing(run)))
+                runs.append(run)
                 run.begin()
                 log.info("%s", run.opening())
             with memory_explained():

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsearch.ending import end_process
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
+from archsearch.importing import in_one_go
 from archsearch.prepare import Experiment
 
 if TYPE_CHECKING:
@@ -77,9 +78,10 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("archsearch").setLevel(logging.INFO)
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError), _written_to(log):
-        import torch
+        with in_one_go():
+            import torch
 
-        import archsearch.experiment  # noqa: F401  everything that takes time to import
+            import archsearch.experiment  # noqa: F401  everything that takes time to import
 
         torch.set_num_interop_threads(1)
         connection.send(Ready())

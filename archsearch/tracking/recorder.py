@@ -9,7 +9,6 @@ carry the time of their epoch.
 
 import logging
 import time
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import TrackingError, first_line
+from archsearch.tracking.models import as_model, quiet_export
 from archsearch.tracking.store import Store, open_experiment
 
 if TYPE_CHECKING:
@@ -190,23 +190,13 @@ class MlflowRecorder(Recorder):
 
     def _log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
         import mlflow
-        import torch
-        from mlflow.models import infer_signature
 
-        with torch.inference_mode():
-            signature = infer_signature(example, network.eval()(torch.from_numpy(example)).numpy())
         mlflow.set_tracking_uri(self.store.uri)
         # The fluent API knows models; it has to be told the run, and must not end it: `finish` says how it ended.
         mlflow.start_run(run_id=self.run_id, log_system_metrics=False)
         try:
-            with warnings.catch_warnings(action="ignore", category=UserWarning):  # torch's own, of its export format
-                mlflow.pytorch.log_model(
-                    network,
-                    name="model",
-                    signature=signature,
-                    input_example=example,
-                    pip_requirements=[f"torch=={torch.__version__.split('+')[0]}"],
-                )
+            with quiet_export():
+                mlflow.pytorch.log_model(name="model", **as_model(network, example))
         finally:
             mlflow.end_run("RUNNING")
 

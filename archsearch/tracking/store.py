@@ -1,12 +1,13 @@
 """Which tracking store a run writes to, whether it can be reached, and creating it when several start at once."""
 
+import importlib
 import logging
 import os
 import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -129,6 +130,14 @@ def import_mlflow() -> None:
 
     # "Creating initial MLflow database tables..." and the like are no news to a person who trains a network.
     logging.getLogger(mlflow.__name__).setLevel(logging.WARNING)
+
+
+def import_store(store: Store) -> None:
+    """Import MLflow and what it would import to open `store`, without touching that."""
+    import_mlflow()
+    if not store.is_server:
+        with suppress(ImportError):  # where MLflow has moved it, it is imported later
+            importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
 def open_experiment(store: Store, name: str) -> tuple["MlflowClient", str]:
