@@ -12,10 +12,12 @@ the folder with MNIST; without it random bytes of the same shape are trained on.
 
 import argparse
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import runner
 import torch
 from resident import environment, mnist, reference_plan, splits_of, write
 
@@ -110,7 +112,7 @@ def metrics_of(epoch: list[Any]) -> list[EpochMetrics]:
     return epoch
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--members", default="1,4,16,64")
@@ -127,7 +129,7 @@ def main() -> None:
     parser.add_argument("--cudnn-benchmark", action="store_true")
     parser.add_argument("--tolerance", type=float, help="relative, between losses alone and stacked")
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     torch.backends.cudnn.benchmark = options.cudnn_benchmark
     keep_freed_memory()
     bench = Bench(options)
@@ -152,8 +154,12 @@ def main() -> None:
             f" ({ratios[0]:.2f} to {ratios[-1]:.2f})",
             flush=True,
         )
+    most = rows[-1]
+    ratio = statistics.median(b / a for a, b in zip(most["alone"], most["stacked"], strict=True))
+    what = f"images/s of {most['members']} stacked, over those of one after another"
+    targets = [runner.target(what, ratio, 4.0, at_least=True)]
     said = {name: value for name, value in vars(options).items() if name != "json"}
-    result = {"options": said, "mnist": bench.real, "loss_difference": difference, "rows": rows}
+    result = {"options": said, "mnist": bench.real, "loss_difference": difference, "rows": rows, "targets": targets}
     write(options.json, {**environment(bench.device), **result})
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks do with numbers; the candidates are fakes, nothing is trained and no rival is needed."""
+"""What the benchmarks do with numbers; the candidates are fakes, and no rival is needed."""
 
 import importlib
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import REPOSITORY
 
@@ -194,11 +195,16 @@ def test_a_sweep_adds_up_the_rates_of_its_workers(load: Any, history: list[Epoch
 
 def test_what_mlflow_adds_to_a_run_of_all_epochs(load: Any) -> None:
     parts = ("seconds_to_first_epoch", "seconds_between_epochs", "seconds_after_last_epoch")
-    rest = {"training_seconds": 70.0, "evaluation_seconds": 6.0, "epochs": 2}
-    bare, full = ({**dict(zip(parts, values, strict=True)), **rest} for values in ((3.0, 0.1, 2.0), (5.0, 0.5, 6.0)))
-    found = load("overhead").added(bare, full, epochs=8)
-    assert found["before"] == 2 and found["between"] == 4 and found["after"] == 4
-    assert found["whole"] == 5 + 8 * 38 + 4 + 6 and found["percent"] == pytest.approx(100 * 10 / 319)
+    rest = {"evaluation_seconds": 6.0, "epochs": 2, "train_images": 50_000}
+    bare, full = (
+        {**dict(zip((*parts, "training_seconds"), values, strict=True)), **rest}
+        for values in ((3.0, 0.1, 2.0, 70.0), (5.0, 0.5, 6.0, 73.0))
+    )
+    overhead = load("overhead")
+    found = overhead.added(bare, full, epochs=8)
+    assert (found["before"], found["during"], found["between"], found["after"]) == (2, 3, 4, 4)
+    assert found["whole"] == 5 + 8 * 38 + 3 + 4 + 6 and found["percent"] == pytest.approx(100 * 13 / 322)
+    assert overhead.added(bare, full, epochs=8, images=100_000)["whole"] == 322 + 8 * 38
 
 
 def test_the_share_of_the_whole_reference(load: Any, runner: ModuleType) -> None:
@@ -216,3 +222,43 @@ def test_a_trial_does_not_take_the_place_of_a_result(runner: ModuleType) -> None
     assert runner.output_of(parser, None, "speed") == BENCHMARKS / "results" / "speed.json"
     with pytest.raises(SystemExit):
         runner.output_of(parser, None, "speed", trial=True)
+
+
+@pytest.fixture
+def few_images() -> Any:
+    """What `resident.mnist` gives, of noise."""
+    from archsearch.data.definitions import definition_of
+    from archsearch.data.load import Dataset
+
+    images = np.random.default_rng(0).integers(256, size=(40, 1, 28, 28), dtype=np.uint8)
+    labels = np.arange(40, dtype=np.uint8) % 10
+    return Dataset(definition_of("mnist"), images, labels, images, labels), False
+
+
+# What is for a GPU is tried on the CPU, where a graph is no graph: what the scripts do and write can be seen there.
+
+
+def test_the_ways_to_train_on_a_gpu_are_the_same_training(
+    load: Any, few_images: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benchmark = load("gpu_epoch")
+    monkeypatch.setattr(benchmark, "mnist", lambda: few_images)
+    few = ["--device", "cpu", "--ways", "eager,graphs,stack", "--epochs", "2", "--rounds", "1", "--batch-size", "8"]
+    benchmark.main([*few, "--dropout", "0", "--json", str(tmp_path / "found.json")])
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [row["way"] for row in found["rows"]] == ["eager", "graphs", "stack"] and found["cuda"] is None
+    assert len({row["test_accuracy"] for row in found["rows"]}) == 1
+    assert [target["bound"] for target in found["targets"]][:2] == [0.35, 10.0]
+
+
+def test_a_stack_is_measured_against_its_members_one_after_another(
+    load: Any, few_images: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    benchmark = load("stacked")
+    monkeypatch.setattr(benchmark, "mnist", lambda: few_images)
+    few = ["--device", "cpu", "--members", "1,2", "--steps", "2", "--rounds", "1", "--batch-size", "8"]
+    benchmark.main([*few, "--json", str(tmp_path / "found.json")])
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [row["members"] for row in found["rows"]] == [1, 2] and found["loss_difference"] < 1e-3
+    (target,) = found["targets"]
+    assert target["bound"] == 4.0 and target["value"] > 0

@@ -1,6 +1,7 @@
 """The package itself: its layers, its surface, its wheel."""
 
 import ast
+import gc
 import os
 import re
 import subprocess
@@ -13,6 +14,7 @@ from conftest import REPOSITORY
 
 import archsearch
 from archsearch import errors
+from archsearch.importing import in_one_go
 
 PACKAGE = REPOSITORY / "archsearch"
 
@@ -182,3 +184,16 @@ def test_tab_completion_of_the_console_script(tmp_path: Path) -> None:
         check=True,
     )
     assert {"model=session4_gap", "model=session4_conv_head"} <= set(done.stdout.split())
+
+
+def test_what_is_imported_in_one_go_is_not_looked_through_for_garbage() -> None:
+    before = gc.get_freeze_count()
+    try:
+        with in_one_go():
+            assert not gc.isenabled()
+        assert gc.isenabled() and gc.get_freeze_count() > before
+        with pytest.raises(ImportError), in_one_go():
+            raise ImportError
+        assert gc.isenabled()
+    finally:
+        gc.unfreeze()

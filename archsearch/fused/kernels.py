@@ -3,6 +3,9 @@
 All arrays of images are flat, with the channels of a pixel next to each other (N, height, width, channels). What is a
 channel's own is repeated up to `period` values, a multiple of 16: a loop over as many is a loop over whole vectors of
 the processor, which twelve channels would not fill. `low` is what values are cut off at: 0 for a ReLU, -inf for none.
+`kept` (N, channels) is 0 for what dropout leaves out, and what it multiplies the rest with.
+
+A layer is one call forward and one backward: what lies between the passes is little, and would take Python as long.
 """
 
 from collections.abc import Callable
@@ -27,7 +30,7 @@ def _compiled(function: F) -> F:
 
 
 @_compiled
-def moments(images: Floats, count: int, low: np.float32, sums: Doubles, squares: Doubles) -> None:
+def _moments(images: Floats, count: int, low: np.float32, sums: Doubles, squares: Doubles) -> None:
     """Add up the values and their squares, of `count` images."""
     period, size = len(sums), len(images) // count
     total, square = np.empty(period, np.float32), np.empty(period, np.float32)
@@ -47,7 +50,7 @@ def moments(images: Floats, count: int, low: np.float32, sums: Doubles, squares:
 
 
 @_compiled
-def scale(images: Floats, low: np.float32, factors: Floats, shifts: Floats, outputs: Floats) -> None:
+def _scale(images: Floats, low: np.float32, factors: Floats, shifts: Floats, outputs: Floats) -> None:
     """Into `outputs`: images * factors + shifts, with factors and shifts (N, period) of each image."""
     count, period = factors.shape
     size = len(images) // count
@@ -62,11 +65,11 @@ def scale(images: Floats, low: np.float32, factors: Floats, shifts: Floats, outp
 
 
 @_compiled
-def gradient_sums(
+def _gradient_sums(
     gradients: Floats, images: Floats, low: np.float32, kept: Floats, sums: Doubles, products: Doubles
 ) -> None:
-    """Add up the gradients, and their products with the values; `kept` (N, period) weighs each image's."""
-    count, period = kept.shape
+    """Add up the gradients, and their products with the values; `kept` weighs each image's."""
+    (count, channels), period = kept.shape, len(sums)
     size = len(images) // count
     total, product = np.empty(period, np.float32), np.empty(period, np.float32)
     for number in range(count):
@@ -80,12 +83,13 @@ def gradient_sums(
                 total[place] += gradient[place]
                 product[place] += gradient[place] * value
         for place in range(period):
-            sums[place] += total[place] * kept[number, place]
-            products[place] += product[place] * kept[number, place]
+            weight = kept[number, place % channels]
+            sums[place] += total[place] * weight
+            products[place] += product[place] * weight
 
 
 @_compiled
-def gradient(
+def _gradient(
     gradients: Floats, images: Floats, low: np.float32, factors: Floats, slope: Floats, shift: Floats, outputs: Floats
 ) -> None:
     """Into `outputs`: gradients * factors + images * slope + shift where values are above `low`, elsewhere 0."""
@@ -100,3 +104,76 @@ def gradient(
             for place in range(len(part)):
                 value = incoming[place] * factor[place] + part[place] * slope[place] + shift[place]
                 output[place] = value if part[place] > low else nothing
+
+
+@_compiled
+def forward(
+    images: Floats,
+    low: np.float32,
+    eps: float,
+    momentum: float,
+    weight: Floats,
+    bias: Floats,
+    running_mean: Floats,
+    running_var: Floats,
+    kept: Floats,
+    mean: Doubles,
+    deviation: Doubles,
+    factors: Floats,
+    outputs: Floats,
+) -> None:
+    """Normalise `images` into `outputs`, moving the running statistics.
+
+    `mean` (channels,), `deviation` (channels,) and `factors` (N, period) are filled for the way back.
+    """
+    (count, channels), period = kept.shape, factors.shape[1]
+    sums, squares = np.zeros(period), np.zeros(period)
+    _moments(images, count, low, sums, squares)
+    values = len(images) // channels
+    shifts = np.empty_like(factors)
+    for channel in range(channels):
+        mean[channel] = sums[channel::channels].sum() / values
+        variance = max(squares[channel::channels].sum() / values - mean[channel] ** 2, 0.0)
+        deviation[channel] = np.sqrt(variance + eps)
+        running_mean[channel] += momentum * (mean[channel] - running_mean[channel])
+        running_var[channel] += momentum * (variance * values / (values - 1) - running_var[channel])
+        factor = weight[channel] / deviation[channel]
+        shift = bias[channel] - mean[channel] * factor
+        for number in range(count):
+            for place in range(channel, period, channels):
+                factors[number, place] = kept[number, channel] * factor
+                shifts[number, place] = kept[number, channel] * shift
+    _scale(images, low, factors, shifts, outputs)
+
+
+@_compiled
+def backward(
+    gradients: Floats,
+    images: Floats,
+    low: np.float32,
+    weight: Floats,
+    kept: Floats,
+    mean: Doubles,
+    deviation: Doubles,
+    factors: Floats,
+    of_weight: Floats,
+    of_bias: Floats,
+    outputs: Floats,
+) -> None:
+    """From the gradients of what `forward` gave to those of its images (`outputs`), weight and bias."""
+    channels, period = kept.shape[1], factors.shape[1]
+    sums, products = np.zeros(period), np.zeros(period)
+    _gradient_sums(gradients, images, low, kept, sums, products)
+    values = len(images) // channels
+    slopes, shifts = np.empty(period, np.float32), np.empty(period, np.float32)
+    for channel in range(channels):
+        total = sums[channel::channels].sum()
+        product = (products[channel::channels].sum() - mean[channel] * total) / deviation[channel]
+        of_bias[channel], of_weight[channel] = total, product
+        # With x the normalised value: (weight / deviation) * (g - mean(g) - x * mean(g * x)), as a line in the value.
+        factor = weight[channel] / deviation[channel]
+        slope = -factor * product / (deviation[channel] * values)
+        for place in range(channel, period, channels):
+            slopes[place] = slope
+            shifts[place] = -factor * total / values - slope * mean[channel]
+    _gradient(gradients, images, low, factors, slopes, shifts, outputs)

@@ -31,21 +31,13 @@ class FusedNorm(nn.Module):
         self.low = 0.0 if rectify else -inf
 
     def forward(self, images: Tensor) -> Tensor:
-        norm = self.norm
-        count, channels = images.shape[:2]
-        kept = torch.ones(count, channels)
+        norm, count = self.norm, len(images)
+        kept = torch.ones(count, norm.num_features)
         if self.dropout is not None:
             kept.bernoulli_(1 - self.dropout.p).div_(1 - self.dropout.p)
-        outputs, mean, variance = _Function.apply(images, norm.weight, norm.bias, kept, self.low, norm.eps)
-        assert norm.running_mean is not None
-        assert norm.running_var is not None
         assert norm.num_batches_tracked is not None
-        assert norm.momentum is not None
-        values = images.numel() // channels
-        with torch.no_grad():
-            norm.num_batches_tracked.add_(1)
-            norm.running_mean.lerp_(mean, norm.momentum)
-            norm.running_var.lerp_(variance * (values / (values - 1)), norm.momentum)
+        norm.num_batches_tracked.add_(1)
+        outputs = _Function.apply(images, norm.weight, norm.bias, kept, norm, self.low)
         assert isinstance(outputs, Tensor)
         return outputs
 
@@ -53,60 +45,38 @@ class FusedNorm(nn.Module):
 class _Function(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, kept: Tensor, low: float, eps: float
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        count, channels, height, width = images.shape
-        repeat = lcm(channels, _VECTOR) // channels
+        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, kept: Tensor, norm: nn.BatchNorm2d, low: float
+    ) -> Tensor:
+        count, channels = kept.shape
         pixels = images.permute(0, 2, 3, 1).contiguous()
-        floor = np.float32(low)
-        sums, squares = np.zeros(repeat * channels), np.zeros(repeat * channels)
-        kernels.moments(_flat(pixels), count, floor, sums, squares)
-        values = count * height * width
-        mean, square = _joined(sums, channels) / values, _joined(squares, channels) / values
-        variance = np.maximum(square - mean**2, 0)
-        deviation = np.sqrt(variance + eps)
-        factor = weight.detach().numpy() / deviation
-        mask = np.tile(kept.numpy(), (1, repeat))
-        factors = mask * np.tile(factor, repeat).astype(np.float32)
-        shifts = mask * np.tile(bias.detach().numpy() - mean * factor, repeat).astype(np.float32)
         outputs = torch.empty_like(pixels)
-        kernels.scale(_flat(pixels), floor, factors, shifts, _flat(outputs))
+        mean, deviation = np.empty(channels), np.empty(channels)
+        factors = np.empty((count, lcm(channels, _VECTOR)), np.float32)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        assert norm.momentum is not None
+        kernels.forward(
+            _flat(pixels), np.float32(low), norm.eps, norm.momentum, _flat(weight), _flat(bias),
+            _flat(norm.running_mean), _flat(norm.running_var), kept.numpy(), mean, deviation, factors, _flat(outputs),
+        )  # fmt: skip
         ctx.save_for_backward(pixels, weight)
-        ctx.rest = mask, factors, mean, deviation, floor
-        moments = torch.from_numpy(mean).float(), torch.from_numpy(variance).float()
-        ctx.mark_non_differentiable(*moments)
-        return (outputs.permute(0, 3, 1, 2), *moments)
+        ctx.rest = np.float32(low), kept.numpy(), mean, deviation, factors
+        return outputs.permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradients: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor | None, ...]:
         pixels, weight = ctx.saved_tensors
-        mask, factors, mean, deviation, floor = ctx.rest
-        channels = len(mean)
-        repeat = mask.shape[1] // channels
+        low, kept, mean, deviation, factors = ctx.rest
         incoming = gradients.permute(0, 2, 3, 1).contiguous()
-        sums, products = np.zeros(mask.shape[1]), np.zeros(mask.shape[1])
-        kernels.gradient_sums(_flat(incoming), _flat(pixels), floor, mask, sums, products)
-        of_bias = _joined(sums, channels)
-        of_weight = (_joined(products, channels) - mean * of_bias) / deviation
-        # With x the normalised value: (weight / deviation) * (g - mean(g) - x * mean(g * x)), as a line in the value.
-        values = pixels.numel() // channels
-        factor = weight.detach().numpy() / deviation
-        slope = -factor * of_weight / (deviation * values)
-        shift = -factor * of_bias / values - slope * mean
-        outputs = torch.empty_like(pixels)
-        slopes, shifts = (np.tile(each, repeat).astype(np.float32) for each in (slope, shift))
-        kernels.gradient(_flat(incoming), _flat(pixels), floor, factors, slopes, shifts, _flat(outputs))
-        of_parameters = (torch.from_numpy(each).float() for each in (of_weight, of_bias))
-        return (outputs.permute(0, 3, 1, 2), *of_parameters, None, None, None)
+        outputs, of_weight, of_bias = torch.empty_like(pixels), torch.empty_like(weight), torch.empty_like(weight)
+        kernels.backward(
+            _flat(incoming), _flat(pixels), low, _flat(weight), kept, mean, deviation, factors,
+            _flat(of_weight), _flat(of_bias), _flat(outputs),
+        )  # fmt: skip
+        return outputs.permute(0, 3, 1, 2), of_weight, of_bias, None, None, None
 
 
 def _flat(pixels: Tensor) -> NDArray[np.float32]:
-    """The memory of a contiguous tensor."""
+    """The memory of a contiguous tensor, to be read and written."""
     return pixels.detach().view(-1).numpy()
-
-
-def _joined(sums: NDArray[np.float64], channels: int) -> NDArray[np.float64]:
-    """A channel's sums, from those of its repetitions."""
-    total: NDArray[np.float64] = sums.reshape(-1, channels).sum(axis=0)
-    return total

@@ -73,6 +73,7 @@ class RecorderAside(Recorder):
         self._known: _Now | None = None
         self._refused: str | None = None
         self._lost: str | None = None
+        self._begun = False
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, store, name, models), name="record", daemon=True)
@@ -88,6 +89,7 @@ class RecorderAside(Recorder):
 
     def begin(self, info: RunInfo, run_id: str | None) -> None:
         """Open a new run, or run `run_id` again; `opened` tells when that is done."""
+        self._begun = True
         self._send("begin", info, run_id, PATIENCE)
 
     def opened(self, *, wait: bool = False) -> bool:
@@ -128,8 +130,9 @@ class RecorderAside(Recorder):
     def close(self) -> None:
         """Leave nothing running."""
         self._connection.close()
-        self._process.join(_GOODBYE)
-        if self._process.is_alive():  # it waits for a store that hangs, and nobody waits for it
+        if self._begun:
+            self._process.join(_GOODBYE)
+        if self._process.is_alive():  # it still imports, for no run, or waits for a store that hangs, for nobody
             self._process.kill()
             self._process.join()
         self._process.close()
@@ -138,7 +141,8 @@ class RecorderAside(Recorder):
         self._hear(lambda: True)
         if self._lost is None:
             try:
-                self._connection.send((what, arguments))
+                # Not by `send`, with which torch would have its tensors shared between the processes.
+                self._connection.send_bytes(pickle.dumps((what, arguments)))
             except OSError:
                 self._note_loss()
 
