@@ -86,6 +86,16 @@ def measure(way: str, splits: Splits, options: argparse.Namespace, seed: int, de
     }
 
 
+def targets_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was wanted of all images and 19 epochs, against the quickest of `rows`."""
+    reached = [row["seconds_to_99"] for row in rows if row["seconds_to_99"] is not None]
+    return [
+        runner.target("seconds an epoch", min(statistics.median(row["training"]) for row in rows), 0.35),
+        runner.target("seconds of 19 epochs with everything", min(row["whole"] for row in rows), 10.0),
+        *([runner.target("seconds of training to 99 %", min(reached), 1.0)] if reached else []),
+    ]
+
+
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
@@ -124,15 +134,8 @@ def main(words: Sequence[str] | None = None) -> None:
                 f" test {row['test_accuracy']:.2f} %",
                 flush=True,
             )
-    targets = [
-        runner.target(what, min(values), bound)
-        for what, values, bound in (
-            ("seconds an epoch", [statistics.median(row["training"]) for row in rows], 0.35),
-            (f"seconds of {options.epochs} epochs with everything", [row["whole"] for row in rows], 10.0),
-            ("seconds of training to 99 %", [row["seconds_to_99"] for row in rows if row["seconds_to_99"]], 1.0),
-        )
-        if values
-    ]
+    wanted = real and options.images is None and options.epochs == 19  # the rest are trials
+    targets = targets_of(rows) if wanted else []
     said = {name: value for name, value in vars(options).items() if name != "json"}
     write(options.json, {**environment(device), "options": said, "mnist": real, "rows": rows, "targets": targets})
 

@@ -248,7 +248,10 @@ def test_the_ways_to_train_on_a_gpu_are_the_same_training(
     found = json.loads((tmp_path / "found.json").read_text())
     assert [row["way"] for row in found["rows"]] == ["eager", "graphs", "stack"] and found["cuda"] is None
     assert len({row["test_accuracy"] for row in found["rows"]}) == 1
-    assert [target["bound"] for target in found["targets"]][:2] == [0.35, 10.0]
+    assert found["targets"] == []  # of noise, nothing was wanted
+    rows = [{"training": [2.0, 0.3, 0.2], "whole": 9.0, "seconds_to_99": seconds} for seconds in (None, 1.5)]
+    assert [target["met"] for target in benchmark.targets_of(rows)] == [True, True, False]
+    assert len(benchmark.targets_of(rows[:1])) == 2  # it never got there
 
 
 def test_a_stack_is_measured_against_its_members_one_after_another(
@@ -260,5 +263,4 @@ def test_a_stack_is_measured_against_its_members_one_after_another(
     benchmark.main([*few, "--json", str(tmp_path / "found.json")])
     found = json.loads((tmp_path / "found.json").read_text())
     assert [row["members"] for row in found["rows"]] == [1, 2] and found["loss_difference"] < 1e-3
-    (target,) = found["targets"]
-    assert target["bound"] == 4.0 and target["value"] > 0
+    assert found["targets"] == []  # which are for 64

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import multiprocessing
 import os
 import signal
 import threading
@@ -22,19 +23,20 @@ from archsearch.recording import recorder_aside
 from archsearch.runs import Result
 from archsearch.tracking.aside import RecorderAside
 from archsearch.tracking.store import open_experiment, resolve_store
+from archsearch.trainer import Progress
 
 FOLDER = Path("outputs/runs/a")
 UNMODELLED = (*QUICK, "tracking.log_model=false", "tracking.log_figures=false")
-Watch = Callable[[RecorderAside], None]
+Watch = Callable[[RecorderAside, Progress], None]
 
 
-def train(*overrides: str, watch: Watch = lambda _: None) -> Result:
+def train(*overrides: str, watch: Watch = lambda *_: None) -> Result:
     """What the command does; `watch` is called again and again while epochs are trained."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     experiment = prepare(ask(*overrides))
     with recorder_aside(experiment) as aside:
         assert aside is not None
-        return run(experiment, FOLDER, lambda _: watch(aside), aside=aside)
+        return run(experiment, FOLDER, lambda progress: watch(aside, progress), aside=aside)
 
 
 def recorded() -> Any:
@@ -90,17 +92,14 @@ def test_a_finished_run_is_on_record_complete() -> None:
 @pytest.mark.usefixtures("workspace")
 def test_training_does_not_wait_for_a_store_that_hangs_and_goes_on_elsewhere_when_it_refuses() -> None:
     trained = threading.Event()
-    looks = 0
 
-    def watch(_: RecorderAside) -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 3:  # at the end of an epoch, if not before: two epochs are over, and the store has said nothing
+    def watch(_: RecorderAside, progress: Progress) -> None:
+        if progress.epoch == 3:  # two are over, and the store has said nothing yet
             trained.set()
 
     with reluctant_server(trained) as uri, pytest.raises(TrackingError, match=r"cannot be opened|refuses the run"):
         train(*UNMODELLED, "trainer.epochs=3", f"tracking.uri={uri}", watch=watch)
-    assert looks >= 3 and stored()["epochs_trained"] >= 2
+    assert trained.is_set() and stored()["epochs_trained"] >= 2
     assert stored()["state"] == "FAILED" and "tracking store" in stored()["reason"]
     assert stored()["tracking"]["complete"] is False
     assert train("resume=last", "tracking.uri=null").state == "FINISHED"
@@ -109,7 +108,7 @@ def test_training_does_not_wait_for_a_store_that_hangs_and_goes_on_elsewhere_whe
 
 @pytest.mark.usefixtures("workspace")
 def test_interrupted_before_the_store_has_it_a_run_is_still_on_record() -> None:
-    def interrupt(_: RecorderAside) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -128,11 +127,12 @@ def test_without_the_process_that_records_it_a_run_is_trained_and_sent_later(
 ) -> None:
     """It is killed before the store has the run, or after."""
 
-    def kill(aside: RecorderAside) -> None:
+    def kill(aside: RecorderAside, _: Progress) -> None:
         if not killed:
             if when == "after":
                 wait_until(aside.opened)
-            os.kill(aside.process_id, signal.SIGKILL)
+            (process,) = multiprocessing.active_children()
+            process.kill()
             killed.append(aside)
 
     killed: list[RecorderAside] = []

@@ -1,8 +1,8 @@
 """A run's record, kept by a process of its own, so that training waits for nothing that MLflow does.
 
-MLflow takes seconds to import and to open its store, and exporting a model seconds more: beside the training, on the
-cores that it leaves idle, they cost next to nothing. A store that hangs is waited for there, too. The process ends with
-the one that started it, however that ends; where it ends first, what it has not recorded can be sent by resuming.
+MLflow takes seconds to import and to open its store, and exporting a model seconds more; here that is done while the
+other process imports torch, trains, and draws its pictures. A store that hangs is waited for here, too. The process
+ends with the one that started it, however that ends; where it ends first, resuming the run sends what is missing.
 """
 
 import logging
@@ -80,12 +80,6 @@ class RecorderAside(Recorder):
         with _signals_held():
             self._process.start()
         theirs.close()
-
-    @property
-    def process_id(self) -> int:
-        """Of the process that records."""
-        assert self._process.pid is not None
-        return self._process.pid
 
     def begin(self, info: RunInfo, run_id: str | None) -> None:
         """Open a new run, or run `run_id` again; `opened` tells when that is done."""
