@@ -9,8 +9,9 @@ from contextlib import contextmanager
 def in_one_go() -> Iterator[None]:
     """Import here what is large, and stays.
 
-    An import of torch or MLflow makes a million objects, none of them garbage; Python looks through them again and
-    again while they are made, a tenth to a fifth of the time, and later whenever it collects. Here it looks at none of them, ever.
+    An import of torch or MLflow makes hundreds of thousands of objects, none of them garbage; Python looks through them
+    again and again while they are made, a tenth to a fifth of the time, and later whenever it collects. Here it looks
+    at none of them, ever.
     """
     if not gc.isenabled():
         yield
