@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archsearch.builder import build
     from archsearch.errors import ArchsearchError, ConfigError, Problem, RunError, UserError
-    from archsearch.shapes import Layer, Plan, plan
-    from archsearch.spec import ModelSpec, parse_model
-    from archsearch.summary import layer_table
+    from archsearch.model.builder import build
+    from archsearch.model.plan import Layer, Plan, plan
+    from archsearch.model.spec import ModelSpec, parse_model
+    from archsearch.model.table import layer_table
 
 __version__ = "0.1.0"
 __all__ = [
@@ -35,11 +35,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "builder": ("build",),
+    "model.builder": ("build",),
     "errors": ("ArchsearchError", "ConfigError", "Problem", "RunError", "UserError"),
-    "shapes": ("Layer", "Plan", "plan"),
-    "spec": ("ModelSpec", "parse_model"),
-    "summary": ("layer_table",),
+    "model.plan": ("Layer", "Plan", "plan"),
+    "model.spec": ("ModelSpec", "parse_model"),
+    "model.table": ("layer_table",),
 }
 
 

@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from archsearch.cli import launch, traceless
-from archsearch.request import Request
+from archsearch.compose.request import Request
 
 
 def main() -> None:
     """Judge the configuration on the command line and print its layer table; with `-m`, the table of all variants."""
 
     def prepare(request: Request) -> Any:
-        from archsearch.judge import judge
+        from archsearch.compose.validate import judge
 
         return request, judge(request.config)[1]
 
     def show(prepared: Any) -> None:
-        from archsearch.summary import layer_table
+        from archsearch.model.table import layer_table
 
         request, network = prepared
         print(f"{request.name}\n{layer_table(network)}")

@@ -27,10 +27,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from archsearch.ending import end_process
-from archsearch.errors import ArchsearchError, StorageError
-from archsearch.importing import in_one_go
-from archsearch.overrides import (
+from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
     choices_of,
@@ -43,7 +40,10 @@ from archsearch.overrides import (
     resumed_sweep,
     task_words,
 )
-from archsearch.request import Request
+from archsearch.compose.request import Request
+from archsearch.errors import ArchsearchError, StorageError
+from archsearch.system.ending import end_process
+from archsearch.system.importing import in_one_go
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 
@@ -52,16 +52,16 @@ def main() -> NoReturn:
     """`python -m archsearch`, and the console script: train one variant, or with `-m` a sweep of them."""
 
     def prepare(request: Request) -> Any:
-        from archsearch.prepare import prepare
+        from archsearch.runs.prepare import prepare
 
         return prepare(request)
 
     def train(experiment: Any) -> None:
-        from archsearch.recording import recorder_aside
+        from archsearch.runs.recording import recorder_aside
 
         with recorder_aside(experiment) as aside:  # imports MLflow while this process imports torch
             with in_one_go():
-                from archsearch.experiment import run
+                from archsearch.runs.train import run
 
             run(experiment, Path(HydraConfig.get().runtime.output_dir), aside=aside)
 
@@ -207,7 +207,7 @@ def _through_hydra(words: Sequence[str], task: Callable[[DictConfig], Any]) -> N
 
 def _in_our_words(error: Exception, arguments: Sequence[str], started: bool) -> Exception:
     if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)) and not started:
-        from archsearch.explain import explain
+        from archsearch.compose.explain import explain
 
         explained = explain(error, arguments)
         explained.__cause__ = error

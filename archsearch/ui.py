@@ -11,7 +11,7 @@ from archsearch.cli import launch, traceless
 from archsearch.errors import ConfigError, Problem, TrackingError
 
 if TYPE_CHECKING:
-    from archsearch.request import Request
+    from archsearch.compose.request import Request
 
 _HOST = "127.0.0.1"
 
@@ -27,8 +27,8 @@ def _refuse(_words: Sequence[str]) -> None:
 
 
 def _prepare(request: "Request") -> Any:
-    from archsearch.runs import OUTPUTS
-    from archsearch.settings import parse_settings
+    from archsearch.config.settings import parse_settings
+    from archsearch.runs.folder import OUTPUTS
     from archsearch.tracking.store import check_store, resolve_store
 
     settings, problems = parse_settings(request.config)

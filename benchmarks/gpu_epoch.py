@@ -21,13 +21,13 @@ import runner
 import torch
 from resident import environment, mnist, reference_plan, splits_of, write
 
-from archsearch.allocator import keep_freed_memory
-from archsearch.builder import build_plan
-from archsearch.metrics import EpochMetrics
-from archsearch.recipe import SGD, OneCycle
-from archsearch.settings import TrainerSettings
-from archsearch.stacked.trainer import Member, StackedTrainer
-from archsearch.trainer import Splits, Trainer, pick_device
+from archsearch.config.recipe import SGD, OneCycle
+from archsearch.config.settings import TrainerSettings
+from archsearch.model.builder import build_plan
+from archsearch.system.allocator import keep_freed_memory
+from archsearch.training.metrics import EpochMetrics
+from archsearch.training.stacked.trainer import Member, StackedTrainer
+from archsearch.training.trainer import Splits, Trainer, pick_device
 
 RATE = SGD(lr=0.1, momentum=0.9, nesterov=True)
 WAYS = ("eager", "graphs", "stack")

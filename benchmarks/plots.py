@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import runner
 
-from archsearch.figures import new_figure, save_figure
+from archsearch.runs.figures import new_figure, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,10 +18,10 @@ from archsearch.data.batches import ImageSet
 from archsearch.data.definitions import DEFINITIONS
 from archsearch.data.files import missing_files
 from archsearch.data.load import Dataset, load
-from archsearch.provenance import hardware
-from archsearch.shapes import Plan, plan
-from archsearch.spec import parse_model
-from archsearch.trainer import Splits
+from archsearch.model.plan import Plan, plan
+from archsearch.model.spec import parse_model
+from archsearch.tracking.provenance import hardware
+from archsearch.training.trainer import Splits
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
 MNIST = DEFINITIONS["mnist"]

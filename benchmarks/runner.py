@@ -19,8 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from archsearch.atomic import write_text
-from archsearch.provenance import provenance
+from archsearch.system.atomic import write_text
+from archsearch.tracking.provenance import provenance
 
 BENCHMARKS = Path(__file__).resolve().parent
 RESULTS = BENCHMARKS / "results"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from archsearch import stats
+from archsearch.report import statistics
 from archsearch.report.leaderboard import rank
 from archsearch.report.study import Study, Trial, Variant
 from archsearch.report.verdict import ALPHA, against, compare
@@ -52,7 +52,7 @@ def two_variants(studies: int, random: np.random.Generator) -> None:
     for gap, what in ((0.0, "identical variants: called different"), (GAP, f"a true difference of {GAP:.2f}: found")):
         print(f"\n{what}, % of {studies:,} studies")
         print(f"{'seeds':>5}  {'report':>12}  {'paired t':>12}  {'Bouthillier':>12}  {'better mean':>12}")
-        for seeds in (2, 3, 5, stats.seeds_needed(GAP, SPREAD) or 0, 10, 29):
+        for seeds in (2, 3, 5, statistics.seeds_needed(GAP, SPREAD) or 0, 10, 29):
             counts = dict.fromkeys(("report", "paired t", "Bouthillier", "better mean"), 0)
             for _ in tqdm(range(studies), desc=f"{seeds} seeds", leave=False):
                 scores = random.normal([[LEVEL + gap], [LEVEL]], SPREAD, (2, seeds))

@@ -2,6 +2,7 @@
 
 import ast
 import gc
+import graphlib
 import os
 import re
 import subprocess
@@ -10,58 +11,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import REPOSITORY
 
 import archsearch
 from archsearch import errors
-from archsearch.importing import in_one_go
+from archsearch.system.importing import in_one_go
+from tests.support.processes import REPOSITORY
 
 PACKAGE = REPOSITORY / "archsearch"
 
-# Top to bottom; a module imports only from lines below its own (a line's modules may not know each other).
-LAYERS = """
-__main__ check ui report.__main__
-cli report.command
-report.page
-report.text report.pictures
-report.tables
-report.findings
-report.front report.naming
-report.leaderboard report.diff report.versus report.ablation
-report.verdict
-report.sources
-report.study report.asked
-sweep.sweeper sweep.launcher
-sweep.register
-sweep.closing sweep.pool sweep.job sweep.logs
-sweep.pictures sweep.display sweep.planning
-sweep.results sweep.worker
-sweep.folder
-sweep.plan
-sweep.compose sweep.grid sweep.words sweep.fingerprint sweep.estimate sweep.machine sweep.text
-explain stacked.runs
-experiment stacked.assembly stacked.states
-live
-recording
-columns assembly
-prepare
-overrides request judge screen artifacts checkpoint provenance stacked.trainer
-tracking.aside
-runs trainer figures tracking.recorder tracking.sweeps tracking.reading stacked.optimizers
-tracking.store tracking.models builder optim averaging initial meter data.augment stacked.scores
-data.batches metrics stacked.network
-data.load stacked.rules
-data.files
-data.definitions settings summary
-shapes
-spec recipe
-schema fused.network
-fused.layer
-errors atomic ending importing allocator folding graphs stats fused fused.kernels stacked.layers
-tracking data sweep report stacked
-__init__
-"""
-RANKS = {module: rank for rank, line in enumerate(LAYERS.strip().splitlines()) for module in line.split()}
+# From the ground up: a room imports from itself and from the rooms before it. The commands stand above all of them.
+ROOMS = "errors system config model data tracking training compose runs sweep report".split()
+COMMANDS = {"__init__", "__main__", "cli", "check", "ui"}
 
 
 def module_of(path: Path) -> str:
@@ -91,15 +51,43 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def test_every_module_has_its_layer() -> None:
-    assert {module_of(path) for path in PACKAGE.rglob("*.py")} == set(RANKS)
+def imports() -> dict[str, set[str]]:
+    """Every module of the package, and what it imports of it."""
+    return {module_of(path): imports_of(path) for path in PACKAGE.rglob("*.py")}
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_of)
-def test_imports_run_downwards_only(path: Path) -> None:
-    module = module_of(path)
-    upwards = {other for other in imports_of(path) if RANKS[other] <= RANKS[module]}
+def room_of(module: str) -> str:
+    return module.split(".", maxsplit=1)[0]
+
+
+def test_the_house_has_these_rooms_and_commands() -> None:
+    top = {room_of(module) for module in imports()}
+    assert top == {*ROOMS, *COMMANDS}
+    assert len(ROOMS) - 1 <= 10 and len(COMMANDS | {"errors"}) <= 8
+
+
+def test_imports_between_rooms_run_downwards_only() -> None:
+    upwards = [
+        f"{module} -> {other}"
+        for module, others in imports().items()
+        for other in others
+        if room_of(module) in ROOMS
+        and other != "__init__"  # the version
+        and not module.endswith("__main__")
+        and (room_of(other) in COMMANDS or ROOMS.index(room_of(other)) > ROOMS.index(room_of(module)))
+    ]
     assert not upwards
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = {module: others - {module} for module, others in imports().items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
+
+
+def test_every_room_says_what_it_is_for() -> None:
+    for room in ROOMS[1:]:
+        purpose = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text())) or ""
+        assert len(purpose) > 100, room
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=module_of)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from archsearch.config.recipe import AffineAugment, Augment
 from archsearch.data.batches import Transform
-from archsearch.recipe import AffineAugment, Augment
 
 
 def make_augment(settings: Augment) -> Transform | None:

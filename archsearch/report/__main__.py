@@ -4,7 +4,7 @@ import os
 import sys
 
 from archsearch.cli import answer, compose_request
-from archsearch.report.asked import HELP, parse
+from archsearch.report.options import HELP, parse
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch import stats
+from archsearch.report import statistics
 from archsearch.report.study import Study, Variant
 
 _TREES = 30
@@ -21,7 +21,7 @@ class Level:
 
     value: str
     mean: float
-    effect: stats.Difference | None  # None of the reference value
+    effect: statistics.Difference | None  # None of the reference value
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _effect(factor: str, study: Study, rows: Sequence[_Row], reference: str) -> 
         Level(
             value,
             float(np.mean(scores[value])),
-            stats.paired(scores[value], scores[reference]) if value != reference else None,
+            statistics.paired(scores[value], scores[reference]) if value != reference else None,
         )
         for value in values
     ]
@@ -106,7 +106,7 @@ def _effect(factor: str, study: Study, rows: Sequence[_Row], reference: str) -> 
 def _adjusted(effects: Sequence[Effect]) -> list[Effect]:
     """The effects with their p adjusted as one family."""
     adjusted = iter(
-        stats.holm([level.effect.p for each in effects for level in each.levels if level.effect is not None])
+        statistics.holm([level.effect.p for each in effects for level in each.levels if level.effect is not None])
     )
     return [
         replace(

@@ -8,17 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from archsearch.compose.request import Request
+from archsearch.config.settings import parse_settings
 from archsearch.errors import ConfigError, ReportError, StorageError, TrackingError, first_line
-from archsearch.report.asked import Asked
 from archsearch.report.findings import Findings, find
+from archsearch.report.options import Asked
 from archsearch.report.page import PAGE, write_page
 from archsearch.report.sources import Gathered, Sources
 from archsearch.report.study import Study, has_result, studies_of
 from archsearch.report.text import text
-from archsearch.request import Request
-from archsearch.runs import OUTPUTS
-from archsearch.settings import parse_settings
-from archsearch.tracking.reading import Reader
+from archsearch.runs.folder import OUTPUTS
+from archsearch.tracking.reader import Reader
 from archsearch.tracking.store import resolve_store
 
 log = logging.getLogger(__name__)

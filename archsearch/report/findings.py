@@ -9,17 +9,17 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch import stats
 from archsearch.errors import ReportError, UserError
+from archsearch.report import statistics
 from archsearch.report.ablation import Ablation, ablate
-from archsearch.report.asked import Asked
-from archsearch.report.diff import ArchitectureDiff, diff
-from archsearch.report.front import Point, points_of
 from archsearch.report.leaderboard import Leaderboard, rank
+from archsearch.report.model_diff import ArchitectureDiff, diff
 from archsearch.report.naming import find_variant
+from archsearch.report.options import Asked
+from archsearch.report.pareto import Point, points_of
+from archsearch.report.prediction_diff import Versus, test_images, versus
 from archsearch.report.study import Study, Variant
 from archsearch.report.verdict import Comparison, Verdict, compare
-from archsearch.report.versus import Versus, test_images, versus
 
 _MOST_TIES = 5  # sentences
 _LARGE_FAMILY = 50  # comparisons
@@ -32,7 +32,7 @@ class Duel:
     a: Variant
     b: Variant
     validation: Comparison
-    test: stats.Difference | None  # in points; an estimate, and no verdict: these networks were chosen
+    test: statistics.Difference | None  # in points; an estimate, and no verdict: these networks were chosen
     architecture: ArchitectureDiff | None
     predictions: Versus | None
     images: NDArray[np.uint8] | None  # of the test set (N, height, width)
@@ -141,7 +141,7 @@ def _duel(board: Leaderboard, asked: Asked, data: Path) -> Duel | None:
                 )
     test = None
     if not study.on_test and a.scores("test") and b.scores("test"):
-        test = stats.welch(list(a.scores("test").values()), list(b.scores("test").values()))
+        test = statistics.welch(list(a.scores("test").values()), list(b.scores("test").values()))
     validation = compare(a, b, study) if asked.compare else _as_ranked(a, b, board)
     return Duel(a, b, validation, test, architecture, predictions, images, classes, notes)
 

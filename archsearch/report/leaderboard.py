@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch import stats
+from archsearch.report import statistics
 from archsearch.report.study import Study, Variant
 from archsearch.report.verdict import ALPHA, Comparison, against, compare
 
@@ -26,8 +26,8 @@ class Row:
     place: int | None
     tied: bool
     variant: Variant
-    score: stats.Estimate
-    test: stats.Estimate | None
+    score: statistics.Estimate
+    test: statistics.Estimate | None
     against: Comparison | None  # the variant against the baseline, or against the leader
 
 
@@ -56,7 +56,7 @@ class Leaderboard:
         spread = self.study.spread or self.study.borrowed_spread
         if spread is None or self.rivals < 2:
             return None
-        return stats.luck_of_the_best(self.rivals) * spread / sqrt(len(self.study.variants[0].scores()))
+        return statistics.luck_of_the_best(self.rivals) * spread / sqrt(len(self.study.variants[0].scores()))
 
 
 def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
@@ -94,16 +94,16 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
     return Leaderboard(study, rows, reference, baseline is not None, family, p)
 
 
-def interval(variant: Variant, name: str, study: Study) -> stats.Estimate:
+def interval(variant: Variant, name: str, study: Study) -> statistics.Estimate:
     """The mean of a variant's accuracies (`selecting` or `test`), %: t-interval over seeds, Wilson's of one run."""
     scores = list(variant.scores(name).values())
     if len(scores) > 1:
-        found = stats.mean(scores)
-        return stats.Estimate(found.value, max(0.0, found.low), min(100.0, found.high))
+        found = statistics.mean(scores)
+        return statistics.Estimate(found.value, max(0.0, found.low), min(100.0, found.high))
     total = study.images("test" if name == "test" or study.on_test else "validation")
     if total is None:
-        return stats.mean(scores)
-    return stats.wilson(round(scores[0] / 100 * total), total).times(100)
+        return statistics.mean(scores)
+    return statistics.wilson(round(scores[0] / 100 * total), total).times(100)
 
 
 def _places(study: Study, p: NDArray[np.float64]) -> list[int | None]:
@@ -119,13 +119,13 @@ def _adjusted(study: Study) -> NDArray[np.float64]:
     """The p of all pairs as `compare` has them, adjusted as one family: (k, k)."""
     scores = [list(variant.scores().values()) for variant in study.variants]
     means = np.array([np.mean(each) for each in scores])
-    deviations = np.array([stats.deviation(each) for each in scores])
+    deviations = np.array([statistics.deviation(each) for each in scores])
     counts = np.array([len(each) for each in scores])
-    p = stats.welch_p(means, deviations, counts)
+    p = statistics.welch_p(means, deviations, counts)
     if study.spread is not None:
-        p = np.where(np.isnan(p), stats.pooled_p(means, counts, study.spread, study.freedom), p)
+        p = np.where(np.isnan(p), statistics.pooled_p(means, counts, study.spread, study.freedom), p)
     np.fill_diagonal(p, np.nan)
     upper = np.triu_indices(len(p), 1)
-    p[upper] = stats.holm(p[upper].tolist())
+    p[upper] = statistics.holm(p[upper].tolist())
     p.T[upper] = p[upper]
     return p

@@ -9,10 +9,10 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from archsearch import __version__
-from archsearch.atomic import write_text
 from archsearch.report import pictures
-from archsearch.report.asked import Cost
 from archsearch.report.findings import Duel, Findings
+from archsearch.report.options import Cost
+from archsearch.report.prediction_diff import Versus
 from archsearch.report.tables import (
     blocks_table,
     confusion_changes,
@@ -23,7 +23,7 @@ from archsearch.report.tables import (
     mcnemar_table,
 )
 from archsearch.report.text import duel_sentences, explained, headline
-from archsearch.report.versus import Versus
+from archsearch.system.atomic import write_text
 
 PAGE = "report.html"
 _TEMPLATE = Path(__file__).with_name("page.html")

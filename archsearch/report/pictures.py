@@ -13,14 +13,14 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.figures import new_figure
 from archsearch.report.ablation import Ablation, Effect
-from archsearch.report.asked import Cost
-from archsearch.report.front import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
 from archsearch.report.leaderboard import Leaderboard
+from archsearch.report.options import Cost
+from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
+from archsearch.report.prediction_diff import Versus
+from archsearch.report.statistics import Estimate
 from archsearch.report.tables import has_reference
-from archsearch.report.versus import Versus
-from archsearch.stats import Estimate
+from archsearch.runs.figures import new_figure
 from archsearch.sweep.grid import labels
 
 if TYPE_CHECKING:

@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from archsearch.columns import chosen
+from archsearch.compose.overrides import as_typed
 from archsearch.errors import ReportError, ResumeError
-from archsearch.overrides import as_typed
-from archsearch.report.asked import Asked
+from archsearch.report.options import Asked
 from archsearch.report.study import Trial, plain_number
-from archsearch.runs import CONFIG, RESULT, find_run, find_sweep, read_result
-from archsearch.sweep.folder import SweepRecord
-from archsearch.tracking.reading import Reader, StoredRun
+from archsearch.runs.folder import CONFIG, RESULT, find_run, find_sweep, read_result
+from archsearch.sweep.record import SweepRecord
+from archsearch.tracking.mlflow_params import chosen
+from archsearch.tracking.reader import Reader, StoredRun
 from archsearch.tracking.recorder import as_text
 from archsearch.tracking.store import Store
 

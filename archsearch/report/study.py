@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archsearch.data.definitions import DEFINITIONS, Definition, holdout_size
 from archsearch.errors import ConfigError
-from archsearch.stats import deviation
+from archsearch.report.statistics import deviation
 from archsearch.sweep.grid import named
 
 Fetch = Callable[[str], Path | None]  # a file of the run, by its name; None where the run has no such file

@@ -8,14 +8,14 @@ from math import isnan
 import numpy as np
 
 from archsearch.report.ablation import Ablation, Effect
-from archsearch.report.asked import Cost
-from archsearch.report.diff import ArchitectureDiff, BlockDiff
-from archsearch.report.front import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
 from archsearch.report.leaderboard import Leaderboard, Row
+from archsearch.report.model_diff import ArchitectureDiff, BlockDiff
+from archsearch.report.options import Cost
+from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
+from archsearch.report.prediction_diff import Versus
+from archsearch.report.statistics import Estimate
 from archsearch.report.study import Study
 from archsearch.report.verdict import shown_p
-from archsearch.report.versus import Versus
-from archsearch.stats import Estimate
 from archsearch.sweep.grid import labels
 
 _SIZES = {"params": "parameters", "macs": "MACs", "receptive_field": "receptive field"}

@@ -2,8 +2,9 @@
 
 from math import isnan
 
-from archsearch.report.asked import Cost
 from archsearch.report.findings import Duel, Findings
+from archsearch.report.options import Cost
+from archsearch.report.statistics import ENOUGH_PAIRS
 from archsearch.report.tables import (
     Table,
     blocks_table,
@@ -15,8 +16,7 @@ from archsearch.report.tables import (
     mcnemar_table,
 )
 from archsearch.report.verdict import said_p
-from archsearch.stats import ENOUGH_PAIRS
-from archsearch.sweep.text import aligned
+from archsearch.runs.formatting import aligned
 
 _MOST_ROWS = 25
 _MOST_POINTS = 12

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from math import isnan, nan, sqrt
 from typing import Literal
 
-from archsearch import stats
+from archsearch.report import statistics
 from archsearch.report.study import Study, Variant
 
 Verdict = Literal["better", "worse", "tied", "trivial", "unknown"]
 
-ALPHA = 1 - stats.CONFIDENCE
+ALPHA = 1 - statistics.CONFIDENCE
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Comparison:
     a: str
     b: str
     scores: tuple[Mapping[int, float], Mapping[int, float]]  # by seed
-    difference: stats.Difference
+    difference: statistics.Difference
     p: float
     family: int
     planned: int  # comparisons that would be made with more seeds
@@ -45,29 +45,31 @@ class Comparison:
         return "better" if self.difference.value > 0 else "worse"
 
     @property
-    def paired(self) -> stats.Difference | None:
+    def paired(self) -> statistics.Difference | None:
         """The difference over the seeds that both have, if that are two or more."""
         shared = _shared(*self.scores)
         a, b = self.scores
-        return stats.paired([a[seed] for seed in shared], [b[seed] for seed in shared]) if len(shared) > 1 else None
+        return (
+            statistics.paired([a[seed] for seed in shared], [b[seed] for seed in shared]) if len(shared) > 1 else None
+        )
 
     @property
-    def improvement(self) -> stats.Estimate:
+    def improvement(self) -> statistics.Estimate:
         """P(A > B), over pairs of one seed where both have the same seeds."""
         return _improvement(*self.scores)
 
     @property
-    def conclusion(self) -> stats.Conclusion:
+    def conclusion(self) -> statistics.Conclusion:
         """What the whole rule of Bouthillier et al. says, whichever is ahead."""
         a, b = self.scores
-        return stats.conclude(_improvement(a, b) if self.difference.value > 0 else _improvement(b, a))
+        return statistics.conclude(_improvement(a, b) if self.difference.value > 0 else _improvement(b, a))
 
     @property
     def seeds_needed(self) -> int | None:
         """Seeds each with which a difference like the one seen would be found in 80 % of studies."""
         if self.spread is None:
             return None
-        needed = stats.seeds_needed(self.difference.value, self.spread, ALPHA / self.planned)
+        needed = statistics.seeds_needed(self.difference.value, self.spread, ALPHA / self.planned)
         had = min(map(len, self.scores))  # which did not tell: by bad luck, if they should have
         return needed if needed is None or self.verdict != "tied" else max(needed, had + 1)
 
@@ -109,11 +111,11 @@ def compare(
 ) -> Comparison:
     """Compare two variants of `study`. `p`, if given, is already adjusted for the `family` of comparisons."""
     scores = (a.scores(), b.scores())
-    difference = stats.welch(list(scores[0].values()), list(scores[1].values()))
+    difference = statistics.welch(list(scores[0].values()), list(scores[1].values()))
     if isnan(difference.p) and study.spread is not None:
         counts = (len(scores[0]), len(scores[1]))
-        difference = stats.pooled(difference.value, counts, study.spread, study.freedom)
-    own = [stats.deviation(list(each.values())) for each in scores]
+        difference = statistics.pooled(difference.value, counts, study.spread, study.freedom)
+    own = [statistics.deviation(list(each.values())) for each in scores]
     spread = sqrt((own[0] ** 2 + own[1] ** 2) / 2)
     if not spread > 0:
         spread = study.spread or study.borrowed_spread or nan
@@ -125,7 +127,7 @@ def compare(
 def against(reference: Variant, study: Study) -> dict[str, Comparison]:
     """Every other variant of `study` compared with `reference`, as one family; by the other's label."""
     found = [compare(variant, reference, study) for variant in study.variants if variant.label != reference.label]
-    adjusted = stats.holm([each.p for each in found])
+    adjusted = statistics.holm([each.p for each in found])
     tested = max(1, sum(not isnan(p) for p in adjusted))
     return {
         each.a: replace(each, p=p, family=tested, planned=len(found)) for each, p in zip(found, adjusted, strict=True)
@@ -155,10 +157,10 @@ def _scores(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float]
 
 def _is_trivial(ahead: Mapping[int, float], behind: Mapping[int, float]) -> bool:
     a, b, are_pairs = _scores(ahead, behind)
-    if stats.win_rate(a, b, are_pairs) > stats.MEANINGFUL:
+    if statistics.win_rate(a, b, are_pairs) > statistics.MEANINGFUL:
         return False  # so is its interval's upper end, which takes a thousand resamplings
-    return not stats.improvement(a, b, are_pairs).high > stats.MEANINGFUL
+    return not statistics.improvement(a, b, are_pairs).high > statistics.MEANINGFUL
 
 
-def _improvement(a: Mapping[int, float], b: Mapping[int, float]) -> stats.Estimate:
-    return stats.improvement(*_scores(a, b))
+def _improvement(a: Mapping[int, float], b: Mapping[int, float]) -> statistics.Estimate:
+    return statistics.improvement(*_scores(a, b))

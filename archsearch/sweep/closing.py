@@ -8,16 +8,16 @@ from pathlib import Path
 
 import yaml
 
+from archsearch.compose.request import Request
 from archsearch.errors import first_line
-from archsearch.prepare import Experiment, prepare_variant
-from archsearch.request import Request
-from archsearch.runs import CONFIG, read_result
-from archsearch.sweep.folder import SweepRecord
+from archsearch.runs.folder import CONFIG, read_result
+from archsearch.runs.formatting import duration
+from archsearch.runs.prepare import Experiment, prepare_variant
 from archsearch.sweep.grid import labels, named
 from archsearch.sweep.pictures import draw_sweep
 from archsearch.sweep.planning import Planned
+from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.results import Outcome, grouped, markdown, table_text, write_tables
-from archsearch.sweep.text import duration
 from archsearch.tracking.recorder import Recorder
 from archsearch.tracking.sweeps import variants_page
 
@@ -102,7 +102,7 @@ def _show(record: SweepRecord, folder: Path, number: int) -> None:
         config = yaml.safe_load((inside / CONFIG).read_text(encoding="utf-8"))
         experiment = _wanting(prepare_variant(Request(config, result["choices"], tuple(result["overrides"])), inside))
         if any(experiment.record):
-            from archsearch.experiment import enrich
+            from archsearch.runs.train import enrich
 
             if not enrich(experiment, inside):
                 return

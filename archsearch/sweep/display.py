@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from archsearch.sweep.text import duration
+from archsearch.runs.formatting import duration
 from archsearch.sweep.worker import LOG, Ended, Job, Progress
 
 log = logging.getLogger(__name__)

@@ -3,10 +3,10 @@
 from pathlib import Path
 from statistics import median
 
+from archsearch.config.settings import Settings
 from archsearch.data.definitions import Definition, holdout_size
-from archsearch.runs import RESULT, read_result
-from archsearch.settings import Settings
-from archsearch.shapes import Plan
+from archsearch.model.plan import Plan
+from archsearch.runs.folder import RESULT, read_result
 
 # Seconds that a training image takes one core of an AMD EPYC; fitted to session4 at three widths (docs/results.md).
 _FIXED, _PER_MAC = 440e-6, 150e-12

@@ -5,10 +5,10 @@ import json
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
+from archsearch.config.recipe import Initial, NoAveraging
+from archsearch.config.settings import Settings
 from archsearch.data.definitions import Definition
-from archsearch.recipe import Initial, NoAveraging
-from archsearch.settings import Settings
-from archsearch.spec import ModelSpec
+from archsearch.model.spec import ModelSpec
 
 # Raised when the same settings begin to train differently.
 FORMAT = 1

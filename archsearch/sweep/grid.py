@@ -8,8 +8,8 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from archsearch.compose.overrides import label_of, ready_word
 from archsearch.errors import ConfigError, Problem, did_you_mean
-from archsearch.overrides import label_of, ready_word
 
 # Settings of where things lie and how the sweep itself is run: they are the same for all of its variants.
 _NOT_SWEPT = ("sweep", "tracking", "ui", "resume", "data.root", "variant")

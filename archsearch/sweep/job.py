@@ -7,8 +7,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from archsearch.overrides import choices_of, plain, task_words
-from archsearch.request import Request
+from archsearch.compose.overrides import choices_of, plain, task_words
+from archsearch.compose.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +18,8 @@ def run_variant(config: DictConfig) -> dict[str, Any]:
 
     Returns what is in its `result.json`, for launchers whose machines do not share a disk.
     """
-    from archsearch.experiment import run
-    from archsearch.prepare import prepare_variant
+    from archsearch.runs.prepare import prepare_variant
+    from archsearch.runs.train import run
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)

@@ -9,21 +9,21 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
+from archsearch.config.settings import SweepSettings
 from archsearch.data.load import choose
 from archsearch.errors import SweepError, TrackingError
-from archsearch.prepare import Experiment, prepare_variant
-from archsearch.runs import CHECKPOINT
-from archsearch.settings import SweepSettings
-from archsearch.stacked.rules import why_not_stackable
-from archsearch.sweep.compose import Composer
+from archsearch.runs.folder import CHECKPOINT
+from archsearch.runs.prepare import Experiment, prepare_variant
+from archsearch.sweep.composer import Composer
 from archsearch.sweep.display import Display
 from archsearch.sweep.estimate import estimate
-from archsearch.sweep.folder import put_on_record
 from archsearch.sweep.machine import cores, gpus_here, slots_here
 from archsearch.sweep.pool import Pool
+from archsearch.sweep.record import put_on_record
 from archsearch.sweep.words import SUBDIR, subdir_of
 from archsearch.sweep.worker import Ended, Job, Team
 from archsearch.tracking.sweeps import begun_variants, end_variant
+from archsearch.training.stacked.rules import why_not_stackable
 
 LOG = "workers.log"
 

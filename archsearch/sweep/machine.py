@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from archsearch.settings import SweepSettings
+from archsearch.config.settings import SweepSettings
 
 # Every library that would otherwise start a thread a core in each worker.
 _THREADS = (

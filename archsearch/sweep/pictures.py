@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
-from archsearch.figures import new_figure, save_figure
+from archsearch.runs.figures import new_figure, save_figure
 from archsearch.sweep.grid import labels, named
 from archsearch.sweep.results import Group, Outcome, grouped
 

@@ -4,17 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from archsearch.compose.request import Request
+from archsearch.compose.validate import examine
+from archsearch.config.settings import Settings
 from archsearch.data.definitions import Definition
 from archsearch.errors import ConfigError, Problem, UserError
-from archsearch.judge import examine
-from archsearch.request import Request
-from archsearch.settings import Settings
-from archsearch.shapes import Plan
-from archsearch.sweep.compose import Composer
+from archsearch.model.plan import Plan
+from archsearch.runs.formatting import aligned, duration
+from archsearch.sweep.composer import Composer
 from archsearch.sweep.estimate import estimate
 from archsearch.sweep.fingerprint import fingerprint
 from archsearch.sweep.grid import Row, labels
-from archsearch.sweep.text import aligned, duration
 
 # READY can be trained, REJECTED is outside of the constraints, BROKEN cannot work, DUPLICATE is another one again.
 Verdict = Literal["READY", "REJECTED", "BROKEN", "DUPLICATE"]

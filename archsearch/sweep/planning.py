@@ -9,17 +9,17 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
+from archsearch.compose.overrides import may_move, resume_of, task_words
+from archsearch.config.schema import read
+from archsearch.config.settings import Settings, SweepSettings, TrackingSettings, UiSettings
 from archsearch.data.definitions import Definition, definition_of
 from archsearch.errors import ConfigError, Problem
-from archsearch.overrides import may_move, resume_of, task_words
-from archsearch.runs import OUTPUTS
-from archsearch.schema import read
-from archsearch.settings import Settings, SweepSettings, TrackingSettings, UiSettings
-from archsearch.sweep.compose import Composer
+from archsearch.runs.folder import OUTPUTS
+from archsearch.sweep.composer import Composer
 from archsearch.sweep.estimate import slowness_here
-from archsearch.sweep.folder import SweepRecord
 from archsearch.sweep.grid import Row, expand
 from archsearch.sweep.plan import Variant, judge_variants
+from archsearch.sweep.record import SweepRecord
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Protocol
 
+from archsearch.config.settings import SweepSettings
 from archsearch.errors import SweepError
-from archsearch.settings import SweepSettings
 from archsearch.sweep.machine import environment, thread_cap
 from archsearch.sweep.worker import Ended, Job, Progress, Ready, Team, serve
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from archsearch.atomic import write_text
-from archsearch.runs import read_result
-from archsearch.sweep.folder import Entry, SweepRecord
+from archsearch.runs.folder import read_result
+from archsearch.runs.formatting import aligned, duration
 from archsearch.sweep.grid import labels
-from archsearch.sweep.text import aligned, duration
+from archsearch.sweep.record import Entry, SweepRecord
+from archsearch.system.atomic import write_text
 
 CSV, JSON, MARKDOWN = "table.csv", "table.json", "table.md"
 

@@ -17,22 +17,22 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
+from archsearch.compose.overrides import resume_of, task_words
+from archsearch.config.settings import Settings, VariantSettings
 from archsearch.data.definitions import Definition
 from archsearch.data.load import Choice, choose
 from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError, TrackingError, first_line
-from archsearch.overrides import resume_of, task_words
-from archsearch.prepare import open_store
-from archsearch.runs import OUTPUTS, SWEEP
-from archsearch.screen import data_banner
-from archsearch.settings import Settings, VariantSettings
+from archsearch.runs.console import data_banner
+from archsearch.runs.folder import OUTPUTS, SWEEP
+from archsearch.runs.prepare import open_store
 from archsearch.sweep.closing import close_sweep
-from archsearch.sweep.folder import Entry, SweepRecord, alone, is_finished
 from archsearch.sweep.grid import labels
 from archsearch.sweep.logs import said_to
 from archsearch.sweep.machine import gpus_here, slots_here
+from archsearch.sweep.numbering import new_record, resumed_record
 from archsearch.sweep.plan import Variant, broken_together, plan_line
 from archsearch.sweep.planning import Planned, plan_sweep
-from archsearch.sweep.register import new_record, resumed_record
+from archsearch.sweep.record import Entry, SweepRecord, alone, is_finished
 from archsearch.sweep.results import outcomes_of
 from archsearch.sweep.words import job_words
 from archsearch.tracking.recorder import MlflowRecorder, Recorder, RunInfo

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from archsearch.overrides import quoted
-from archsearch.settings import VariantSettings
+from archsearch.compose.overrides import quoted
+from archsearch.config.settings import VariantSettings
 
 SUBDIR = "hydra.sweep.subdir="
 VARIANT = "++variant="

@@ -18,15 +18,15 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from archsearch.ending import end_process
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
-from archsearch.importing import in_one_go
-from archsearch.prepare import Experiment
+from archsearch.runs.prepare import Experiment
+from archsearch.system.ending import end_process
+from archsearch.system.importing import in_one_go
 
 if TYPE_CHECKING:
     from ctypes import c_byte
 
-    from archsearch.trainer import Progress as OfEpoch
+    from archsearch.training.trainer import Progress as OfEpoch
 
 LOG = "archsearch.log"
 _QUIET = 0.5  # seconds between two messages about a variant's progress
@@ -81,7 +81,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
         with in_one_go():
             import torch
 
-            import archsearch.experiment  # noqa: F401  everything that takes time to import
+            import archsearch.runs.train  # noqa: F401  everything that takes time to import
 
         torch.set_num_interop_threads(1)
         connection.send(Ready())
@@ -94,7 +94,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
 
 
 def _attempt(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
-    from archsearch.experiment import run
+    from archsearch.runs.train import run
 
     (job,) = team
     report = _reporter(connection)
@@ -109,7 +109,7 @@ def _attempt(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
 
 
 def _attempt_together(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
-    from archsearch.stacked.runs import run_together
+    from archsearch.runs.stacked import run_together
 
     first, *others = team
     report = _reporter(connection)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from candidates.reference import peak_rss, versions
 
 if TYPE_CHECKING:
-    from archsearch.metrics import EpochMetrics
+    from archsearch.training.metrics import EpochMetrics
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 Row = dict[str, Any]
@@ -56,7 +56,7 @@ def measure(words: Sequence[str], folder: Path, *, sweep: bool = False) -> Row:
 
 
 def _row(checkpoint: Path, began: float, ended: float) -> Row:
-    from archsearch.checkpoint import load_checkpoint
+    from archsearch.training.checkpoint import load_checkpoint
 
     kept = load_checkpoint(checkpoint)
     result = json.loads((checkpoint.parent / "result.json").read_text())

@@ -1,0 +1,136 @@
+"""How a network learns: the typed settings of its start, its images, its optimizer, its schedule, its average.
+
+They stand here, not beside the code that they configure, because that code imports torch, and a configuration is
+judged before torch is imported.
+"""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from archsearch.config.schema import STRICT, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Initial:
+    """Where the weights begin: as torch draws them, or nearer to something useful."""
+
+    # The first convolution's filters: torch's, or what decorrelates patches of the training images.
+    first_conv: Literal["torch", "whitening"] = "torch"
+    # All other convolutions: torch's, or with the identity in as many channels as there are.
+    convs: Literal["torch", "dirac"] = "torch"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NoAugment:
+    type: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class AffineAugment:
+    """Random rotation, shift and scale of every training image (the names are torchvision's RandomAffine's)."""
+
+    type: Literal["affine"] = "affine"
+    degrees: Annotated[float, Field(ge=0, le=180)]  # drawn from [-degrees, degrees]
+    translate: Annotated[float, Field(ge=0, le=1)]  # of the image's side, drawn from [-translate, translate]
+    scale: Fraction  # the factor is drawn from [1 - scale, 1 + scale]
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class SGD:
+    type: Literal["sgd"] = "sgd"
+    lr: PositiveFloat
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+    weight_decay: NonNegativeFloat = 0.0
+    norm_lr_factor: PositiveFloat = 1.0  # times `lr`: the rate of the norm layers' weights and biases
+    bias_lr_factor: PositiveFloat = 1.0  # times `lr`: the rate of all other biases
+
+    def __post_init__(self) -> None:
+        if self.nesterov and not self.momentum:
+            raise ValueError("`nesterov` (=true) needs `momentum` above 0")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Adam:
+    type: Literal["adam", "adamw"]
+    lr: PositiveFloat
+    betas: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+    weight_decay: NonNegativeFloat = 0.0
+    norm_lr_factor: PositiveFloat = 1.0
+    bias_lr_factor: PositiveFloat = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Constant:
+    type: Literal["constant"] = "constant"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class MultiStep:
+    """The rate is multiplied by `gamma` once each of `milestones` epochs has been trained."""
+
+    type: Literal["multistep"] = "multistep"
+    milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
+    gamma: PositiveFloat = 0.1
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Cosine:
+    """From `optimizer.lr` down to `min_lr` along half a cosine, step by step."""
+
+    type: Literal["cosine"] = "cosine"
+    min_lr: NonNegativeFloat = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class OneCycle:
+    """Up to `optimizer.lr` and down again, step by step (Smith, arXiv:1708.07120; torch's OneCycleLR)."""
+
+    type: Literal["one_cycle"] = "one_cycle"
+    pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    div_factor: PositiveFloat = 25.0
+    final_div_factor: PositiveFloat = 1e4
+    anneal_strategy: Literal["cos", "linear"] = "cos"
+    cycle_momentum: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class NoAveraging:
+    type: Literal["none"] = "none"
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class EMA:
+    """An exponential moving average of the weights is evaluated and kept; training does not see it."""
+
+    type: Literal["ema"] = "ema"
+    decay: Fraction = 0.99  # of each update, once there were about 10 / (1 - decay) of them; less before
+    every: PositiveInt = 1  # steps
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Lookahead:
+    """Every so many steps slow weights move towards the trained ones, which go on from there; the slow are kept."""
+
+    type: Literal["lookahead"] = "lookahead"
+    alpha: Annotated[float, Field(gt=0, le=1)] = 0.5  # how far the slow weights move
+    every: PositiveInt = 5  # steps
+
+
+Augment: TypeAlias = NoAugment | AffineAugment
+Optimizer: TypeAlias = SGD | Adam
+Scheduler: TypeAlias = Constant | MultiStep | Cosine | OneCycle
+Averaging: TypeAlias = NoAveraging | EMA | Lookahead
+
+AUGMENTS: dict[str, type[Augment]] = {"none": NoAugment, "affine": AffineAugment}
+OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": Adam}
+SCHEDULERS: dict[str, type[Scheduler]] = {
+    "constant": Constant,
+    "multistep": MultiStep,
+    "cosine": Cosine,
+    "one_cycle": OneCycle,
+}
+AVERAGINGS: dict[str, type[Averaging]] = {"none": NoAveraging, "ema": EMA, "lookahead": Lookahead}

@@ -1,0 +1,232 @@
+"""The model language: what a person writes about a network, validated.
+
+A model is a mapping of named blocks and a head. `parse_model` turns the composed configuration into a `ModelSpec` in
+which nothing is left open: every block says its channels (after `width`) and everything that it inherits from the
+model. Whether the blocks fit each other is arithmetic on shapes, and done in `archsearch.model.plan`.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import replace
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from archsearch.config.schema import STRICT, Fraction, PositiveFloat, PositiveInt, names_of, read, read_typed, show
+from archsearch.errors import Problem, did_you_mean
+
+Activation = Literal["relu", "leaky_relu", "gelu", "silu", "elu", "tanh", "relu6", "hardswish", "mish", "none"]
+Norm = Literal["batch", "group", "layer", "instance", "none"]
+DropoutKind = Literal["channel", "element"]
+Pool = Literal["max", "avg", "none"]
+Step = Literal["conv", "activation", "norm", "dropout"]
+Padding = Annotated[int, Field(ge=0)] | Literal["same"]
+Groups = PositiveInt | Literal["depthwise"]
+STEPS: tuple[Step, ...] = ("conv", "activation", "norm", "dropout")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class Defaults:
+    """What every convolution block takes unless it says otherwise: settings of the model itself."""
+
+    kernel_size: PositiveInt = 3
+    padding: Padding = 0
+    bias: bool = True
+    activation: Activation = "relu"
+    norm: Norm = "batch"
+    norm_groups: PositiveInt = 1
+    dropout: Fraction = 0.0
+    dropout_kind: DropoutKind = "channel"
+    order: Annotated[tuple[Step, ...], Field(strict=False)] = STEPS
+
+    def __post_init__(self) -> None:
+        if sorted(self.order) != sorted(STEPS):
+            raise ValueError(f"`order` (={list(self.order)}) must name each of {', '.join(STEPS)} once")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ConvBlock(Defaults):
+    """A convolution with its activation, norm and dropout in any order, and a pooling behind them.
+
+    `padding: same` keeps the size (stride 1 only); `groups: depthwise` is one group a channel. Norm `layer` is
+    `GroupNorm(1, channels)`; `instance` has weight and bias like the others. Dropout `channel` drops whole channels
+    (Dropout2d), `element` single values (Dropout).
+    """
+
+    type: Literal["conv"] = "conv"
+    channels: PositiveInt
+    stride: PositiveInt = 1
+    dilation: PositiveInt = 1
+    groups: Groups = 1
+    pool: Pool = "none"
+    pool_size: PositiveInt = 2
+    pool_stride: PositiveInt | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class PoolBlock:
+    """A block that only pools. `pool_stride` is `pool_size` unless set."""
+
+    type: Literal["pool"] = "pool"
+    pool: Literal["max", "avg"] = "max"
+    pool_size: PositiveInt = 2
+    pool_stride: PositiveInt | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class LinearHead:
+    """Flatten, then linear layers: one for each size in `hidden`, with `activation`, and one to the classes."""
+
+    type: Literal["linear"] = "linear"
+    hidden: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = ()
+    activation: Activation = "relu"
+    dropout: Fraction = 0.0  # in front of every linear layer
+    bias: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class GapHead:
+    """Global average pooling, then one linear layer to the classes."""
+
+    type: Literal["gap"] = "gap"
+    dropout: Fraction = 0.0  # in front of the linear layer
+    bias: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class ConvHead:
+    """A 1x1 convolution to the classes, then global average pooling."""
+
+    type: Literal["conv"] = "conv"
+    dropout: Fraction = 0.0  # in front of the convolution
+    bias: bool = True
+
+
+Block: TypeAlias = ConvBlock | PoolBlock
+Head: TypeAlias = LinearHead | GapHead | ConvHead
+
+# The registries behind `type:`. A new kind of block or head starts with a line here.
+BLOCKS: dict[str, type[Block]] = {"conv": ConvBlock, "pool": PoolBlock}
+HEADS: dict[str, type[Head]] = {"linear": LinearHead, "gap": GapHead, "conv": ConvHead}
+
+_OWN = ("width", "blocks", "head")
+
+# Block names become attributes of an nn.Sequential, which has these already (a test holds the list against torch).
+RESERVED = frozenset(
+    """T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double
+    dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half insert
+    ipu load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters pop
+    register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
+    head""".split()
+)
+
+
+@plain_dataclass(frozen=True)
+class ModelSpec:
+    """A network in which nothing is left open; `blocks` are in order, with the names that a person gave them."""
+
+    blocks: tuple[tuple[str, Block], ...]
+    head: Head
+
+
+def scale_channels(block: ConvBlock, width: float, in_channels: int = 1) -> int:
+    """The channels of `block` at `width`, behind a block that has `in_channels` at that width.
+
+    At width 1 they are as written. Otherwise they are the multiple of the block's `groups` (and of `norm_groups` under
+    group norm) that is nearest to channels x width, halves rounded up, and never less than one such multiple.
+    """
+    if width == 1:
+        return block.channels
+    unit = in_channels if block.groups == "depthwise" else block.groups
+    if block.norm == "group":
+        unit = math.lcm(unit, block.norm_groups)
+    return max(1, math.floor(block.channels * width / unit + 0.5)) * unit
+
+
+def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, list[Problem]]:
+    """Read a `model` section. Returns the spec and no problems, or None and every problem found."""
+    if not isinstance(values, Mapping):
+        return None, [Problem(path, f"must be a mapping with blocks and head, got {show(values)}")]
+    problems: list[Problem] = []
+    known = {*_OWN, *names_of(Defaults)}
+    problems += [
+        Problem(f"{path}.{key}", f"unknown setting{did_you_mean(str(key), known)}")
+        for key in values
+        if key not in known
+    ]
+    inherited = {key: value for key, value in values.items() if key in names_of(Defaults)}
+    defaults, found = read(Defaults, inherited, path)
+    problems += found
+    width, found = read(_Width, {"width": values.get("width", 1.0)}, path)
+    problems += found
+
+    # A default that is itself wrong has been reported; the blocks are then read without it.
+    usable = inherited if defaults is not None else {}
+    blocks: list[tuple[str, Block]] = []
+    raw_blocks = values.get("blocks")
+    if not isinstance(raw_blocks, Mapping) or not raw_blocks:
+        problems.append(Problem(f"{path}.blocks", f"must be a mapping of named blocks, got {show(raw_blocks)}"))
+        raw_blocks = {}
+    for name, raw in raw_blocks.items():
+        here = f"{path}.blocks.{name}"
+        problems += _check_name(str(name), here)
+        block, found = _read_block(raw, usable, here, raw_blocks)
+        problems += found
+        if block is not None:
+            blocks.append((str(name), block))
+
+    head, found = read_typed(HEADS, values.get("head"), f"{path}.head", "linear")
+    problems += found
+    if problems or width is None or head is None:
+        return None, problems
+    return ModelSpec(tuple(_scaled(blocks, width.width)), head), []
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class _Width:
+    width: PositiveFloat
+
+
+def _scaled(blocks: Iterable[tuple[str, Block]], width: float) -> Iterator[tuple[str, Block]]:
+    channels = 1
+    for name, block in blocks:
+        if isinstance(block, ConvBlock):
+            channels = scale_channels(block, width, channels)
+            yield name, replace(block, channels=channels)
+        else:
+            yield name, block
+
+
+def _check_name(name: str, path: str) -> list[Problem]:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+        return [Problem(path, "a block's name must be letters, digits and _, and begin with a letter")]
+    if name in RESERVED:
+        return [Problem(path, f"`{name}` is a name that nn.Sequential uses itself; call the block something else")]
+    return []
+
+
+def _read_block(
+    raw: object, inherited: Mapping[object, object], path: str, names: Iterable[object]
+) -> tuple[Block | None, list[Problem]]:
+    if isinstance(raw, Mapping) and raw.get("type", "conv") == "conv":
+        if "channels" not in raw:
+            return None, [
+                Problem(
+                    path, f"needs `channels`, or `type: pool` for a block that only pools{_other_block(path, names)}"
+                ),
+                *(p for p in read(ConvBlock, {"channels": 1, **raw}, path)[1]),
+            ]
+        raw = {**inherited, **raw}
+    return read_typed(BLOCKS, raw, path, "conv")
+
+
+def _other_block(path: str, names: Iterable[object]) -> str:
+    """A block without channels can be another block's name, misspelt in an override."""
+    name = path.rpartition(".")[2]
+    return did_you_mean(name, [str(other) for other in names if other != name])

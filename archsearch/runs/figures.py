@@ -1,0 +1,111 @@
+"""Pictures of a run: its curves, its confusion matrix, its worst mistakes."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.system.atomic import replacing
+from archsearch.training.metrics import EpochMetrics
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLOURS = {"train": "#5b7a9d", "val": "#c8553d", "test": "#3a7d44"}
+_LABELS = {"train": "train, while learning", "val": "validation", "test": "test"}
+
+
+def draw_curves(path: Path, history: Sequence[EpochMetrics], title: str) -> None:
+    """Loss and accuracy by epoch, train against what was evaluated after each epoch."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure = new_figure(10, 4)
+    for position, (quantity, unit) in enumerate((("loss", "cross-entropy"), ("accuracy", "%")), 1):
+        axes = figure.add_subplot(1, 2, position)
+        for split, colour in _COLOURS.items():
+            points = [(m.epoch, m.numbers()[f"{split}/{quantity}"]) for m in history if f"{split}/loss" in m.numbers()]
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=3, label=_LABELS[split])
+        axes.set_title(quantity.capitalize())
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(unit)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False)
+    save_figure(figure, path, title)
+
+
+def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> None:
+    """`confusion[true, predicted]` as numbers; colour marks the mistakes, which the diagonal would drown."""
+    figure = new_figure(7.5, 7)
+    axes = figure.add_subplot()
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
+    axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1, mistakes.max()))
+    for true, predicted in np.ndindex(confusion.shape):
+        count = confusion[true, predicted]
+        if count:
+            dark = true != predicted and count > mistakes.max() / 2
+            weight = "normal" if true == predicted else "bold"
+            axes.text(predicted, true, str(count), ha="center", va="center", fontsize=9, weight=weight,
+                      color="white" if dark else "#777777" if true == predicted else "black")  # fmt: skip
+    turned = 0 if max(map(len, classes)) < 3 else 45
+    axes.set_xticks(range(len(classes)), classes, rotation=turned, ha="right" if turned else "center")
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    save_figure(figure, path, title)
+
+
+def draw_mistakes(
+    path: Path,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    predictions: NDArray[np.int64],
+    confidences: NDArray[np.float32],
+    classes: Sequence[str],
+    title: str,
+    columns: int = 8,
+    rows: int = 4,
+) -> None:
+    """The wrongly classified `images` (N, 1, height, width) that the network was surest of, surest first."""
+    wrong = np.flatnonzero(labels != predictions)
+    worst = wrong[np.argsort(-confidences[wrong], kind="stable")][: columns * rows]
+    rows = max(1, -(-len(worst) // columns))
+    figure = new_figure(1.35 * columns, 1.75 * rows + 0.6)
+    if not len(worst):
+        figure.text(0.5, 0.4, "no mistakes", ha="center", fontsize=14)
+        save_figure(figure, path, title)
+        return
+    # One picture of them all: axes for each would take most of the time that a run needs to end.
+    axes = figure.add_subplot()
+    axes.set_axis_off()
+    height, width = images.shape[2:]
+    between = "\n" if max(map(len, classes)) > 3 else " "
+    lines = 3 if between == "\n" else 2
+    cell_height, cell_width = round(height * (1.1 + 0.17 * lines)), round(width * 1.15)
+    sheet = np.zeros((rows * cell_height, columns * cell_width), np.uint8)
+    for position, index in enumerate(worst):
+        row, column = divmod(position, columns)
+        bottom, left = (row + 1) * cell_height, column * cell_width
+        sheet[bottom - height : bottom, left : left + width] = images[index, 0]
+        said = f"{classes[labels[index]]}{between}taken for {classes[predictions[index]]}"
+        text = f"{said}\n#{index}, sure {confidences[index]:.0%}"
+        axes.text(left + width / 2 - 0.5, bottom - 0.5 - 1.04 * height, text, ha="center", va="bottom", fontsize=7.5)
+    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255)
+    save_figure(figure, path, title)
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    # Without pyplot: no global state, no window system.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: "Figure", path: Path, title: str) -> None:
+    figure.suptitle(textwrap.fill(title, int(10 * figure.get_figwidth())))
+    with replacing(path) as scratch:
+        figure.savefig(scratch, dpi=120)

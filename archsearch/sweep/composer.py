@@ -1,0 +1,91 @@
+"""A variant's configuration from its overrides: what Hydra would compose, at a hundredth of its time.
+
+Hydra composes a configuration in two steps: groups are chosen and merged (0.2 s), then values are set (a tenth of a
+millisecond). Variants mostly differ in values only, so the first step is done once for each choice of groups.
+"""
+
+import copy
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from archsearch.compose.overrides import choices_of, plain
+from archsearch.compose.request import Request
+from archsearch.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class _Base:
+    pickled: bytes  # the configuration without Hydra's own section; unpickling is four times as fast as copying
+    hydra: DictConfig
+    choices: Mapping[str, str]
+
+
+class Composer:
+    """Composes the variants of the sweep whose own configuration, as Hydra composed it, is `master`."""
+
+    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+        self.loader, self.master = loader, master
+        self._bases: dict[tuple[str, ...], _Base] = {}
+        self._explanations: dict[str, ConfigError] = {}
+        self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
+        self._is_group = cache(lambda key: bool(loader.get_group_options(key)))
+
+    def request(self, words: Sequence[str], number: int) -> Request:
+        """What variant `number` asks for. Raises `ConfigError` with all that Hydra refuses about it."""
+        before = HydraConfig.instance().cfg
+        try:
+            overrides = [self._parsed(word) for word in words]
+            base = self._base(tuple(word for word, it in zip(words, overrides, strict=True) if self._chooses(it)))
+            config: DictConfig = pickle.loads(base.pickled)
+            # Hydra's own function (a private one, held by a test against what Hydra itself composes).
+            apply = self.loader._apply_overrides_to_config  # type: ignore[attr-defined]
+            apply([it for it in overrides if not self._chooses(it)], config)
+            with read_write(base.hydra), open_dict(base.hydra):
+                base.hydra.hydra.job.num = number  # for ${hydra:job.num}
+            HydraConfig.instance().cfg = base.hydra  # type: ignore[assignment]
+            return Request(plain(config), base.choices, tuple(words))
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise self._explained(error, words) from error
+        finally:
+            HydraConfig.instance().cfg = before
+
+    def _chooses(self, override: Override) -> bool:
+        """Whether it chooses an option of a group, rather than a value."""
+        if override.package is not None:
+            return True
+        return not isinstance(override.value(), dict) and self._is_group(override.key_or_group)
+
+    def _base(self, groups: tuple[str, ...]) -> _Base:
+        if groups not in self._bases:
+            config = self.loader.load_sweep_config(self.master, list(groups))
+            hydra = copy.deepcopy(config)
+            with open_dict(config), open_dict(hydra):
+                del config["hydra"]
+                for key in [key for key in hydra if key != "hydra"]:
+                    del hydra[key]
+            self._bases[groups] = _Base(pickle.dumps(config), hydra, choices_of(hydra.hydra))
+        return self._bases[groups]
+
+    def _explained(self, error: Exception, words: Sequence[str]) -> ConfigError:
+        from archsearch.compose.explain import explain
+
+        # Explaining takes composing again, so what Hydra says of a thousand variants alike is explained once.
+        if str(error) not in self._explanations:
+            self._explanations[str(error)] = explain(error, [*words, *self._config_dir()])
+        return self._explanations[str(error)]
+
+    def _config_dir(self) -> list[str]:
+        sources: Any = self.master.hydra.runtime.config_sources
+        given = [it.path for it in sources if it.provider in ("command-line", "hydra.searchpath in command-line")]
+        return [word for path in given for word in ("--config-dir", path)]

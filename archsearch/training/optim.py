@@ -1,0 +1,63 @@
+"""Optimizers and learning-rate schedules, torch's own, from their settings. Schedules move once a step."""
+
+from typing import Any
+
+from torch import nn, optim
+from torch.nn.modules.batchnorm import _NormBase
+from torch.optim import lr_scheduler
+
+from archsearch.config.recipe import SGD, Adam, Constant, Cosine, MultiStep, Optimizer, Scheduler
+
+
+def make_optimizer(settings: Optimizer, network: nn.Module) -> optim.Optimizer:
+    """The optimizer that `settings` describe, for the parameters of `network`."""
+    groups = parameter_groups(settings, network)
+    if isinstance(settings, SGD):
+        return optim.SGD(
+            groups,
+            lr=settings.lr,
+            momentum=settings.momentum,
+            nesterov=settings.nesterov,
+            weight_decay=settings.weight_decay,
+        )
+    assert isinstance(settings, Adam)
+    cls = optim.Adam if settings.type == "adam" else optim.AdamW
+    return cls(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay)
+
+
+def parameter_groups(settings: Optimizer, network: nn.Module) -> list[dict[str, Any]]:
+    """The parameters of `network` by their learning rate: weights first, then those whose rate has a factor."""
+    factors = {"weights": 1.0, "norms": settings.norm_lr_factor, "biases": settings.bias_lr_factor}
+    grouped: dict[float, list[nn.Parameter]] = {1.0: []}
+    for layer in network.modules():
+        for name, parameter in layer.named_parameters(recurse=False):
+            kind = "norms" if isinstance(layer, _NORMS) else "biases" if name == "bias" else "weights"
+            grouped.setdefault(factors[kind], []).append(parameter)
+    return [{"params": found, "lr": settings.lr * factor} for factor, found in grouped.items()]
+
+
+def make_scheduler(
+    settings: Scheduler, optimizer: optim.Optimizer, *, epochs: int, steps_per_epoch: int
+) -> lr_scheduler.LRScheduler:
+    """The schedule that `settings` describe, to be stepped once after each of `epochs` x `steps_per_epoch` steps."""
+    steps = epochs * steps_per_epoch
+    if isinstance(settings, Constant):
+        return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
+    if isinstance(settings, MultiStep):
+        milestones = [epoch * steps_per_epoch for epoch in settings.milestones]
+        return lr_scheduler.MultiStepLR(optimizer, milestones, settings.gamma)
+    if isinstance(settings, Cosine):
+        return lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps, eta_min=settings.min_lr)
+    return lr_scheduler.OneCycleLR(
+        optimizer,
+        max_lr=[group["lr"] for group in optimizer.param_groups],
+        total_steps=steps,
+        pct_start=settings.pct_start,
+        div_factor=settings.div_factor,
+        final_div_factor=settings.final_div_factor,
+        anneal_strategy="linear" if settings.anneal_strategy == "linear" else "cos",
+        cycle_momentum=settings.cycle_momentum,
+    )
+
+
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)

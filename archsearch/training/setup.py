@@ -1,0 +1,77 @@
+"""From an experiment and its data to a trainer that can start."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from archsearch.config.settings import Settings
+from archsearch.data.augment import make_augment
+from archsearch.data.batches import ImageSet
+from archsearch.data.definitions import holdout_size
+from archsearch.data.load import Dataset, stratified_holdout
+from archsearch.errors import OutOfMemoryError
+from archsearch.model.builder import build_plan
+from archsearch.runs.prepare import Experiment
+from archsearch.training.init import IMAGES, initialise
+from archsearch.training.trainer import Splits, Trainer
+
+_NO_MEMORY = re.compile("(can't|cannot) allocate memory|not enough memory|out of memory|create a memory")
+
+
+def make_trainer(experiment: Experiment, data: Dataset, device: torch.device) -> Trainer:
+    """The network of `experiment`, with the weights that its seed gives, and what it is trained and tested on."""
+    settings = experiment.settings
+    splits = make_splits(settings, data, device)
+    return Trainer(
+        make_network(experiment, splits.train),
+        splits,
+        settings.trainer,
+        settings.optimizer,
+        settings.scheduler,
+        seed=settings.seed,
+        device=device,
+        augment=make_augment(settings.augment),
+        averaging=settings.averaging,
+    )
+
+
+def make_splits(settings: Settings, data: Dataset, device: torch.device) -> Splits:
+    """The images of `data`, on `device`, as `settings` divide them."""
+    definition = data.definition
+
+    def put(images: Any, labels: Any) -> ImageSet:
+        return ImageSet.of(definition, images, labels, device, settings.trainer.channels_last)
+
+    held_out = holdout_size(definition, settings.data.validation)
+    kept, chosen = stratified_holdout(data.train_labels, held_out, settings.data.split_seed)
+    images = put(data.train_images, data.train_labels)
+    return Splits(
+        train=images.only(kept),
+        validation=images.only(chosen) if held_out else None,
+        test=put(data.test_images, data.test_labels),
+    )
+
+
+def make_network(experiment: Experiment, images: ImageSet) -> nn.Sequential:
+    """The network of `experiment` as its training on `images` begins, on the CPU."""
+    settings = experiment.settings
+    torch.manual_seed(settings.seed)  # plainly, so that a loop seeded like this begins with the same weights
+    network = build_plan(experiment.plan)
+    initialise(network, settings.init, next(images.in_order(IMAGES))[0])
+    return network
+
+
+@contextmanager
+def memory_explained() -> Iterator[None]:
+    """Turns whatever means that memory ran out into an `OutOfMemoryError`."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not _NO_MEMORY.search(str(error)):
+            raise
+        advice = "lower trainer.batch_size, trainer.eval_batch_size or model.width"
+        raise OutOfMemoryError(f"out of memory: the network and its batch do not fit; {advice}") from error

@@ -1,0 +1,45 @@
+"""From experiments and their data to a stack that can be trained."""
+
+from collections.abc import Sequence
+
+import torch
+
+from archsearch.data.augment import make_augment
+from archsearch.data.load import Dataset
+from archsearch.runs.prepare import Experiment
+from archsearch.training.setup import make_network, make_splits
+from archsearch.training.stacked.rules import why_not_stackable
+from archsearch.training.stacked.trainer import Member, StackedTrainer
+
+
+def make_stacked_trainer(
+    experiments: Sequence[Experiment], data: Dataset, device: torch.device, *, graphs: bool = True
+) -> StackedTrainer:
+    """The networks of `experiments`, each with the weights that its seed gives, as one; on the same images.
+
+    Raises `ValueError` where `why_not_stackable` has a reason, so ask it before.
+    """
+    reason = why_not_stackable(experiments)
+    if reason is not None:
+        raise ValueError(reason)
+    common = experiments[0].settings
+    splits = make_splits(common, data, device)
+    members = [
+        Member(
+            make_network(experiment, splits.train),
+            experiment.settings.optimizer,
+            experiment.settings.seed,
+            experiment.settings.trainer.label_smoothing,
+        )
+        for experiment in experiments
+    ]
+    return StackedTrainer(
+        members,
+        splits,
+        common.trainer,
+        common.scheduler,
+        device=device,
+        augment=make_augment(common.augment),
+        averaging=common.averaging,
+        graphs=graphs,
+    )

@@ -1,0 +1,146 @@
+"""The model language: what it accepts, and what it says about what it does not."""
+
+import pytest
+from torch import nn
+
+from archsearch.model.spec import RESERVED, ConvBlock, PoolBlock, parse_model, scale_channels
+from tests.support.requests import session4
+
+
+def problems_of(model: object) -> list[str]:
+    spec, problems = parse_model(model)
+    assert (spec is None) == bool(problems)
+    return [str(problem) for problem in problems]
+
+
+def test_blocks_inherit_what_the_model_says_and_keep_what_they_say() -> None:
+    model = session4(conv2={"activation": "gelu"}) | {"activation": "silu", "norm": "group", "norm_groups": 4}
+    spec, problems = parse_model(model)
+    assert not problems and spec is not None
+    blocks = dict(spec.blocks)
+    assert isinstance(blocks["conv1"], ConvBlock) and isinstance(blocks["conv2"], ConvBlock)
+    assert isinstance(blocks["trans1"], ConvBlock)
+    assert (blocks["conv1"].activation, blocks["conv2"].activation) == ("silu", "gelu")
+    assert (blocks["conv1"].dropout, blocks["trans1"].dropout) == (0.1, 0)
+    assert blocks["conv1"].norm_groups == 4
+    assert [name for name, _ in spec.blocks] == ["conv1", "conv2", "conv3", "trans1", "conv4", "conv5", "trans2"]
+
+
+def test_every_mistake_of_a_model_is_reported_at_once() -> None:
+    model = session4(
+        conv3={"chanels": 3, "kernel_size": 0},
+        conv4={"padding": "sme", "activation": "rleu"},
+        conv5={"type": "cnov"},
+    ) | {"wdth": 2, "head": {"type": "lin"}}
+    assert problems_of(model) == [
+        "model.wdth: unknown setting (did you mean width?)",
+        "model.blocks.conv3.kernel_size: got 0, must be at least 1",
+        "model.blocks.conv3.chanels: unknown setting (did you mean channels?)",
+        "model.blocks.conv4.padding: got 'sme', must be a whole number or one of same (did you mean same?)",
+        "model.blocks.conv4.activation: got 'rleu', must be one of relu, leaky_relu, gelu, silu, elu, tanh, relu6,"
+        " hardswish, mish, none (did you mean relu?)",
+        "model.blocks.conv5.type: got 'cnov', must be one of conv, pool (did you mean conv?)",
+        "model.head.type: got 'lin', must be one of linear, gap, conv (did you mean linear?)",
+    ]
+
+
+def test_a_wrong_default_is_reported_once_and_where_it_stands() -> None:
+    assert problems_of(session4() | {"norm": "bath"}) == [
+        "model.norm: got 'bath', must be one of batch, group, layer, instance, none (did you mean batch?)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channels": "12"}, "channels: got '12', must be a whole number"),
+        ({"channels": True}, "channels: got true, must be a whole number"),
+        ({"channels": 1.5}, "channels: got 1.5, must be a whole number"),
+        ({"dropout": 1.0}, "dropout: got 1.0, must be less than 1.0"),
+        ({"dropout": float("nan")}, "dropout: got nan, must be"),
+        ({"bias": "yes"}, "bias: got 'yes', must be true or false"),
+        ({"pool": "min"}, "pool: got 'min', must be one of max, avg, none"),
+        ({"groups": 0}, "groups: got 0, must be at least 1"),
+        ({"order": ["conv", "norm"]}, "`order` (=['conv', 'norm']) must name each of conv, activation, norm, dropout"),
+        ({"order": ["conv", "norm", "norm", "dropout"]}, "must name each of"),
+    ],
+)
+def test_wrong_values(change: dict[str, object], message: str) -> None:
+    (problem,) = problems_of(session4(conv3=change))
+    assert problem.startswith("model.blocks.conv3")
+    assert message in problem
+
+
+def test_a_block_without_channels_is_told_both_ways_out() -> None:
+    model = session4()
+    model["blocks"]["extra"] = {"pool": "max", "pol_size": 3}
+    assert problems_of(model) == [
+        "model.blocks.extra: needs `channels`, or `type: pool` for a block that only pools",
+        "model.blocks.extra.pol_size: unknown setting (did you mean pool_size?)",
+    ]
+
+
+@pytest.mark.parametrize("values", [None, 3, [], {"blocks": {}, "head": {}}, {"blocks": None, "head": {}}])
+def test_what_is_no_model_at_all(values: object) -> None:
+    assert any(problem.startswith(("model: ", "model.blocks: ")) for problem in problems_of(values))
+
+
+@pytest.mark.parametrize("raw", [None, 3, "conv", []])
+def test_what_is_no_block_at_all(raw: object) -> None:
+    model = session4()
+    model["blocks"]["conv3"] = raw
+    (problem,) = problems_of(model)
+    assert problem.startswith("model.blocks.conv3: must be a mapping of settings")
+
+
+@pytest.mark.parametrize("name", ["train", "head", "conv.1", "1conv", "_conv", "conv 1", ""])
+def test_block_names_that_cannot_be_submodules(name: str) -> None:
+    model = session4()
+    model["blocks"][name] = {"channels": 4, "kernel_size": 1}
+    assert problems_of(model)[0].startswith(f"model.blocks.{name}: ")
+
+
+def test_reserved_names_are_those_of_this_torch() -> None:
+    taken = {name for name in dir(nn.Sequential()) if not name.startswith("_")}
+    assert taken <= RESERVED
+
+
+@pytest.mark.parametrize(
+    ("channels", "width", "groups", "expected"),
+    [
+        (12, 1.0, 5, 12),
+        (12, 0.5, 1, 6),
+        (5, 0.5, 1, 3),
+        (3, 0.1, 1, 1),
+        (12, 1.5, 4, 20),
+        (12, 0.1, 4, 4),
+        (10, 2, 1, 20),
+    ],
+)
+def test_width_rounds_to_the_nearest_multiple_halves_up(
+    channels: int, width: float, groups: int, expected: int
+) -> None:
+    assert scale_channels(ConvBlock(channels=channels, groups=groups), width) == expected
+
+
+def test_width_keeps_group_norm_possible() -> None:
+    block = ConvBlock(channels=12, groups=2, norm="group", norm_groups=3)
+    assert [scale_channels(block, width) for width in (0.5, 0.75, 1.25)] == [6, 12, 18]
+
+
+def test_width_keeps_depthwise_blocks_possible() -> None:
+    model = {
+        "width": 0.3,
+        "blocks": {"conv": {"channels": 12}, "pool": {"type": "pool"}, "deep": {"channels": 24, "groups": "depthwise"}},
+        "head": {"type": "gap"},
+    }
+    spec, problems = parse_model(model)
+    assert spec is not None, problems
+    assert [block.channels for _, block in spec.blocks if isinstance(block, ConvBlock)] == [4, 8]
+
+
+def test_pool_blocks_take_no_dropout_from_the_model() -> None:
+    model = session4()
+    model["blocks"]["pool"] = {"type": "pool", "pool": "avg"}
+    spec, _ = parse_model(model)
+    assert spec is not None and spec.blocks[-1][1] == PoolBlock(pool="avg")

@@ -1,0 +1,43 @@
+"""The layer table, against the reference's rows and against golden files."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from archsearch.compose.validate import judge
+from archsearch.model.table import layer_table
+from tests.support.requests import ask
+
+GOLDEN = Path(__file__).parent / "golden"
+
+# As torchsummary prints the reference network: type and number, output shape, parameters.
+REFERENCE = """
+Conv2d-1 [-1, 12, 26, 26] 120 | ReLU-2 [-1, 12, 26, 26] 0 | BatchNorm2d-3 [-1, 12, 26, 26] 24
+Dropout2d-4 [-1, 12, 26, 26] 0 | Conv2d-5 [-1, 12, 24, 24] 1,308 | ReLU-6 [-1, 12, 24, 24] 0
+BatchNorm2d-7 [-1, 12, 24, 24] 24 | Dropout2d-8 [-1, 12, 24, 24] 0 | Conv2d-9 [-1, 24, 22, 22] 2,616
+ReLU-10 [-1, 24, 22, 22] 0 | BatchNorm2d-11 [-1, 24, 22, 22] 48 | Dropout2d-12 [-1, 24, 22, 22] 0
+Conv2d-13 [-1, 12, 22, 22] 300 | ReLU-14 [-1, 12, 22, 22] 0 | BatchNorm2d-15 [-1, 12, 22, 22] 24
+AvgPool2d-16 [-1, 12, 11, 11] 0 | Conv2d-17 [-1, 16, 9, 9] 1,744 | ReLU-18 [-1, 16, 9, 9] 0
+BatchNorm2d-19 [-1, 16, 9, 9] 32 | Dropout2d-20 [-1, 16, 9, 9] 0 | Conv2d-21 [-1, 32, 7, 7] 4,640
+ReLU-22 [-1, 32, 7, 7] 0 | BatchNorm2d-23 [-1, 32, 7, 7] 64 | Dropout2d-24 [-1, 32, 7, 7] 0
+Conv2d-25 [-1, 16, 7, 7] 528 | ReLU-26 [-1, 16, 7, 7] 0 | BatchNorm2d-27 [-1, 16, 7, 7] 32
+AvgPool2d-28 [-1, 16, 3, 3] 0 | Linear-29 [-1, 10] 1,450
+"""
+
+
+def table(*overrides: str) -> str:
+    return layer_table(judge(ask(*overrides).config)[1])
+
+
+def test_rows_of_the_reference() -> None:
+    expected = [row.strip() for line in REFERENCE.strip().splitlines() for row in line.split("|")]
+    found = re.findall(r"^ *(\w+-\d+) +(\[[-\d, ]+\]) +([\d,]+)", table("model=session4"), re.MULTILINE)
+    assert [" ".join(row) for row in found] == expected
+    assert "\nTotal params: 12,954\n" in table("model=session4")
+
+
+@pytest.mark.parametrize("preset", ["session4", "session4_gap", "session4_conv_head", "session5_step1"])
+def test_golden_tables(preset: str) -> None:
+    """To renew one after looking at it: python -m archsearch.check model=X | tail -n +2 > tests/model/golden/X.txt"""
+    assert table(f"model={preset}") + "\n" == (GOLDEN / f"{preset}.txt").read_text()

@@ -1,0 +1,34 @@
+"""The claims that take minutes: the reference's recipe and the default one, on the real MNIST. Run with -m slow."""
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archsearch.runs.prepare import prepare
+from archsearch.runs.train import run
+from tests.support.requests import ask
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
+def train(folder: Path, mnist_root: Path, *overrides: str) -> dict[str, Any]:
+    folder.mkdir(parents=True)
+    run(prepare(ask("data=mnist", f"data.root={mnist_root}", "tracking=none", *overrides)), folder)
+    content: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return content
+
+
+def test_the_reference_is_reproduced(workspace: Path, mnist_root: Path) -> None:
+    result = train(workspace / "run", mnist_root, "experiment=eva6_session4")
+    accuracies = [row["test/accuracy"] for row in result["history"]]
+    assert result["params"] == 12_954 and len(accuracies) == 19
+    assert accuracies[-1] >= 99.35 and max(accuracies) >= 99.40
+
+
+def test_the_default_recipe_reaches_its_accuracy(workspace: Path, mnist_root: Path) -> None:
+    results = [train(workspace / str(seed), mnist_root, f"seed={seed}") for seed in (1, 2, 3)]
+    assert all(result["epochs"] <= 8 for result in results)
+    assert statistics.mean(result["final"]["test/accuracy"] for result in results) >= 99.35

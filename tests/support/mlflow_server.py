@@ -1,0 +1,81 @@
+"""A real MLflow server for tests, in processes that can be killed."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.support.sweeps import record_of, results_of, states_of, wait_until
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class MlflowServer:
+    """`mlflow server` on `port`, with its records in `backend` and its artifacts and log in `folder`."""
+
+    def __init__(self, folder: Path, backend: str, port: int | None = None) -> None:
+        self.folder, self.backend, self.port = folder, backend, port or free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        log = (self.folder / "server.log").open("ab")
+        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(self.port)]
+        store = ["--backend-store-uri", self.backend, "--artifacts-destination", str(self.folder / "kept")]
+        environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        self.process = subprocess.Popen(
+            [*command, *store], cwd=self.folder, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        log.close()
+        wait_until(self._answers)
+
+    def kill(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.uri}/health", timeout=2).close()
+        except OSError:
+            assert self.process.poll() is None, (self.folder / "server.log").read_text()
+            return False
+        return True
+
+
+def check_all_is_recorded(uri: str, workspace: Path, variants: int, epochs: int) -> None:
+    """Every variant of the workspace's sweep is in MLflow: no lost run, no lost metric, nothing twice."""
+    from mlflow import MlflowClient
+
+    results, record = results_of(workspace), record_of(workspace)
+    assert states_of(workspace) == dict.fromkeys(range(variants), "FINISHED")
+    assert all(result["tracking"]["complete"] for result in results.values())
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("archsearch")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], f'tags.sweep = "{record["id"]}"')
+    by_number: dict[int, Any] = {int(run.data.tags["sweep.variant"]): run for run in runs}
+    assert len(runs) == len(by_number) == variants
+    for number, run in by_number.items():
+        result = results[number]
+        assert (run.info.run_id, run.info.status) == (result["run_id"], "FINISHED")
+        assert run.data.tags["mlflow.parentRunId"] == record["tracking"]["run_id"]
+        history = client.get_metric_history(run.info.run_id, "val/accuracy")
+        expected = [(row["epoch"], row["val/accuracy"]) for row in result["history"]]
+        assert [(point.step, point.value) for point in history] == expected
+        assert len(history) == epochs
+        assert run.data.metrics["test/accuracy"] == result["final"]["test/accuracy"]
+        assert {item.path for item in client.list_artifacts(run.info.run_id)} >= {"predictions.csv", "config.yaml"}
+    parent = client.get_run(record["tracking"]["run_id"])
+    assert parent.info.status == "FINISHED"
+    assert "table.csv" in {item.path for item in client.list_artifacts(parent.info.run_id)}

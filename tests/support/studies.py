@@ -1,0 +1,89 @@
+"""What the tests of reports share: trials that nobody trained."""
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from archsearch.report.study import Study, Trial, studies_of
+from tests.support.requests import ask
+
+_IDS = count()
+
+
+def trial(seed: int = 1, validation: float | None = 99.2, **more: Any) -> Trial:
+    """A finished run of session4 on MNIST; words with `__` are settings (`model__dropout=0.1`)."""
+    number = next(_IDS)
+    settings = {
+        "model": "session4",
+        "data.split_seed": "0",
+        **{key.replace("__", "."): str(value) for key, value in more.items() if "__" in key},
+    }
+    values: dict[str, Any] = {
+        "run_id": f"{number:032x}",
+        "name": f"run {number}",
+        "state": "FINISHED",
+        "started": f"2026-01-01T00:{number // 60 % 60:02}:{number % 60:02}",
+        "seed": seed,
+        "settings": settings,
+        "data": "mnist",
+        "fingerprint": "1aacd4202d115f2d",
+        "params": 12_954,
+        "macs": 2_605_712,
+        "validation": validation,
+        "best": validation,
+        "test": None if validation is None else validation + 0.1,
+        "epoch_seconds": 30.0,
+    }
+    return Trial(**values | {key: value for key, value in more.items() if "__" not in key})
+
+
+def variants(scores: Mapping[object, Sequence[float]], setting: str = "model__dropout", **more: Any) -> list[Trial]:
+    """Trials by the value of a setting: the validation accuracies of seeds 1, 2, ..."""
+    return [
+        trial(seed, score, **{setting: value}, **more)
+        for value, each in scores.items()
+        for seed, score in enumerate(each, 1)
+    ]
+
+
+def study(scores: Mapping[object, Sequence[float]], setting: str = "model__dropout", **more: Any) -> Study:
+    """One study of `variants`."""
+    (found,) = studies_of(variants(scores, setting, **more))
+    return found
+
+
+def draws(mean: float, n: int, seed: int, sd: float = 0.06) -> list[float]:
+    """Accuracies of `n` seeds, of 10,000 images."""
+    return [float(it) for it in np.round(np.random.default_rng(seed).normal(mean, sd, n), 2)]
+
+
+def write_run(
+    folder: Path, *overrides: str, seed: int = 1, val: float = 99.2, test: float = 99.4, right: Sequence[bool] = (),
+    **more: Any,
+) -> Path:  # fmt: skip
+    """A run's folder as training on `digits` leaves it, with predictions that are `right` as said (wrong: one more)."""
+    request = ask("data=digits", *overrides)
+    config = {**request.config, "seed": seed}
+    folder.mkdir(parents=True)
+    final = {"epoch": 2, "val/accuracy": val, "test/accuracy": test}
+    result = {
+        "run_id": f"{abs(hash(str(folder))):032x}"[:32], "name": f"{folder.name}", "state": "FINISHED", "seed": seed,
+        "started": "2026-01-01T00:00:00+00:00", "data": {"name": "digits", "fingerprint": "-", "fallback": None},
+        "choices": dict(request.choices), "params": 1000, "macs": 2000, "receptive_field": 20, "epochs_trained": 2,
+        "final": final, "best": final, "seconds": 3.0, "tracking": {"uri": None}, "variant": None, **more,
+    }  # fmt: skip
+    (folder / "result.json").write_text(json.dumps(result))
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    labels = [at % 10 for at in range(len(right))]
+    rows = [
+        f"{at},{label},{label if ok else (label + 1) % 10},0.9"
+        for at, (label, ok) in enumerate(zip(labels, right, strict=True))
+    ]
+    if rows:
+        (folder / "predictions.csv").write_text("\n".join(["index,label,prediction,confidence", *rows]) + "\n")
+    return folder
