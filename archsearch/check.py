@@ -7,39 +7,39 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from archsearch.cli import launch, traceless
+from archsearch.cli import dispatch, traceless_overrides
 from archsearch.compose.request import Request
 
 
 def main() -> None:
-    """Judge the configuration on the command line and print its layer table; with `-m`, the table of all variants."""
+    """Validate the configuration on the command line and print its layer table; with `-m`, the table of all runs."""
 
     def prepare(request: Request) -> Any:
-        from archsearch.compose.validate import judge
+        from archsearch.compose.validate import validate
 
-        return request, judge(request.config)[1]
+        return request, validate(request.config).require()[1]
 
     def show(prepared: Any) -> None:
         from archsearch.model.table import layer_table
 
-        request, network = prepared
-        print(f"{request.name}\n{layer_table(network)}")
+        request, plan = prepared
+        print(f"{request.name}\n{layer_table(plan)}")
 
-    with traceless() as overrides:
-        sys.exit(launch(prepare, show, _show_plan, overrides))
+    with traceless_overrides() as overrides:
+        sys.exit(dispatch(prepare, show, _show_plan, overrides))
 
 
-def _show_plan(words: Sequence[str]) -> None:
-    from archsearch.cli import composed_sweep
+def _show_plan(arguments: Sequence[str]) -> None:
+    from archsearch.compose.composition import composed_sweep
     from archsearch.sweep.machine import gpus_here, slots_here
-    from archsearch.sweep.plan import broken_together, plan_table
-    from archsearch.sweep.planning import plan_sweep
+    from archsearch.sweep.plan import plan_sweep
+    from archsearch.sweep.plan_table import invalid_runs_error, plan_table
 
-    with composed_sweep(words) as (loader, master):
-        planned = plan_sweep(loader, master)
-    print(plan_table(planned.variants, len(slots_here(planned.sweep, gpus_here()))))
-    error = broken_together(planned.variants)
-    if error is not None and planned.sweep.invalid == "stop":
+    with composed_sweep(arguments) as (loader, master):
+        plan = plan_sweep(loader, master)
+    print(plan_table(plan.runs, len(slots_here(plan.sweep, gpus_here()))))
+    error = invalid_runs_error(plan.runs)
+    if error is not None and plan.sweep.invalid == "stop":
         raise error
 
 

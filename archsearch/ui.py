@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from archsearch.cli import launch, traceless
+from archsearch.cli import dispatch, traceless_overrides
 from archsearch.errors import ConfigError, Problem, TrackingError
 
 if TYPE_CHECKING:
@@ -18,12 +18,12 @@ _HOST = "127.0.0.1"
 
 def main() -> None:
     """Serve the tracking store that the command line names, until Ctrl-C."""
-    with traceless() as overrides:
-        sys.exit(launch(_prepare, _serve, _refuse, overrides))
+    with traceless_overrides() as overrides:
+        sys.exit(dispatch(_prepare, _serve, _refuse, overrides))
 
 
-def _refuse(_words: Sequence[str]) -> None:
-    raise ConfigError([Problem("-m", "there is one UI for all variants; leave it out")])
+def _refuse(_arguments: Sequence[str]) -> None:
+    raise ConfigError([Problem("-m", "there is one UI for all runs; leave it out")])
 
 
 def _prepare(request: "Request") -> Any:

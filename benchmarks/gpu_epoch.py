@@ -24,10 +24,11 @@ from resident import environment, mnist, reference_plan, splits_of, write
 from archsearch.config.recipe import SGD, OneCycle
 from archsearch.config.settings import TrainerSettings
 from archsearch.model.builder import build_plan
-from archsearch.system.allocator import keep_freed_memory
+from archsearch.system.process import keep_freed_memory
+from archsearch.training.device import pick_device
 from archsearch.training.metrics import EpochMetrics
 from archsearch.training.stacked.trainer import Member, StackedTrainer
-from archsearch.training.trainer import Splits, Trainer, pick_device
+from archsearch.training.trainer import Splits, Trainer
 
 RATE = SGD(lr=0.1, momentum=0.9, nesterov=True)
 WAYS = ("eager", "graphs", "stack")

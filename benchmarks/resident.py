@@ -15,16 +15,16 @@ import torch
 import yaml
 
 from archsearch.data.batches import ImageSet
-from archsearch.data.definitions import DEFINITIONS
 from archsearch.data.files import missing_files
+from archsearch.data.info import DATASETS
 from archsearch.data.load import Dataset, load
 from archsearch.model.plan import Plan, plan
 from archsearch.model.spec import parse_model
-from archsearch.tracking.provenance import hardware
+from archsearch.training.device import device_name
 from archsearch.training.trainer import Splits
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
-MNIST = DEFINITIONS["mnist"]
+MNIST = DATASETS["mnist"]
 
 
 def reference_plan(dropout: float) -> Plan:
@@ -64,7 +64,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     cuda = device.type == "cuda"
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "hardware": hardware(str(device)),
+        "hardware": device_name(device),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,

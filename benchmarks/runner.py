@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.system.atomic import write_text
+from archsearch.system.hardware import processor_name
 from archsearch.tracking.provenance import provenance
 
 BENCHMARKS = Path(__file__).resolve().parent
@@ -212,7 +213,7 @@ def machine() -> Row:
     """The hardware and the system, in words."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
-        "processor": provenance("cpu")["hardware"],
+        "processor": provenance(processor_name())["hardware"],
         "cores": cores,
         "system": f"{platform.system()} {platform.machine()}",
     }
@@ -220,7 +221,7 @@ def machine() -> Row:
 
 def code() -> Row:
     """Versions, and which commit of archsearch this is."""
-    known = provenance("cpu")
+    known = provenance(processor_name())
     found = {key: value for key, value in known.items() if key.startswith(("versions.", "archsearch."))}
     return {
         **found,

@@ -25,10 +25,11 @@ from archsearch.config.recipe import SGD, OneCycle
 from archsearch.config.settings import TrainerSettings
 from archsearch.data.load import Dataset
 from archsearch.model.builder import build_plan
-from archsearch.system.allocator import keep_freed_memory
+from archsearch.system.process import keep_freed_memory
+from archsearch.training.device import pick_device
 from archsearch.training.metrics import EpochMetrics
 from archsearch.training.stacked.trainer import Member, StackedTrainer
-from archsearch.training.trainer import Trainer, pick_device
+from archsearch.training.trainer import Trainer
 
 RATE = SGD(lr=0.01, momentum=0.9, nesterov=True)
 
@@ -159,7 +160,13 @@ def main(words: Sequence[str] | None = None) -> None:
     what = f"images/s of {most['members']} stacked, over those of one after another"
     targets = [runner.target(what, ratio, 4.0, at_least=True)] if most["members"] >= 64 else []
     said = {name: value for name, value in vars(options).items() if name != "json"}
-    result = {"options": said, "mnist": bench.real, "loss_difference": difference, "rows": rows, "targets": targets}
+    result = {
+        "options": said,
+        "mnist": bench.real,
+        "loss_difference": difference,
+        "rows": rows,
+        "targets": targets,
+    }
     write(options.json, {**environment(bench.device), **result})
 
 

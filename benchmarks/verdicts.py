@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from archsearch.report import statistics
 from archsearch.report.leaderboard import rank
-from archsearch.report.study import Study, Trial, Variant
+from archsearch.report.study import Study, StudyRun, Variant
 from archsearch.report.verdict import ALPHA, against, compare
 
 SPREAD, LEVEL, GAP = 0.06, 99.3, 0.10
@@ -28,7 +28,7 @@ def study_of(scores: NDArray[np.float64]) -> Study:
     variants = []
     for at, row in enumerate(np.round(scores, 2)):
         trials = {
-            seed: Trial(f"{at}-{seed}", "", "FINISHED", "", seed, {}, "mnist", "", validation=float(score))
+            seed: StudyRun(f"{at}-{seed}", "", "FINISHED", "", seed, {}, "mnist", "", validation=float(score))
             for seed, score in enumerate(row)
         }
         variants.append(Variant(str(at), {}, trials))

@@ -14,7 +14,7 @@ import pytest
 
 import archsearch
 from archsearch import errors
-from archsearch.system.importing import in_one_go
+from archsearch.system.process import gc_paused
 from tests.support.processes import REPOSITORY
 
 PACKAGE = REPOSITORY / "archsearch"
@@ -96,10 +96,14 @@ def test_modules_stay_small(path: Path) -> None:
 
 
 def test_only_tracking_knows_mlflow_and_only_the_command_line_knows_hydra() -> None:
-    of_sweep = ("compose", "grid", "words", "planning", "job", "launcher", "sweeper")
+    of_sweep = ("composer", "grid", "plan", "job", "launcher", "sweeper")
     for library, allowed in (
-        ("mlflow", {"tracking.recorder", "tracking.models", "tracking.store", "tracking.reading"}),
-        ("hydra", {"cli", "explain", "overrides"} | {f"sweep.{name}" for name in of_sweep}),
+        ("mlflow", {"tracking.recorder", "tracking.models", "tracking.store", "tracking.reader"}),
+        (
+            "hydra",
+            {"cli", "compose.explain", "compose.overrides", "compose.composition"}
+            | {f"sweep.{name}" for name in of_sweep},
+        ),
     ):
         users = {
             module_of(path)
@@ -177,10 +181,10 @@ def test_tab_completion_of_the_console_script(tmp_path: Path) -> None:
 def test_what_is_imported_in_one_go_is_not_looked_through_for_garbage() -> None:
     before = gc.get_freeze_count()
     try:
-        with in_one_go():
+        with gc_paused():
             assert not gc.isenabled()
         assert gc.isenabled() and gc.get_freeze_count() > before
-        with pytest.raises(ImportError), in_one_go():
+        with pytest.raises(ImportError), gc_paused():
             raise ImportError
         assert gc.isenabled()
     finally:

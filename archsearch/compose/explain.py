@@ -1,4 +1,4 @@
-"""What Hydra refuses on the command line, explained: every mistake at once, in our words. No torch."""
+"""Errors of the command line that Hydra refused, in archsearch's words and all at once. No torch."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,62 +10,59 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from archsearch.compose.composition import plain_values
 from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
+    complete_arguments,
     config_folder,
-    for_hydra,
     model_levels,
     parse_arguments,
-    plain,
 )
-from archsearch.compose.validate import judge
+from archsearch.compose.validate import validate
 from archsearch.config.schema import show
 from archsearch.errors import ConfigError, Problem, did_you_mean, first_line
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
-    """Everything that is wrong with a command line that Hydra refused with `error`, in our words and at once."""
-    said = parse_arguments(for_hydra(arguments))
-    left = _without_sweeps(said.composable if said is not None else [])
+    """Everything that is wrong with the command line `arguments`, which Hydra refused with `error`.
+
+    Hydra stops at the first mistake. So the override at fault is taken out and the rest composed again, until Hydra
+    accepts what is left; that is then validated as usual.
+    """
+    parsed = parse_arguments(complete_arguments(arguments))
+    overrides = _without_sweeps(parsed.composable if parsed is not None else [])
     refused: list[tuple[Exception, str]] = []
     with _fresh_hydra():
         while True:
-            culprit = next((word for word in left if _is_about(error, word)), None)
+            culprit = next((override for override in overrides if _is_about(error, override)), None)
             if culprit is None:
-                known = plain(compose(CONFIG_NAME))
-                rest = [Problem("command line", _compact(error))]
+                known = plain_values(compose(CONFIG_NAME))
+                other: tuple[Problem, ...] = (Problem("command line", _compact(error)),)
                 break
             refused.append((error, culprit))
-            left.remove(culprit)
+            overrides.remove(culprit)
             try:
-                known = plain(compose(CONFIG_NAME, overrides=left))
-            except Exception as another:  # Hydra, OmegaConf and ANTLR each have their own
-                error = another
+                known = plain_values(compose(CONFIG_NAME, overrides=overrides))
+            except Exception as next_error:  # Hydra, OmegaConf and ANTLR each have their own
+                error = next_error
             else:
-                rest = _judged(known)
+                result = validate(known)
+                other = (*result.problems, *result.violations)
                 break
-    return ConfigError([*(_explained(why, culprit, known) for why, culprit in refused), *rest])
+    return ConfigError([*(_explained(reason, culprit, known) for reason, culprit in refused), *other])
 
 
 @contextmanager
 def _fresh_hydra() -> Iterator[None]:
-    """A Hydra for composing, whether or not one is at work already."""
-    at_work = GlobalHydra.instance().hydra
+    """A Hydra for composing, whether or not another one is active."""
+    active = GlobalHydra.instance().hydra
     GlobalHydra.instance().hydra = None
     try:
         with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
             yield
     finally:
-        GlobalHydra.instance().hydra = at_work
-
-
-def _judged(config: Mapping[str, Any]) -> list[Problem]:
-    try:
-        judge(config)
-    except ConfigError as error:
-        return list(error.problems)
-    return []
+        GlobalHydra.instance().hydra = active
 
 
 def _key(word: str) -> str:
@@ -74,7 +71,7 @@ def _key(word: str) -> str:
 
 def _without_sweeps(overrides: Sequence[str]) -> list[str]:
     """Each override with the first value that it sweeps over."""
-    parser, found = OverridesParser.create(), []
+    parser, single = OverridesParser.create(), []
     for word in overrides:
         try:
             override = parser.parse_override(word)
@@ -82,8 +79,8 @@ def _without_sweeps(overrides: Sequence[str]) -> list[str]:
                 word = f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"  # noqa: PLW2901
         except HydraException:
             pass  # as it is: a pattern, or what Hydra will refuse
-        found.append(word)
-    return found
+        single.append(word)
+    return single
 
 
 def _is_about(error: Exception, word: str) -> bool:
@@ -136,6 +133,6 @@ def _unknown(path: str, known: Mapping[str, Any]) -> Problem:
 
 
 def _compact(error: Exception) -> str:
-    """Hydra's own words, less the markers of its parser."""
+    """Hydra's own message, less the markers of its parser."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return "\n  ".join(lines) or first_line(error)

@@ -18,13 +18,13 @@ class Request:
     @property
     def name(self) -> str:
         """A run's name: what makes a variant different, else its model and what else was said on the command line."""
-        variant = self.config.get("variant")
-        if variant is not None and variant["name"]:
-            return str(variant["name"])[:_LONGEST]
+        sweep_run = self.config.get("sweep_run")
+        if sweep_run is not None and sweep_run["name"]:
+            return str(sweep_run["name"])[:_LONGEST]
         said = [override.lstrip("+") for override in self.overrides]
         about = [
             word
             for word in said
-            if not word.startswith(("model=", "hydra", "data.root=", "tracking", "sweep.", "variant="))
+            if not word.startswith(("model=", "hydra", "data.root=", "tracking", "sweep.", "sweep_run="))
         ]
         return " ".join([self.choices["model"], *about])[:_LONGEST]

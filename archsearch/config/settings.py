@@ -78,7 +78,7 @@ class TrackingSettings:
     enabled: bool = True
     uri: str | None = None
     experiment: Annotated[str, Field(min_length=1)] = "archsearch"
-    # Of a trained network: as an MLflow model, as pictures. `auto` is: of a single run, and of a sweep's best variant.
+    # Of a trained network: as an MLflow model, as pictures. `auto` is: of a single run, and of a sweep's best run.
     log_model: bool | Literal["auto"] = "auto"
     log_figures: bool | Literal["auto"] = "auto"
 
@@ -100,21 +100,21 @@ class SweepSettings:
     jobs_per_gpu: PositiveInt = 1
     stack: PositiveInt = 1  # variants that train as one network, at most
     invalid: Literal["stop", "skip"] = "stop"  # what variants that cannot be built do to the others
-    retries: NonNegativeInt = 0  # of a variant that failed; not of one that diverged or took too long
-    time_limit: PositiveFloat | None = None  # seconds for one variant
+    retries: NonNegativeInt = 0  # of a run that failed, unless it diverged or took too long
+    time_limit: PositiveFloat | None = None  # seconds for one run
     # Settings that move together: [a, b], or several such groups, [[a, b], [c, d]].
     zip: Annotated[tuple[str | tuple[str, ...], ...], Field(strict=False)] = ()
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class VariantSettings:
-    """Which variant of which sweep this is. Set by the sweep, not by a person."""
+class SweepRunSettings:
+    """Which run of which sweep this is. Set by the sweep, not by a person."""
 
     sweep: str
     number: NonNegativeInt
     name: str
     parent: str | None = None  # the sweep's run in MLflow
-    run_id: str | None = None  # a run in MLflow that was begun for this variant, and left without a checkpoint
+    run_id: str | None = None  # a run in MLflow that was begun for this run, and left without a checkpoint
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -145,7 +145,7 @@ class Settings:
     ui: UiSettings
     seed: int
     resume: str | None
-    variant: VariantSettings | None = None
+    sweep_run: SweepRunSettings | None = None
 
 
 def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
@@ -163,11 +163,11 @@ def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
         take(section, read_typed(registry, config.get(section), section))
     top, found = read(_Top, {key: config.get(key) for key in names_of(_Top)}, "")
     problems += found
-    variant = None
-    if config.get("variant") is not None:
-        variant, found = read(VariantSettings, config["variant"], "variant")
+    sweep_run = None
+    if config.get("sweep_run") is not None:
+        sweep_run, found = read(SweepRunSettings, config["sweep_run"], "sweep_run")
         problems += found
-    known = (*_FIXED, *_TYPED, *names_of(_Top), "model", "variant")
+    known = (*_FIXED, *_TYPED, *names_of(_Top), "model", "sweep_run")
     problems += [
         Problem(str(key), f"unknown setting{did_you_mean(str(key), known)}") for key in config if key not in known
     ]
@@ -178,7 +178,7 @@ def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
         problems.append(Problem("scheduler.cycle_momentum", rule))
     if problems or top is None:
         return None, problems
-    return Settings(**sections, seed=top.seed, resume=top.resume, variant=variant), []
+    return Settings(**sections, seed=top.seed, resume=top.resume, sweep_run=sweep_run), []
 
 
 _FIXED: dict[str, type] = {

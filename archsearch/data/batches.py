@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from archsearch.data.definitions import Definition, steps_per_epoch
 from archsearch.data.files import Bytes
+from archsearch.data.info import DatasetInfo, steps_per_epoch
 from archsearch.data.load import Indices
 
 Transform = Callable[[Tensor], Tensor]
@@ -33,15 +33,15 @@ class ImageSet:
 
     @classmethod
     def of(
-        cls, definition: Definition, images: Bytes, labels: Bytes, device: torch.device, channels_last: bool
+        cls, info: DatasetInfo, images: Bytes, labels: Bytes, device: torch.device, channels_last: bool
     ) -> "ImageSet":
-        """Put arrays on `device`, to be normalised with the statistics of `definition`."""
+        """Put arrays on `device`, to be normalised with the statistics of `info`."""
         return cls(
             torch.from_numpy(images).to(device),
             torch.arange(len(labels), device=device),
             torch.from_numpy(labels).long().to(device),
-            definition.mean,
-            definition.std,
+            info.mean,
+            info.std,
             channels_last,
         )
 

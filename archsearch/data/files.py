@@ -19,7 +19,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from archsearch.data.definitions import FILES, Definition
+from archsearch.data.info import FILES, DatasetInfo
 from archsearch.errors import DataError, StorageError
 
 Bytes = NDArray[np.uint8]
@@ -28,25 +28,25 @@ _NETWORK_TIMEOUT = 10.0  # seconds without an answer until a download is given u
 _MEAN_TOLERANCE = 0.002  # Fashion-MNIST, KMNIST and MNIST lie 0.06 and more apart
 
 
-def missing_files(definition: Definition, root: Path) -> list[str]:
-    """The files of `definition` that are neither plain nor gzipped under `root`."""
-    if definition.folder is None:
+def missing_files(info: DatasetInfo, root: Path) -> list[str]:
+    """The files of `info` that are neither plain nor gzipped under `root`."""
+    if info.folder is None:
         return []
-    return [name for name in FILES if _find(_raw_folder(definition, root), name) is None]
+    return [name for name in FILES if _find(_raw_folder(info, root), name) is None]
 
 
-def ensure_files(definition: Definition, root: Path) -> None:
+def ensure_files(info: DatasetInfo, root: Path) -> None:
     """Download what is missing. Raises `DataError` that says what is wanted, and where, when that fails."""
-    if not missing_files(definition, root):
+    if not missing_files(info, root):
         return
     try:
         new_root = not root.exists()
         root.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(_lock_path(root)):
-                missing = missing_files(definition, root)  # another process may have brought them meanwhile
+                missing = missing_files(info, root)  # another process may have brought them meanwhile
                 if missing:
-                    _download(definition, root, missing)
+                    _download(info, root, missing)
         finally:
             if new_root and not any(root.iterdir()):
                 root.rmdir()
@@ -54,36 +54,36 @@ def ensure_files(definition: Definition, root: Path) -> None:
         raise StorageError(f"data.root={root}: cannot be written: {error.strerror or error}") from error
 
 
-def read_files(definition: Definition, root: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+def read_files(info: DatasetInfo, root: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
     """Train images (N, 28, 28), train labels (N,), test images, test labels, all uint8.
 
     Raises `DataError` for files that are truncated, swapped, or of another data set.
     """
-    folder = _raw_folder(definition, root)
-    sizes = (definition.train_images, definition.train_images, definition.test_images, definition.test_images)
+    folder = _raw_folder(info, root)
+    sizes = (info.train_images, info.train_images, info.test_images, info.test_images)
     shapes = ((28, 28), (), (28, 28), ())
     arrays = []
     for name, size, shape in zip(FILES, sizes, shapes, strict=True):
         path = _find(folder, name)
         if path is None:
-            raise DataError(_wanted(definition, folder, [name], "it is missing"))
-        arrays.append(_read_idx(path, (size, *shape), definition, definition.checksums.get(name)))
+            raise DataError(_wanted(info, folder, [name], "it is missing"))
+        arrays.append(_read_idx(path, (size, *shape), info, info.checksums.get(name)))
     train_images, train_labels, test_images, test_labels = arrays
     for labels, name in ((train_labels, FILES[1]), (test_labels, FILES[3])):
-        if labels.max() >= len(definition.classes):
-            raise DataError(f"{folder / name}: holds the label {labels.max()}, {definition.title} has 0 to 9")
+        if labels.max() >= len(info.classes):
+            raise DataError(f"{folder / name}: holds the label {labels.max()}, {info.title} has 0 to 9")
     mean = float(train_images.mean()) / 255
-    if abs(mean - definition.mean) > _MEAN_TOLERANCE:
+    if abs(mean - info.mean) > _MEAN_TOLERANCE:
         raise DataError(
-            f"{folder / FILES[0]}: not {definition.title}'s training images: their mean is {mean:.4f},"
-            f" {definition.title}'s is {definition.mean:.4f}"
+            f"{folder / FILES[0]}: not {info.title}'s training images: their mean is {mean:.4f},"
+            f" {info.title}'s is {info.mean:.4f}"
         )
     return train_images, train_labels, test_images, test_labels
 
 
-def _raw_folder(definition: Definition, root: Path) -> Path:
-    assert definition.folder is not None
-    return root / definition.folder / "raw"
+def _raw_folder(info: DatasetInfo, root: Path) -> Path:
+    assert info.folder is not None
+    return root / info.folder / "raw"
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -91,7 +91,7 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read_idx(path: Path, shape: tuple[int, ...], definition: Definition, checksum: str | None) -> Bytes:
+def _read_idx(path: Path, shape: tuple[int, ...], info: DatasetInfo, checksum: str | None) -> Bytes:
     """One file in the IDX format: 0, 0, type (8 is uint8), dimensions, each dimension as big-endian int32, bytes."""
     content: Bytes
     try:
@@ -107,32 +107,32 @@ def _read_idx(path: Path, shape: tuple[int, ...], definition: Definition, checks
     expected = len(header) + int(np.prod(shape))
     if len(content) != expected:
         raise DataError(
-            f"{path}: damaged: {len(content):,} bytes, {definition.title}'s has {expected:,};"
+            f"{path}: damaged: {len(content):,} bytes, {info.title}'s has {expected:,};"
             " delete it, and it will be downloaded again"
         )
     found = content[: len(header)].tobytes()
     if found != header:
         raise DataError(f"{path}: not the file that its name says: its header is {found.hex()}")
     if checksum is not None and hashlib.sha256(content.data).hexdigest() != checksum:
-        raise DataError(f"{path}: damaged, or not {definition.title}'s: its SHA-256 is not {checksum[:12]}...")
+        raise DataError(f"{path}: damaged, or not {info.title}'s: its SHA-256 is not {checksum[:12]}...")
     return content[len(header) :].reshape(shape)
 
 
-def _download(definition: Definition, root: Path, missing: list[str]) -> None:
-    folder = _raw_folder(definition, root)
+def _download(info: DatasetInfo, root: Path, missing: list[str]) -> None:
+    folder = _raw_folder(info, root)
     # Into a folder beside the real one first: an interrupted download leaves no half file behind.
     with tempfile.TemporaryDirectory(dir=root, prefix="download-") as scratch, _impatient():
         try:
             from torchvision import datasets
 
-            getattr(datasets, str(definition.folder))(scratch, download=True)
+            getattr(datasets, str(info.folder))(scratch, download=True)
         # torchvision against a CPU-only torch is a RuntimeError at import; a download can fail in any of these ways.
         except (ImportError, RuntimeError, OSError, HTTPException) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            raise DataError(_wanted(definition, folder, missing, f"downloading failed: {reason}")) from error
+            raise DataError(_wanted(info, folder, missing, f"downloading failed: {reason}")) from error
         folder.mkdir(parents=True, exist_ok=True)
         for name in missing:
-            (_raw_folder(definition, Path(scratch)) / name).replace(folder / name)
+            (_raw_folder(info, Path(scratch)) / name).replace(folder / name)
 
 
 def _lock_path(root: Path) -> Path:
@@ -141,9 +141,9 @@ def _lock_path(root: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"archsearch-{name}.lock"
 
 
-def _wanted(definition: Definition, folder: Path, missing: list[str], reason: str) -> str:
+def _wanted(info: DatasetInfo, folder: Path, missing: list[str], reason: str) -> str:
     return (
-        f"data={definition.name}: {definition.title} is not on disk, and {reason}\n"
+        f"data={info.name}: {info.title} is not on disk, and {reason}\n"
         f"  wanted in {folder}: {', '.join(missing)} (plain or .gz)\n"
         "  set ARCHSEARCH_DATA (or data.root) to the folder that holds them, or use data=digits, which needs no files"
     )

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.data.definitions import DEFINITIONS, Definition, definition_of
 from archsearch.data.files import Bytes, ensure_files, read_files
+from archsearch.data.info import DATASETS, DatasetInfo, dataset_info
 from archsearch.errors import DataError, StorageError
 
 Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Choice:
+class ResolvedDataset:
     """The data set that a run uses. `fallback` says why it is not the one that `auto` would have preferred."""
 
-    definition: Definition
+    info: DatasetInfo
     fallback: str | None = None
 
 
@@ -27,7 +27,7 @@ class Choice:
 class Dataset:
     """A whole data set: images (N, 1, 28, 28) and labels (N,), uint8."""
 
-    definition: Definition
+    info: DatasetInfo
     train_images: Bytes
     train_labels: Bytes
     test_images: Bytes
@@ -42,27 +42,27 @@ class Dataset:
         return digest.hexdigest()
 
 
-def choose(name: str, root: Path) -> Choice:
+def resolve_dataset(name: str, root: Path) -> ResolvedDataset:
     """Settle which data set `name` means, and see to its files, downloading them where needed.
 
     `auto` is MNIST, or digits where MNIST cannot be had; every other name is strict and raises `DataError`.
     """
     try:
-        wanted = definition_of(name)
+        wanted = dataset_info(name)
         ensure_files(wanted, root)
     except (DataError, StorageError) as error:
         if name != "auto":
             raise
-        return Choice(DEFINITIONS["digits"], str(error).splitlines()[0])
-    return Choice(wanted)
+        return ResolvedDataset(DATASETS["digits"], str(error).splitlines()[0])
+    return ResolvedDataset(wanted)
 
 
-def load(definition: Definition, root: Path) -> Dataset:
+def load(info: DatasetInfo, root: Path) -> Dataset:
     """Read a data set into memory. Raises `DataError` for damaged files."""
     train_images, train_labels, test_images, test_labels = (
-        _digits(definition) if definition.folder is None else read_files(definition, root)
+        _digits(info) if info.folder is None else read_files(info, root)
     )
-    return Dataset(definition, train_images[:, None], train_labels, test_images[:, None], test_labels)
+    return Dataset(info, train_images[:, None], train_labels, test_images[:, None], test_labels)
 
 
 def stratified_holdout(labels: Bytes, size: int, seed: int) -> tuple[Indices, Indices]:
@@ -83,14 +83,14 @@ def stratified_holdout(labels: Bytes, size: int, seed: int) -> tuple[Indices, In
     return kept, np.sort(held_out)
 
 
-def _digits(definition: Definition) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+def _digits(info: DatasetInfo) -> tuple[Bytes, Bytes, Bytes, Bytes]:
     import torch
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     small = torch.from_numpy(bunch.images)[:, None] / 16
-    large = torch.nn.functional.interpolate(small, size=definition.shape[1:], mode="bilinear", align_corners=False)
+    large = torch.nn.functional.interpolate(small, size=info.shape[1:], mode="bilinear", align_corners=False)
     images = (large[:, 0] * 255).round().to(torch.uint8).numpy()
     labels = bunch.target.astype(np.uint8)
-    train, test = stratified_holdout(labels, definition.test_images, seed=0)
+    train, test = stratified_holdout(labels, info.test_images, seed=0)
     return images[train], labels[train], images[test], labels[test]

@@ -3,14 +3,15 @@
 import os
 import sys
 
-from archsearch.cli import answer, compose_request
-from archsearch.report.options import HELP, parse
+from archsearch.cli import exit_status
+from archsearch.compose.composition import compose_request
+from archsearch.report.options import HELP, parse_options
 
 
 def main() -> None:
     """Report on what the command line names, the last sweep by default."""
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
         print(HELP, end="")
         return
 
@@ -18,17 +19,17 @@ def main() -> None:
 
     def act() -> None:
         nonlocal composed
-        asked, rest = parse(words)
+        options, rest = parse_options(arguments)
         request = compose_request(rest)
         composed = True
         from archsearch.report.command import report
 
         try:
-            report(asked, request)
+            report(options, request)
         except BrokenPipeError:  # `| head` has seen enough; the page is written
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    sys.exit(answer(act, words, lambda: composed))
+    sys.exit(exit_status(act, arguments, lambda: composed))
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ class Effect:
     """One setting, in percent and points.
 
     A block is all other settings and the seed held fixed; those in which every value was tried are counted, so that
-    each value is seen under the same circumstances. Settings that are `moving` with this one have one effect with it.
+    each value is seen under the same circumstances. Settings `confounded` with this one share its effect.
     `p` is that of the paired t-test, adjusted (Holm) for all effects of the study.
     """
 
     factor: str
-    moving: Sequence[str]
+    confounded: Sequence[str]
     reference: str  # a value
     levels: Sequence[Level]
     blocks: int
@@ -100,7 +100,7 @@ def _effect(factor: str, study: Study, rows: Sequence[_Row], reference: str) -> 
         for value in values
     ]
     left_out = len(rows) - len(whole) * len(values)
-    return Effect(factor, study.moving.get(factor, ()), reference, levels, len(whole), left_out)
+    return Effect(factor, study.confounded.get(factor, ()), reference, levels, len(whole), left_out)
 
 
 def _adjusted(effects: Sequence[Effect]) -> list[Effect]:

@@ -12,7 +12,7 @@ from archsearch.compose.request import Request
 from archsearch.config.settings import parse_settings
 from archsearch.errors import ConfigError, ReportError, StorageError, TrackingError, first_line
 from archsearch.report.findings import Findings, find
-from archsearch.report.options import Asked
+from archsearch.report.options import Options
 from archsearch.report.page import PAGE, write_page
 from archsearch.report.sources import Gathered, Sources
 from archsearch.report.study import Study, has_result, studies_of
@@ -24,8 +24,8 @@ from archsearch.tracking.store import resolve_store
 log = logging.getLogger(__name__)
 
 
-def report(asked: Asked, request: Request) -> Path:
-    """Report on what was `asked` for, with the store and the data of `request`; returns the page's path.
+def report(options: Options, request: Request) -> Path:
+    """Report on what was `options` for, with the store and the data of `request`; returns the page's path.
 
     Raises `UserError`s.
     """
@@ -34,18 +34,18 @@ def report(asked: Asked, request: Request) -> Path:
         raise ConfigError(problems)
     store = settings.tracking.uri
     with TemporaryDirectory(prefix="archsearch-report-") as scratch:
-        gathered = Sources(lambda: resolve_store(store, OUTPUTS), Path(scratch)).gather(asked)
-        found = _found(gathered, asked, Path(settings.data.root))
-    page = _page_of(asked, gathered)
+        gathered = Sources(lambda: resolve_store(store, OUTPUTS), Path(scratch)).gather(options)
+        found = _found(gathered, options, Path(settings.data.root))
+    page = _page_of(options, gathered)
     try:
-        write_page(page, gathered.title, gathered.command, found, asked.cost, gathered.notes)
+        write_page(page, gathered.title, gathered.command, found, options.cost, gathered.notes)
     except OSError as error:
         raise StorageError(f"cannot write {page}: {error.strerror or error}; html=PATH puts it elsewhere") from error
     is_filed = _file(page, gathered)
     print(gathered.title if gathered.command is None else f"{gathered.title}: {gathered.command}", end="\n\n")
     for note in gathered.notes:
         print(f"note: {note}")
-    print("\n\n".join(text(each, asked.cost) for each in found))
+    print("\n\n".join(text(each, options.cost) for each in found))
     shown = os.path.relpath(page)
     print(f"\npage     {page if shown.startswith('..') else shown}")
     if is_filed:
@@ -53,7 +53,7 @@ def report(asked: Asked, request: Request) -> Path:
     return page
 
 
-def _found(gathered: Gathered, asked: Asked, data: Path) -> Sequence[Findings]:
+def _found(gathered: Gathered, options: Options, data: Path) -> Sequence[Findings]:
     studies = studies_of(gathered.trials)
     without = [trial.state for trial in gathered.trials if not has_result(trial)]
     if without:
@@ -63,29 +63,29 @@ def _found(gathered: Gathered, asked: Asked, data: Path) -> Sequence[Findings]:
         )
     if not studies:
         raise ReportError(f"{gathered.title}: none of its {len(gathered.trials)} runs has an accuracy to compare")
-    if len(studies) == 1 or not (asked.compare or asked.baseline):
-        return [find(study, asked, data) for study in studies]
-    return _where_known(studies, asked, data)
+    if len(studies) == 1 or not (options.compare or options.baseline):
+        return [find(study, options, data) for study in studies]
+    return _where_known(studies, options, data)
 
 
-def _where_known(studies: Sequence[Study], asked: Asked, data: Path) -> list[Findings]:
-    """The variants that `asked` names need to be in one of the studies only."""
+def _where_known(studies: Sequence[Study], options: Options, data: Path) -> list[Findings]:
+    """The variants that `options` names need to be in one of the studies only."""
     found: list[Findings] = []
     errors: list[ReportError] = []
     for study in studies:
         try:
-            found.append(find(study, asked, data))
+            found.append(find(study, options, data))
         except ReportError as error:
             errors.append(error)
-            found.append(find(study, replace(asked, compare=(), baseline=None), data))
+            found.append(find(study, replace(options, compare=(), baseline=None), data))
     if len(errors) == len(studies):
         raise errors[0]
     return found
 
 
-def _page_of(asked: Asked, gathered: Gathered) -> Path:
-    if asked.html is not None:
-        return Path(asked.html)
+def _page_of(options: Options, gathered: Gathered) -> Path:
+    if options.html is not None:
+        return Path(options.html)
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     return (gathered.folder or OUTPUTS / "reports" / now) / PAGE
 

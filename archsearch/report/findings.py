@@ -13,11 +13,11 @@ from archsearch.errors import ReportError, UserError
 from archsearch.report import statistics
 from archsearch.report.ablation import Ablation, ablate
 from archsearch.report.leaderboard import Leaderboard, rank
-from archsearch.report.model_diff import ArchitectureDiff, diff
+from archsearch.report.model_diff import ModelDiff, model_diff
 from archsearch.report.naming import find_variant
-from archsearch.report.options import Asked
+from archsearch.report.options import Options
 from archsearch.report.pareto import Point, points_of
-from archsearch.report.prediction_diff import Versus, test_images, versus
+from archsearch.report.prediction_diff import PredictionDiff, prediction_diff, test_images
 from archsearch.report.study import Study, Variant
 from archsearch.report.verdict import Comparison, Verdict, compare
 
@@ -26,15 +26,15 @@ _LARGE_FAMILY = 50  # comparisons
 
 
 @dataclass(frozen=True)
-class Duel:
+class PairComparison:
     """Two variants, compared in every way. What is None could not be had; `notes` say why."""
 
     a: Variant
     b: Variant
     validation: Comparison
     test: statistics.Difference | None  # in points; an estimate, and no verdict: these networks were chosen
-    architecture: ArchitectureDiff | None
-    predictions: Versus | None
+    architecture: ModelDiff | None
+    predictions: PredictionDiff | None
     images: NDArray[np.uint8] | None  # of the test set (N, height, width)
     classes: Sequence[str]
     notes: Sequence[str]
@@ -48,18 +48,18 @@ class Findings:
     board: Leaderboard
     points: Sequence[Point]
     ablation: Ablation
-    duel: Duel | None
+    duel: PairComparison | None
     sentences: Sequence[str]
     notes: Sequence[str]
 
 
-def find(study: Study, asked: Asked, data: Path) -> Findings:
+def find(study: Study, options: Options, data: Path) -> Findings:
     """Work out what `study` shows. `data` is the folder of the data sets. Raises `ReportError`."""
-    baseline = find_variant(study, asked.baseline, "baseline") if asked.baseline is not None else None
+    baseline = find_variant(study, options.baseline, "baseline") if options.baseline is not None else None
     board = rank(study, baseline)
-    duel = _duel(board, asked, data)
+    duel = _duel(board, options, data)
     return Findings(
-        study, board, points_of(board, asked.cost), ablate(study, baseline), duel, _sentences(board), _notes(board)
+        study, board, points_of(board, options.cost), ablate(study, baseline), duel, _sentences(board), _notes(board)
     )
 
 
@@ -104,10 +104,10 @@ def _notes(board: Leaderboard) -> list[str]:
     return notes
 
 
-def _duel(board: Leaderboard, asked: Asked, data: Path) -> Duel | None:
+def _duel(board: Leaderboard, options: Options, data: Path) -> PairComparison | None:
     study = board.study
-    if asked.compare:
-        a, b = (find_variant(study, name, "compare") for name in asked.compare)
+    if options.compare:
+        a, b = (find_variant(study, name, "compare") for name in options.compare)
     elif len(study.variants) > 1:
         leader = study.variants[0]
         a = leader
@@ -116,25 +116,25 @@ def _duel(board: Leaderboard, asked: Asked, data: Path) -> Duel | None:
         return None
     if a is b:
         raise ReportError(
-            f"compare={','.join(asked.compare)}: both are {a.label}; runs that differ in their seed only are not"
+            f"compare={','.join(options.compare)}: both are {a.label}; runs that differ in their seed only are not"
             " compared, because the better one of two seeds is luck"
         )
     notes: list[str] = []
-    definition = study.definition
+    info = study.info
     architecture = predictions = images = None
-    classes = definition.classes if definition is not None else ()
-    if definition is None:
+    classes = info.classes if info is not None else ()
+    if info is None:
         notes.append(f"the data set {a.any.data} is unknown here, so neither architectures nor images are compared")
     else:
         try:
-            architecture = diff(a.any, b.any, definition)
+            architecture = model_diff(a.any, b.any, info)
             if architecture is None:
                 notes.append("a configuration could not be read, so the architectures are not compared")
-            predictions = versus(a, b, len(definition.classes))
+            predictions = prediction_diff(a, b, len(info.classes))
         except UserError as error:  # an artifact that cannot be had, say: the rest of the report can
             notes.append(f"not compared image by image: {error}")
         else:
-            images = test_images(definition, data, a.any.fingerprint)
+            images = test_images(info, data, a.any.fingerprint)
             if images is None:
                 notes.append(
                     f"the images of these runs are not in {data}, so none is shown; data.root= says where they are"
@@ -142,12 +142,12 @@ def _duel(board: Leaderboard, asked: Asked, data: Path) -> Duel | None:
     test = None
     if not study.on_test and a.scores("test") and b.scores("test"):
         test = statistics.welch(list(a.scores("test").values()), list(b.scores("test").values()))
-    validation = compare(a, b, study) if asked.compare else _as_ranked(a, b, board)
-    return Duel(a, b, validation, test, architecture, predictions, images, classes, notes)
+    validation = compare(a, b, study) if options.compare else _as_ranked(a, b, board)
+    return PairComparison(a, b, validation, test, architecture, predictions, images, classes, notes)
 
 
 def _as_ranked(a: Variant, b: Variant, board: Leaderboard) -> Comparison:
-    """Two variants that nobody asked for beforehand: judged as the leaderboard judges them, one pair among many."""
+    """Two variants that nobody options for beforehand: judged as the leaderboard judges them, one pair among many."""
     row = next(row for row in board.rows if row.variant is (b if a is board.reference else a))
     assert row.against is not None
     return compare(a, b, board.study, row.against.family, row.against.planned, row.against.p)

@@ -13,7 +13,7 @@ from archsearch.report.verdict import ALPHA, Comparison, against, compare
 
 
 @dataclass(frozen=True)
-class Row:
+class LeaderboardRow:
     """A variant's place: one more than the variants that are better beyond luck, so ties share theirs.
 
     It has none where that cannot be said: without seeds that differ, and beside a baseline, as nothing else is tested.
@@ -36,7 +36,7 @@ class Leaderboard:
     """A study, ranked. `reference` is what the rows are compared with: the baseline, else the leader."""
 
     study: Study
-    rows: Sequence[Row]
+    rows: Sequence[LeaderboardRow]
     reference: Variant
     is_baseline: bool
     family: int  # comparisons that the p are adjusted for
@@ -80,7 +80,7 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
             if at
         }
     rows = [
-        Row(
+        LeaderboardRow(
             at + 1,
             places[at],
             places[at] is not None and places.count(places[at]) > 1,
@@ -123,7 +123,7 @@ def _adjusted(study: Study) -> NDArray[np.float64]:
     counts = np.array([len(each) for each in scores])
     p = statistics.welch_p(means, deviations, counts)
     if study.spread is not None:
-        p = np.where(np.isnan(p), statistics.pooled_p(means, counts, study.spread, study.freedom), p)
+        p = np.where(np.isnan(p), statistics.pooled_p(means, counts, study.spread, study.dof), p)
     np.fill_diagonal(p, np.nan)
     upper = np.triu_indices(len(p), 1)
     p[upper] = statistics.holm(p[upper].tolist())

@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import yaml
 
-from archsearch.data.definitions import Definition
+from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError
 from archsearch.model.plan import Layer, Plan, Shape, plan
 from archsearch.model.spec import ModelSpec, parse_model
-from archsearch.report.study import Trial
+from archsearch.report.study import StudyRun
 from archsearch.runs.folder import CONFIG
 
 HEAD = "head"
@@ -45,7 +45,7 @@ class BlockDiff:
 
 
 @dataclass(frozen=True)
-class ArchitectureDiff:
+class ModelDiff:
     """All blocks, in order, then the head; the networks' totals; and settings that are not of the network."""
 
     blocks: Sequence[BlockDiff]
@@ -54,9 +54,9 @@ class ArchitectureDiff:
     other: Sequence[tuple[str, str, str]]
 
 
-def diff(a: Trial, b: Trial, definition: Definition) -> ArchitectureDiff | None:
-    """How the networks of two trials on the data set `definition` differ; None where a configuration cannot be read."""
-    networks = [_network(trial, definition) for trial in (a, b)]
+def model_diff(a: StudyRun, b: StudyRun, info: DatasetInfo) -> ModelDiff | None:
+    """How the networks of two trials on the data set `info` differ; None where a configuration cannot be read."""
+    networks = [_network(trial, info) for trial in (a, b)]
     if networks[0] is None or networks[1] is None:
         return None
     (spec_a, plan_a), (spec_b, plan_b) = networks[0], networks[1]
@@ -74,17 +74,17 @@ def diff(a: Trial, b: Trial, definition: Definition) -> ArchitectureDiff | None:
         else:
             status = "moved" if moved else "changed" if changes else "same"
         blocks.append(BlockDiff(name, status, changes, sides[0].get(name), sides[1].get(name)))
-    return ArchitectureDiff(blocks, plan_a, plan_b, _others(a, b))
+    return ModelDiff(blocks, plan_a, plan_b, _others(a, b))
 
 
-def _network(trial: Trial, definition: Definition) -> tuple[ModelSpec, Plan] | None:
+def _network(trial: StudyRun, info: DatasetInfo) -> tuple[ModelSpec, Plan] | None:
     path: Path | None = trial.fetch(CONFIG)
     if path is None:
         return None
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
         spec, _ = parse_model(config.get("model") if isinstance(config, Mapping) else None)
-        return None if spec is None else (spec, plan(spec, definition.shape, len(definition.classes)))
+        return None if spec is None else (spec, plan(spec, info.shape, len(info.classes)))
     except (OSError, ValueError, yaml.YAMLError, ConfigError):
         return None
 
@@ -128,7 +128,7 @@ def _shown(value: Any) -> str:
     return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
 
 
-def _others(a: Trial, b: Trial) -> list[tuple[str, str, str]]:
+def _others(a: StudyRun, b: StudyRun) -> list[tuple[str, str, str]]:
     keys = [key for key in dict.fromkeys([*a.settings, *b.settings]) if not key.startswith("model")]
     pairs = [(key, a.settings.get(key, "-"), b.settings.get(key, "-")) for key in keys]
     return [each for each in pairs if each[1] != each[2]]

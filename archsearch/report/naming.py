@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from archsearch.compose.labels import labels
 from archsearch.errors import ReportError, did_you_mean
 from archsearch.report.study import Study, Variant, plain_number
-from archsearch.sweep.grid import labels
 
 _SHORTEST_ID = 6  # letters of a run's id
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from archsearch.compose.labels import unquote
 from archsearch.config.schema import STRICT, names_of, read
 from archsearch.errors import ConfigError, Problem, did_you_mean
 
@@ -38,7 +39,7 @@ A variant is named by its row in the leaderboard (#2), by its label or a part of
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class Asked:
+class Options:
     """Which runs, and what about them."""
 
     sweep: Names = ()
@@ -51,12 +52,12 @@ class Asked:
     html: str | None = None
 
 
-def parse(words: Sequence[str]) -> tuple[Asked, list[str]]:
+def parse_options(words: Sequence[str]) -> tuple[Options, list[str]]:
     """The report's own settings in a command line, and what else it says. Raises `ConfigError`."""
     problems: list[Problem] = []
     values: dict[str, object] = {}
     rest: list[str] = []
-    own = names_of(Asked)
+    own = names_of(Options)
     flag = ""
     for word in words:
         name, equals, value = word.partition("=")
@@ -67,7 +68,7 @@ def parse(words: Sequence[str]) -> tuple[Asked, list[str]]:
                 Problem(word, f"is no setting=value{did_you_mean(word, own)}; --help shows what can be said")
             )
         elif name in own:
-            values[name] = _names(value) if name in _LISTS else _unquoted(value)
+            values[name] = _names(value) if name in _LISTS else unquote(value)
             if values[name] in ("", ()):
                 problems.append(Problem(name, "names nothing"))
         elif name.lstrip("+") in _PASSED_ON:
@@ -80,17 +81,13 @@ def parse(words: Sequence[str]) -> tuple[Asked, list[str]]:
         problems.append(Problem("compare", f"got {compared[0]!r} only, must be two: compare=A,B"))
     elif isinstance(compared, tuple) and len(compared) > 2:
         problems.append(Problem("compare", f"got {len(compared)} names, must be two: compare=A,B"))
-    asked, found = read(Asked, values, "")
-    if problems or found or asked is None:
+    options, found = read(Options, values, "")
+    if problems or found or options is None:
         raise ConfigError([*problems, *found])
-    return asked, rest
+    return options, rest
 
 
 def _names(value: str) -> tuple[str, ...]:
     """`a,b`, `[a,b]`, `'a b',c`: names, separated by commas, taken literally."""
     inside = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return tuple(_unquoted(name.strip()) for name in re.findall(r"'[^']*'|\"[^\"]*\"|[^,]+", inside) if name.strip())
-
-
-def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+    return tuple(unquote(name.strip()) for name in re.findall(r"'[^']*'|\"[^\"]*\"|[^,]+", inside) if name.strip())

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from archsearch import __version__
 from archsearch.report import pictures
-from archsearch.report.findings import Duel, Findings
+from archsearch.report.findings import Findings, PairComparison
 from archsearch.report.options import Cost
-from archsearch.report.prediction_diff import Versus
+from archsearch.report.prediction_diff import PredictionDiff
 from archsearch.report.tables import (
     blocks_table,
     confusion_changes,
@@ -79,7 +79,7 @@ def _study(found: Findings, cost: Cost) -> dict[str, Any]:
     return shown
 
 
-def _duel(duel: Duel) -> dict[str, Any]:
+def _duel(duel: PairComparison) -> dict[str, Any]:
     architecture, predictions = duel.architecture, duel.predictions
     classes = duel.classes
     return {
@@ -97,7 +97,7 @@ def _duel(duel: Duel) -> dict[str, Any]:
     }
 
 
-def _gallery(duel: Duel, predictions: Versus | None, which: str) -> list[Mapping[str, Any]]:
+def _gallery(duel: PairComparison, predictions: PredictionDiff | None, which: str) -> list[Mapping[str, Any]]:
     if predictions is None or duel.images is None:
         return []
     counts = [len(each) for each in predictions.guesses]

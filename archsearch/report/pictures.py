@@ -13,15 +13,15 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from archsearch.compose.labels import labels
 from archsearch.report.ablation import Ablation, Effect
 from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.options import Cost
 from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
-from archsearch.report.prediction_diff import Versus
+from archsearch.report.prediction_diff import PredictionDiff
 from archsearch.report.statistics import Estimate
 from archsearch.report.tables import has_reference
 from archsearch.runs.figures import new_figure
-from archsearch.sweep.grid import labels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,7 +172,7 @@ def importance(found: Ablation) -> str:
         return _svg(figure, "Importance of settings; the table has the numbers", {})
 
 
-def confusion(found: Versus, classes: Sequence[str]) -> str:
+def confusion(found: PredictionDiff, classes: Sequence[str]) -> str:
     """How many more images of a class (row) A takes for another (column) than B does; the diagonal is left out."""
     with _style():
         figure = new_figure(_WIDTH, 0.5 * len(classes) + 0.9)

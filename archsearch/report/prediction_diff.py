@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.data.definitions import Definition
+from archsearch.data.info import DatasetInfo
 from archsearch.data.load import load
 from archsearch.errors import ReportError, UserError
 from archsearch.report import statistics
-from archsearch.report.study import Trial, Variant
+from archsearch.report.study import StudyRun, Variant
 from archsearch.runs.folder import PREDICTIONS
 
 _Ints = NDArray[np.int64]
@@ -29,7 +29,7 @@ class McNemar:
 
 
 @dataclass(frozen=True)
-class Versus:
+class PredictionDiff:
     """The test predictions of two variants. `right_a` (N,) is the share of A's networks that have an image right.
 
     `confusion` (classes, classes) is how many more images of a true class (row) A takes for another (column) than B
@@ -57,7 +57,7 @@ class Versus:
         return int(np.bincount(guesses[guesses != self.labels[image]]).argmax())
 
 
-def versus(a: Variant, b: Variant, classes: int) -> Versus:
+def prediction_diff(a: Variant, b: Variant, classes: int) -> PredictionDiff:
     """Compare the stored test predictions of two variants. Raises `ReportError` where that is not possible."""
     read = [{seed: _predictions(trial, classes) for seed, trial in variant.trials.items()} for variant in (a, b)]
     labels = next(iter(read[0].values()))[0]
@@ -69,7 +69,7 @@ def versus(a: Variant, b: Variant, classes: int) -> Versus:
     share_a, share_b = (each.mean(axis=0) for each in right)
     matrices = [_confusion(labels, guess, classes) for guess in guesses]
     lead = statistics.paired(share_a.tolist(), share_b.tolist())
-    return Versus(
+    return PredictionDiff(
         labels,
         share_a,
         share_b,
@@ -80,16 +80,16 @@ def versus(a: Variant, b: Variant, classes: int) -> Versus:
     )
 
 
-def test_images(definition: Definition, root: Path, fingerprint: str) -> NDArray[np.uint8] | None:
+def test_images(info: DatasetInfo, root: Path, fingerprint: str) -> NDArray[np.uint8] | None:
     """The test images (N, height, width) that runs with this `fingerprint` saw; None where they are not in `root`."""
     try:
-        data = load(definition, root)
+        data = load(info, root)
     except UserError:
         return None
     return data.test_images[:, 0] if data.fingerprint == fingerprint else None
 
 
-def _predictions(trial: Trial, classes: int) -> tuple[_Ints, _Ints]:
+def _predictions(trial: StudyRun, classes: int) -> tuple[_Ints, _Ints]:
     """Labels and predictions of the test images, in the data set's order."""
     path = trial.fetch(PREDICTIONS)
     if path is None:

@@ -12,11 +12,12 @@ import yaml
 
 from archsearch.compose.overrides import as_typed
 from archsearch.errors import ReportError, ResumeError
-from archsearch.report.options import Asked
-from archsearch.report.study import Trial, plain_number
-from archsearch.runs.folder import CONFIG, RESULT, find_run, find_sweep, read_result
+from archsearch.report.options import Options
+from archsearch.report.study import StudyRun, plain_number
+from archsearch.runs.folder import CONFIG, find_run, find_sweep
+from archsearch.runs.result import RESULT, read_result
 from archsearch.sweep.record import SweepRecord
-from archsearch.tracking.mlflow_params import chosen
+from archsearch.tracking.mlflow_params import params_of
 from archsearch.tracking.reader import Reader, StoredRun
 from archsearch.tracking.recorder import as_text
 from archsearch.tracking.store import Store
@@ -32,11 +33,11 @@ except AttributeError:  # PyYAML without libyaml
 
 @dataclass
 class Gathered:
-    """The runs that were asked for. `folder` and `parent` are of the sweep, where all of them are of one."""
+    """The runs that were options for. `folder` and `parent` are of the sweep, where all of them are of one."""
 
     title: str
     command: str | None = None  # that trained them, where it was one
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[StudyRun] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     folder: Path | None = None
     parent: str | None = None  # run id
@@ -61,21 +62,21 @@ class Sources:
             self._reader = Reader.open(self._find_store())
         return self._reader
 
-    def gather(self, asked: Asked) -> Gathered:
-        """The runs that `asked` names; those of the last sweep where it names none. Raises `ReportError`s."""
-        searched = bool(asked.experiment) or asked.filter is not None
-        sweeps = asked.sweep or (() if asked.run or searched else ("last",))
-        found = Gathered(_title(sweeps, asked))
+    def gather(self, options: Options) -> Gathered:
+        """The runs that `options` names; those of the last sweep where it names none. Raises `ReportError`s."""
+        searched = bool(options.experiment) or options.filter is not None
+        sweeps = options.sweep or (() if options.run or searched else ("last",))
+        found = Gathered(_title(sweeps, options))
         for name in sweeps:
             self._add_sweep(found, name)
-        for name in asked.run:
+        for name in options.run:
             found.trials.append(self._run(name))
         if searched:
-            stored = self.reader.runs(asked.experiment, asked.filter or "")
+            stored = self.reader.runs(options.experiment, options.filter or "")
             self._add_stored(found, stored)
         if not found.trials:
             raise ReportError(f"{found.title}: nothing has been trained there")
-        if len(sweeps) != 1 or asked.run or searched:
+        if len(sweeps) != 1 or options.run or searched:
             found.folder = found.parent = found.store = None
         by_id = {trial.run_id: trial for trial in found.trials}
         found.trials = list(by_id.values())
@@ -102,7 +103,7 @@ class Sources:
         found.trials += [trial for trial in trials if trial is not None]
         missing = [entry for entry, trial in zip(entries, trials, strict=True) if trial is None]
         begun = sum((folder / entry.folder / RESULT).exists() for entry in missing)
-        left = sum(entry.verdict == "READY" for entry in missing) - begun
+        left = sum(entry.state == "READY" for entry in missing) - begun
         if left > 0:
             found.notes.append(f"{left} of the sweep's {len(record.entries)} variants have not been started")
         if begun:
@@ -118,7 +119,7 @@ class Sources:
         found.parent = parents[0].run_id if parents else None
         found.store = self.reader.store
 
-    def _run(self, name: str) -> Trial:
+    def _run(self, name: str) -> StudyRun:
         try:
             folder = find_run(name, setting="run")
         except ResumeError as error:
@@ -141,7 +142,7 @@ class Sources:
         if others:
             found.notes.append(f"{others} runs in MLflow are not archsearch's, and left out")
 
-    def _stored(self, run: StoredRun) -> Trial:
+    def _stored(self, run: StoredRun) -> StudyRun:
         """A run of MLflow as a trial; its files come from its folder where that is on this machine."""
 
         @cache
@@ -155,7 +156,7 @@ class Sources:
             return None if name not in run.metrics else int(run.metrics[name])
 
         started = datetime.fromtimestamp(run.started / 1000, UTC).isoformat(timespec="seconds")
-        return Trial(
+        return StudyRun(
             run_id=run.run_id,
             name=run.name,
             state=run.state,
@@ -174,17 +175,17 @@ class Sources:
         )
 
 
-def _title(sweeps: Sequence[str], asked: Asked) -> str:
+def _title(sweeps: Sequence[str], options: Options) -> str:
     parts = []
-    for kind, names in (("sweep", sweeps), ("run", asked.run), ("experiment", asked.experiment)):
+    for kind, names in (("sweep", sweeps), ("run", options.run), ("experiment", options.experiment)):
         if len(names) > _MOST_NAMES:
             parts.append(f"{len(names)} {kind}s")
         elif names:
             parts.append(f"{kind}{'s' if len(names) > 1 else ''} {', '.join(names)}")
-    return ", ".join([*parts, *([f"filter {asked.filter}"] if asked.filter else [])])
+    return ", ".join([*parts, *([f"filter {options.filter}"] if options.filter else [])])
 
 
-def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> Trial | None:
+def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> StudyRun | None:
     """The run in `folder`, or None where there is none that can be read.
 
     `varying` are settings by which a sweep told its variants apart; among them can be what is no column in MLflow.
@@ -194,11 +195,11 @@ def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> Trial | 
         config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), _Loader)
         assert result is not None
         params = {
-            key: as_text(value) for key, value in chosen(config, result["choices"], result["data"]["name"]).items()
+            key: as_text(value) for key, value in params_of(config, result["choices"], result["data"]["name"]).items()
         }
         others = {key: value for key, value in (varying or {}).items() if "." in key}  # not the options of a group
         final, best, epochs = result["final"] or {}, result["best"] or {}, result["epochs_trained"]
-        return Trial(
+        return StudyRun(
             run_id=result["run_id"],
             name=result["name"],
             state=result["state"],

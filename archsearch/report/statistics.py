@@ -35,7 +35,7 @@ class Estimate:
     high: float
 
     @property
-    def half(self) -> float:
+    def half_width(self) -> float:
         """Half the interval's width."""
         return (self.high - self.low) / 2
 
@@ -67,8 +67,8 @@ def mean(scores: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
     centre, n = float(np.mean(scores)), len(scores)
     if n < 2:
         return Estimate(centre, nan, nan)
-    half = deviation(scores) / sqrt(n) * float(stats.t.ppf((1 + confidence) / 2, n - 1))
-    return Estimate(centre, centre - half, centre + half)
+    half_width = deviation(scores) / sqrt(n) * float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    return Estimate(centre, centre - half_width, centre + half_width)
 
 
 def welch(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
@@ -102,20 +102,20 @@ def welch_p(
     return values
 
 
-def pooled(value: float, counts: tuple[int, int], spread: float, freedom: int) -> Difference:
+def pooled(value: float, counts: tuple[int, int], spread: float, dof: int) -> Difference:
     """A difference of means `value` of `counts` scores whose spread is known from others (Student's t-test).
 
-    `spread` is a standard deviation with `freedom` degrees of freedom.
+    `spread` is a standard deviation with `dof` degrees of dof.
     """
     error = spread * sqrt(1 / counts[0] + 1 / counts[1])
-    half = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
-    return Difference(value, value - half, value + half, float(2 * stats.t.sf(abs(value) / error, freedom)))
+    half_width = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, dof))
+    return Difference(value, value - half_width, value + half_width, float(2 * stats.t.sf(abs(value) / error, dof)))
 
 
-def pooled_p(means: NDArray[np.float64], counts: NDArray[np.int64], spread: float, freedom: int) -> NDArray[np.float64]:
+def pooled_p(means: NDArray[np.float64], counts: NDArray[np.int64], spread: float, dof: int) -> NDArray[np.float64]:
     """`pooled`'s p of every pair among k variants: (k, k)."""
     errors = spread * np.sqrt(1 / counts[:, None] + 1 / counts)
-    return np.asarray(2 * stats.t.sf(np.abs(means[:, None] - means) / errors, freedom))
+    return np.asarray(2 * stats.t.sf(np.abs(means[:, None] - means) / errors, dof))
 
 
 def paired(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
@@ -196,10 +196,10 @@ def power(difference: float, sd: float, n: int, alpha: float = 1 - CONFIDENCE) -
 
     Finding the wrong sign does not count; scipy has no good number for how often that happens, either.
     """
-    freedom = 2 * n - 2
+    dof = 2 * n - 2
     shift = abs(difference) / (sd * sqrt(2 / n))
-    critical = stats.t.ppf(1 - alpha / 2, freedom)
-    return float(stats.nct.sf(critical, freedom, shift))
+    critical = stats.t.ppf(1 - alpha / 2, dof)
+    return float(stats.nct.sf(critical, dof, shift))
 
 
 def seeds_needed(difference: float, sd: float, alpha: float = 1 - CONFIDENCE, wanted: float = POWER) -> int | None:

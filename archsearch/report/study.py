@@ -6,10 +6,10 @@ from functools import cached_property
 from math import sqrt
 from pathlib import Path
 
-from archsearch.data.definitions import DEFINITIONS, Definition, holdout_size
+from archsearch.compose.labels import describe
+from archsearch.data.info import DATASETS, DatasetInfo, holdout_size
 from archsearch.errors import ConfigError
 from archsearch.report.statistics import deviation
-from archsearch.sweep.grid import named
 
 Fetch = Callable[[str], Path | None]  # a file of the run, by its name; None where the run has no such file
 
@@ -22,7 +22,7 @@ _REFERENCE_SPREAD, _REFERENCE_IMAGES, _LIKE_IT = 0.06, 10_000, 99.0
 
 
 @dataclass(frozen=True)
-class Trial:
+class StudyRun:
     """One run. Accuracies in percent, `epoch_seconds` of training; None for what the run does not have."""
 
     run_id: str
@@ -42,7 +42,7 @@ class Trial:
     fetch: Fetch = field(default=lambda _: None, compare=False, repr=False)
 
     @property
-    def bench(self) -> tuple[str, ...]:
+    def comparison_key(self) -> tuple[str, ...]:
         """What two trials must share for their accuracies to be compared: the images, and which are held out."""
         held_out = [self.settings.get(f"data.{name}", "-") for name in ("validation", "split_seed")]
         return (self.data, self.fingerprint, *held_out, "validation" if self.validation is not None else "test")
@@ -54,16 +54,16 @@ class Variant:
 
     label: str
     values: Mapping[str, str]
-    trials: Mapping[int, Trial]
+    trials: Mapping[int, StudyRun]
     failed: int = 0  # trials that failed, so the others may be the lucky ones
 
     @property
-    def any(self) -> Trial:
+    def any(self) -> StudyRun:
         """One of the trials, for what is the same in all of them."""
         return next(iter(self.trials.values()))
 
     def scores(self, name: str = "selecting") -> dict[int, float]:
-        """By seed: `selecting` is what variants are ranked on, otherwise a number of `Trial`."""
+        """By seed: `selecting` is what variants are ranked on, otherwise a number of `StudyRun`."""
         if name == "selecting":
             name = "validation" if self.any.validation is not None else "test"
         found = {seed: getattr(trial, name) for seed, trial in self.trials.items()}
@@ -82,7 +82,7 @@ class Study:
     variants: Sequence[Variant]
     factors: Sequence[str]  # the fewest settings that tell them apart
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of the factors: numbers by size, words by age
-    moving: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of factors: settings that change with them
+    confounded: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of factors: settings that change with them
     repeats: int = 0  # trials left out because they repeat another's configuration and seed
 
     @property
@@ -91,9 +91,9 @@ class Study:
         return self.variants[0].any.validation is None
 
     @property
-    def definition(self) -> Definition | None:
+    def info(self) -> DatasetInfo | None:
         """The data set, where archsearch knows it."""
-        return DEFINITIONS.get(self.variants[0].any.data)
+        return DATASETS.get(self.variants[0].any.data)
 
     @property
     def judged_on(self) -> str:
@@ -106,7 +106,7 @@ class Study:
         return len(self.variants) * (len(self.variants) - 1) // 2
 
     @cached_property
-    def freedom(self) -> int:
+    def dof(self) -> int:
         """The degrees of freedom of `spread`."""
         return sum(len(variant.scores()) - 1 for variant in self.variants)
 
@@ -115,7 +115,7 @@ class Study:
         """The standard deviation between seeds, pooled over the variants, in points; None where no seeds differ."""
         groups = [list(variant.scores().values()) for variant in self.variants]
         squares = sum(deviation(group) ** 2 * (len(group) - 1) for group in groups if len(group) > 1)
-        return sqrt(squares / self.freedom) if squares else None
+        return sqrt(squares / self.dof) if squares else None
 
     @cached_property
     def borrowed_spread(self) -> float | None:
@@ -126,24 +126,24 @@ class Study:
 
     def images(self, split: str) -> int | None:
         """How many images `validation` or `test` has; None where that is unknown."""
-        if self.definition is None:
+        if self.info is None:
             return None
         if split == "test":
-            return self.definition.test_images
+            return self.info.test_images
         said = self.variants[0].any.settings.get("data.validation")
         try:
-            return holdout_size(self.definition, None if said is None else int(said)) or None
+            return holdout_size(self.info, None if said is None else int(said)) or None
         except (ValueError, ConfigError):
             return None
 
 
-def studies_of(trials: Sequence[Trial]) -> list[Study]:
+def studies_of(trials: Sequence[StudyRun]) -> list[Study]:
     """Sort `trials` into studies, the largest first. Trials that did not finish only count as failed."""
-    benches: dict[tuple[str, ...], list[Trial]] = {}
+    benches: dict[tuple[str, ...], list[StudyRun]] = {}
     unfinished = [trial for trial in trials if not has_result(trial)]
     for trial in trials:
         if has_result(trial):
-            benches.setdefault(trial.bench, []).append(trial)
+            benches.setdefault(trial.comparison_key, []).append(trial)
     found = [_study(members, unfinished) for members in benches.values()]
     return sorted(found, key=lambda study: -sum(len(variant.trials) for variant in study.variants))
 
@@ -163,7 +163,7 @@ def distinguishing(settings: Sequence[Mapping[str, str]]) -> list[str]:
     return found
 
 
-def moving_with(factors: Sequence[str], settings: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+def confounded_with(factors: Sequence[str], settings: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
     """By factor, the settings that vary and are no factors because that one decides them: their effects are one.
 
     What belongs to a factor by its nature (a model's blocks, a type's own settings) is not named.
@@ -198,19 +198,19 @@ def plain_number(text: str) -> str:
         return text
 
 
-def has_result(trial: Trial) -> bool:
+def has_result(trial: StudyRun) -> bool:
     """Whether the run has finished, with accuracies that can be compared."""
     return trial.state == "FINISHED" and (trial.validation is not None or trial.test is not None)
 
 
-def _key(trial: Trial) -> tuple[object, ...]:
+def _key(trial: StudyRun) -> tuple[object, ...]:
     """What makes two trials the same variant: the settings, and, to be sure, the network's size."""
     settings = sorted((key, value) for key, value in trial.settings.items() if key not in _NAMES)
     return (*settings, trial.params, trial.macs)
 
 
-def _study(trials: Sequence[Trial], unfinished: Sequence[Trial]) -> Study:
-    groups: dict[tuple[object, ...], dict[int, Trial]] = {}
+def _study(trials: Sequence[StudyRun], unfinished: Sequence[StudyRun]) -> Study:
+    groups: dict[tuple[object, ...], dict[int, StudyRun]] = {}
     for trial in sorted(trials, key=lambda trial: trial.started):
         groups.setdefault(_key(trial), {})[trial.seed] = trial  # of repeats, the latest
     kept = sum(map(len, groups.values()))
@@ -223,10 +223,10 @@ def _study(trials: Sequence[Trial], unfinished: Sequence[Trial]) -> Study:
         trial = next(iter(group.values()))
         failed = {seed for other, seed, data in without if other == key[:-2] and data == trial.data} - set(group)
         by_seed = {seed: group[seed] for seed in sorted(group)}
-        label = named(values) or trial.settings.get("model") or trial.name
+        label = describe(values) or trial.settings.get("model") or trial.name
         if any(label == variant.label for variant in variants):  # they differ in what is no setting
             label = f"{label} ({trial.params} parameters, {len(variants)})"
         variants.append(Variant(label, values, by_seed, len(failed)))
     variants.sort(key=lambda variant: -(variant.mean() or 0.0))
     values_of = {name: ordered([each.get(name, "-") for each in first]) for name in factors}
-    return Study(variants, factors, values_of, moving_with(factors, first), len(trials) - kept)
+    return Study(variants, factors, values_of, confounded_with(factors, first), len(trials) - kept)

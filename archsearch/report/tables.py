@@ -7,16 +7,16 @@ from math import isnan
 
 import numpy as np
 
+from archsearch.compose.labels import labels
 from archsearch.report.ablation import Ablation, Effect
-from archsearch.report.leaderboard import Leaderboard, Row
-from archsearch.report.model_diff import ArchitectureDiff, BlockDiff
+from archsearch.report.leaderboard import Leaderboard, LeaderboardRow
+from archsearch.report.model_diff import BlockDiff, ModelDiff
 from archsearch.report.options import Cost
 from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
-from archsearch.report.prediction_diff import Versus
+from archsearch.report.prediction_diff import PredictionDiff
 from archsearch.report.statistics import Estimate
 from archsearch.report.study import Study
 from archsearch.report.verdict import shown_p
-from archsearch.sweep.grid import labels
 
 _SIZES = {"params": "parameters", "macs": "MACs", "receptive_field": "receptive field"}
 
@@ -55,15 +55,15 @@ def leaderboard_table(board: Leaderboard, most: int | None = None) -> Table:
     return Table("Leaderboard", columns, [_row(row, board) for row in board.rows[:most]])
 
 
-def _row(row: Row, board: Leaderboard) -> list[Cell]:
+def _row(row: LeaderboardRow, board: Leaderboard) -> list[Cell]:
     variant, study = row.variant, board.study
     seeds = f"{len(variant.trials)}" + (f" ({variant.failed} failed)" if variant.failed else "")
     against = row.against
     if against is None:
         difference = [Cell("-"), Cell("baseline" if board.is_baseline else "leader")]
     else:
-        half = against.difference.half
-        shown = f"{against.difference.value:+.2f}" + ("" if isnan(half) else f" +- {half:.2f}")
+        half_width = against.difference.half_width
+        shown = f"{against.difference.value:+.2f}" + ("" if isnan(half_width) else f" +- {half_width:.2f}")
         told = "?" if against.verdict == "unknown" else against.verdict
         difference = [Cell(shown, against.difference.value), Cell(told, strong=told in ("better", "worse"))]
     others = [] if study.on_test else [_percent(variant.mean("best")), _percent(row.test.value if row.test else None)]
@@ -119,15 +119,15 @@ def has_reference(study: Study, cost: Cost) -> bool:
 def effects_table(effect: Effect) -> Table:
     """A setting's marginal means."""
     rows = []
-    names = " with ".join(labels([effect.factor, *effect.moving]))
+    names = " with ".join(labels([effect.factor, *effect.confounded]))
     for level in effect.levels:
         cells = [Cell(level.value), _percent(level.mean)]
         if level.effect is None:
             cells += [Cell("-"), Cell("-")]
         else:
-            half = "" if isnan(level.effect.half) else f" +- {level.effect.half:.2f}"
+            half_width = "" if isnan(level.effect.half_width) else f" +- {level.effect.half_width:.2f}"
             shown = shown_p(level.effect.p)
-            cells += [Cell(f"{level.effect.value:+.2f}{half}", level.effect.value), Cell(shown, level.effect.p)]
+            cells += [Cell(f"{level.effect.value:+.2f}{half_width}", level.effect.value), Cell(shown, level.effect.p)]
         rows.append(cells)
     columns = [labels([effect.factor])[0], "mean, %", f"to {effect.reference}, points", "p"]
     return Table(f"Effect of {names}, over {effect.blocks} blocks of equal other settings and seed", columns, rows)
@@ -146,7 +146,7 @@ def importance_table(ablation: Ablation) -> Table:
     return Table("Importance of settings", ["setting", "% of variance lost when shuffled (sd)", "matters"], rows)
 
 
-def blocks_table(found: ArchitectureDiff, only_changed: bool = False) -> Table:
+def blocks_table(found: ModelDiff, only_changed: bool = False) -> Table:
     """Two architectures, block by block."""
     rows = [_block_row(block) for block in found.blocks if not only_changed or _differs(block)]
     totals = [(found.a.params, found.b.params), (found.a.macs, found.b.macs)]
@@ -178,7 +178,7 @@ def _change(a: int | None, b: int | None) -> Cell:
     return Cell(f"{a:,}" if not change else f"{a:,} -> {b:,} ({change:+,})", change)
 
 
-def mcnemar_table(found: Versus) -> Table:
+def mcnemar_table(found: PredictionDiff) -> Table:
     """The exact test for each pair of networks."""
     rows = [
         [
@@ -192,7 +192,7 @@ def mcnemar_table(found: Versus) -> Table:
     return Table("McNemar's test of each pair of networks", ["seed", "only A right", "only B right", "p"], rows)
 
 
-def confusion_changes(found: Versus, classes: Sequence[str], most: int = 8) -> list[str]:
+def confusion_changes(found: PredictionDiff, classes: Sequence[str], most: int = 8) -> list[str]:
     """The mistakes whose number differs most between A and B, in words."""
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0.0, found.confusion)
     order = sorted(

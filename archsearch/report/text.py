@@ -2,7 +2,7 @@
 
 from math import isnan
 
-from archsearch.report.findings import Duel, Findings
+from archsearch.report.findings import Findings, PairComparison
 from archsearch.report.options import Cost
 from archsearch.report.statistics import ENOUGH_PAIRS
 from archsearch.report.tables import (
@@ -52,7 +52,7 @@ def headline(found: Findings) -> str:
     runs = sum(len(variant.trials) for variant in study.variants)
     counts = sorted({len(variant.trials) for variant in study.variants})
     seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    title = study.definition.title if study.definition is not None else study.variants[0].any.data
+    title = study.info.title if study.info is not None else study.variants[0].any.data
     held_out, test = study.images("validation"), study.images("test")
     images = "" if test is None else f", {held_out:,} held out" if held_out and not study.on_test else ""
     images += "" if test is None else f", {test:,} test images"
@@ -67,15 +67,15 @@ def explained(found: Findings) -> str:
     return f"{told}; the rest is luck, or more than a random forest learns from so few."
 
 
-def test_sentence(duel: Duel) -> str | None:
+def test_sentence(duel: PairComparison) -> str | None:
     """How the difference came out on the test set."""
     if duel.test is None:
         return None
-    half = "" if isnan(duel.test.half) else f" +- {duel.test.half:.2f}"
-    return f"on the test set, measured and not chosen on: {duel.test.value:+.2f}{half} points"
+    half_width = "" if isnan(duel.test.half_width) else f" +- {duel.test.half_width:.2f}"
+    return f"on the test set, measured and not chosen on: {duel.test.value:+.2f}{half_width} points"
 
 
-def improvement_sentence(duel: Duel) -> str:
+def improvement_sentence(duel: PairComparison) -> str:
     """P(A > B) and what its rule says."""
     found = duel.validation.improvement
     said = f"P(A > B) = {found.value:.2f}"
@@ -87,23 +87,23 @@ def improvement_sentence(duel: Duel) -> str:
     return f"{said} ({found.low:.2f} to {found.high:.2f}): {conclusion} by Bouthillier et al.'s rule{few}"
 
 
-def paired_sentence(duel: Duel) -> str | None:
+def paired_sentence(duel: PairComparison) -> str | None:
     """The difference over the seeds that both have."""
     paired = duel.validation.paired
     if paired is None or isnan(paired.low):
         return None
-    return f"over pairs of a seed: {paired.value:+.2f} +- {paired.half:.2f} points ({said_p(paired.p)})"
+    return f"over pairs of a seed: {paired.value:+.2f} +- {paired.half_width:.2f} points ({said_p(paired.p)})"
 
 
-def images_sentence(duel: Duel) -> str | None:
+def images_sentence(duel: PairComparison) -> str | None:
     """How far the difference on the test set depends on which images that has."""
     if duel.predictions is None or isnan(duel.predictions.over_images.low):
         return None
     found = duel.predictions.over_images
-    return f"these networks, on other test images: {found.value:+.2f} +- {found.half:.2f} points"
+    return f"these networks, on other test images: {found.value:+.2f} +- {found.half_width:.2f} points"
 
 
-def duel_sentences(duel: Duel) -> list[str]:
+def duel_sentences(duel: PairComparison) -> list[str]:
     """Everything that is said of two variants in words."""
     said = [
         duel.validation.sentence(),
@@ -115,7 +115,7 @@ def duel_sentences(duel: Duel) -> list[str]:
     return [line for line in said if line is not None]
 
 
-def _duel(duel: Duel) -> str:
+def _duel(duel: PairComparison) -> str:
     parts = [f"\nA = {duel.a.label}, B = {duel.b.label}\n", *duel_sentences(duel)]
     if duel.architecture is not None:
         parts.append(_titled(blocks_table(duel.architecture, only_changed=True)))

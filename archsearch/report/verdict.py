@@ -76,7 +76,7 @@ class Comparison:
     def sentence(self) -> str:
         """The verdict, for people."""
         ahead, behind = (self.a, self.b) if self.difference.value > -1e-9 else (self.b, self.a)
-        seen = f"{abs(self.difference.value):.2f} +- {self.difference.half:.2f} points"
+        seen = f"{abs(self.difference.value):.2f} +- {self.difference.half_width:.2f} points"
         of = f", adjusted for {self.family} comparisons" if self.family > 1 else ""
         match self.verdict:
             case "better" | "worse":
@@ -114,7 +114,7 @@ def compare(
     difference = statistics.welch(list(scores[0].values()), list(scores[1].values()))
     if isnan(difference.p) and study.spread is not None:
         counts = (len(scores[0]), len(scores[1]))
-        difference = statistics.pooled(difference.value, counts, study.spread, study.freedom)
+        difference = statistics.pooled(difference.value, counts, study.spread, study.dof)
     own = [statistics.deviation(list(each.values())) for each in scores]
     spread = sqrt((own[0] ** 2 + own[1] ** 2) / 2)
     if not spread > 0:

@@ -5,29 +5,29 @@ import errno
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 import yaml
-from filelock import FileLock, Timeout
 
 from archsearch.data.load import Dataset
-from archsearch.errors import ArchsearchError, ResumeError, StorageError, TrackingError
+from archsearch.errors import ArchsearchError, StorageError, TrackingError
 from archsearch.model.table import layer_table
 from archsearch.runs.artifacts import draw_figures, write_predictions
 from archsearch.runs.console import closing_summary, in_a_line
-from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS, Result, State, read_result, resume_argument
-from archsearch.runs.prepare import Experiment
-from archsearch.runs.recording import Recording
+from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS, resume_argument
+from archsearch.runs.prepare import PreparedRun
+from archsearch.runs.recording import Recording, final_metrics
+from archsearch.runs.result import Result, State, read_result
 from archsearch.system.atomic import write_text
-from archsearch.tracking.mlflow_params import final_numbers
-from archsearch.tracking.provenance import hardware
+from archsearch.system.locks import exclusive_lock
 from archsearch.tracking.recorder import AbsentRecorder, Recorder
-from archsearch.tracking.recorder_process import RecorderAside
+from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.training.checkpoint import Checkpoint, save_checkpoint
+from archsearch.training.device import device_name
 from archsearch.training.metrics import EpochMetrics
 from archsearch.training.trainer import Evaluation, Splits
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 _EXAMPLES = 2  # images in a model's input example; torch.export specialises on a batch of 1
 
 
-class LiveTrainer(Protocol):
+class RunTrainer(Protocol):
     """What a run asks of what trains it: a `Trainer`, or a member of a stack."""
 
     @property
@@ -55,29 +55,30 @@ class LiveTrainer(Protocol):
         """Everything that the next epoch depends on."""
 
 
-class LiveRun:
-    """The run of `experiment` in `folder`, by itself or as one of `stack` networks that are trained as one.
+class ActiveRun:
+    """The run of `prepared` in `folder`, by itself or as one of `stack` networks that are trained as one.
 
-    It goes on where `checkpoint` has it, whose state `trainer` must have already. `aside` records it, or this process.
+    It continues from `checkpoint`, whose state `trainer` must already have. `recorder_process` records it, or else this
+    process does.
     """
 
     def __init__(
         self,
-        experiment: Experiment,
+        prepared: PreparedRun,
         folder: Path,
         data: Dataset,
         device: torch.device,
-        trainer: LiveTrainer,
+        trainer: RunTrainer,
         checkpoint: Checkpoint | None = None,
         stack: int | None = None,
-        aside: RecorderAside | None = None,
+        recorder_process: RecorderProcess | None = None,
     ) -> None:
-        self.experiment, self.folder, self.trainer = experiment, folder, trainer
+        self.prepared, self.folder, self.trainer = prepared, folder, trainer
         self.data = data
-        self.hardware = hardware(str(device))
+        self.hardware = device_name(device)
         self.result = self._first_result(checkpoint, stack)
         begun = self.result.run_id if checkpoint is not None else None
-        self._recording = Recording(experiment, folder, data.fingerprint, str(device), begun, aside)
+        self._recording = Recording(prepared, folder, data.fingerprint, self.hardware, begun, recorder_process)
         self._on_record = False
 
     @property
@@ -87,8 +88,8 @@ class LiveRun:
 
     def begin(self) -> None:
         """Write what must be there before training starts, so that the run can be continued from its first moment."""
-        write_text(self.folder / CONFIG, yaml.safe_dump(self.experiment.request.config, sort_keys=False))
-        write_text(self.folder / LAYERS, layer_table(self.experiment.plan) + "\n")
+        write_text(self.folder / CONFIG, yaml.safe_dump(self.prepared.request.config, sort_keys=False))
+        write_text(self.folder / LAYERS, layer_table(self.prepared.plan) + "\n")
         self._save()
         self.look()
 
@@ -111,7 +112,7 @@ class LiveRun:
         self.result.write(self.folder)
         self._be_on_record()
         last = self.result.history[-1]
-        self.recorder.metrics(final_numbers(self.result), last.epoch, last.timestamp)
+        self.recorder.metrics(final_metrics(self.result), last.epoch, last.timestamp)
         self.recorder.describe_run(in_a_line(self.result))
         predictions = write_predictions(self.folder, evaluation)
         self.recorder.artifacts([self.folder / CONFIG, self.folder / LAYERS, predictions])
@@ -121,11 +122,10 @@ class LiveRun:
 
     def show(self, evaluation: Evaluation) -> None:
         """Draw the figures and keep the model, where they are wanted."""
-        figures, model = self.experiment.record
-        if model:  # first, as another process may do this
+        if self.prepared.log_model:  # first, as another process may do this
             example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
             self.recorder.model(copy.deepcopy(self.trainer.trained).cpu(), example)
-        if figures:
+        if self.prepared.log_figures:
             self.recorder.artifacts(
                 draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
             )
@@ -160,13 +160,13 @@ class LiveRun:
         splits = self.trainer.splits
         held_out = f", {len(splits.validation):,} held out" if splits.validation is not None else ""
         return (
-            f"{self.result.name}: {self.result.params:,} parameters on {self.data.definition.title}"
+            f"{self.result.name}: {self.result.params:,} parameters on {self.data.info.title}"
             f" ({len(splits.train):,} images{held_out}), {self.result.epochs} epochs on {self.hardware}{done}"
         )
 
     def summary(self) -> str:
         """What a finished run shows."""
-        return closing_summary(self.result, self.folder, self.hardware, self.experiment.settings.ui.port)
+        return closing_summary(self.result, self.folder, self.hardware, self.prepared.settings.ui.port)
 
     def _be_on_record(self) -> None:
         """Once the tracking store has the run: keep the id that it gave it, and send what it may not have."""
@@ -180,25 +180,25 @@ class LiveRun:
             recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
 
     def _first_result(self, checkpoint: Checkpoint | None, stack: int | None) -> Result:
-        experiment, choice = self.experiment, self.experiment.data
+        prepared, data = self.prepared, self.prepared.data
         before = (read_result(self.folder) or {}) if checkpoint is not None else {}
-        unrecorded = Recorder() if experiment.store is None else AbsentRecorder(experiment.store, None)
+        unrecorded = Recorder() if prepared.store is None else AbsentRecorder(prepared.store, None)
         return Result(
             run_id=before.get("run_id") or uuid.uuid4().hex,  # until MLflow gives it one
-            name=experiment.request.name,
+            name=prepared.request.name,
             state="RUNNING",
-            seed=experiment.settings.seed,
-            params=experiment.plan.params,
-            macs=experiment.plan.macs,
-            receptive_field=experiment.plan.receptive_field,
-            epochs=experiment.settings.trainer.epochs,
-            choices=dict(experiment.request.choices),
-            overrides=list(experiment.request.overrides),
-            variant=experiment.request.config.get("variant"),
+            seed=prepared.settings.seed,
+            params=prepared.plan.params,
+            macs=prepared.plan.macs,
+            receptive_field=prepared.plan.receptive_field,
+            epochs=prepared.settings.trainer.epochs,
+            choices=dict(prepared.request.choices),
+            overrides=list(prepared.request.overrides),
+            sweep_run=prepared.request.config.get("sweep_run"),
             data={
-                "name": choice.definition.name,
+                "name": data.info.name,
                 "fingerprint": self.data.fingerprint,
-                "fallback": choice.fallback,
+                "fallback": data.fallback,
             },
             tracking=unrecorded.describe(),
             stack=stack or before.get("stack"),
@@ -208,7 +208,7 @@ class LiveRun:
 
     def _save(self) -> None:
         checkpoint = Checkpoint(
-            self.experiment.request.config,
+            self.prepared.request.config,
             self.data.fingerprint,
             self.result.history,
             self.trainer.state_dict(),
@@ -243,14 +243,9 @@ class LiveRun:
             log.warning("the run's state could not be written: %s", storage_error(error, self.folder))
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep two processes from continuing the same run."""
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise ResumeError(f"resume: another process is training the run in {folder}") from None
+def run_lock(folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes from continuing the run in `folder` at the same time."""
+    return exclusive_lock(folder, f"resume: another process is training the run in {folder}")
 
 
 def storage_error(error: OSError, folder: Path) -> StorageError:

@@ -19,7 +19,7 @@ def draw_figures(
 ) -> list[Path]:
     """Draw curves, confusion matrix and worst mistakes of a test `evaluation` into `folder`; returns their paths."""
     curves, confusion, mistakes = paths = [folder / file for file in (CURVES, CONFUSION, MISTAKES)]
-    classes = data.definition.classes
+    classes = data.info.classes
     wrong = evaluation.score.total - evaluation.score.correct
     title = f"{name}: {evaluation.score.accuracy:.2f} % of {evaluation.score.total:,} test images, {wrong:,} wrong"
     draw_curves(curves, history, name)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from archsearch.runs.folder import Result, resume_argument
+from archsearch.runs.folder import resume_argument
+from archsearch.runs.result import Result
 from archsearch.training.metrics import EpochMetrics, Score, best_epoch
 
 if TYPE_CHECKING:
-    from archsearch.training.trainer import Progress
+    from archsearch.training.trainer import EpochProgress
 
 
 class EpochBars:
@@ -29,7 +30,7 @@ class EpochBars:
     ) -> None:
         self._close()
 
-    def __call__(self, progress: "Progress") -> None:
+    def __call__(self, progress: "EpochProgress") -> None:
         if self._bar is None:
             self._bar = tqdm(
                 total=progress.total,

@@ -1,104 +1,24 @@
-"""Run folders: what is in them, and finding them. No torch.
+"""Run and sweep folders: what is in them, and finding them. No torch.
 
 A run's folder (`outputs/runs/...`, or a sweep's under `outputs/sweeps/...`) holds `result.json` from its first moment
-on, rewritten after every epoch, so that whatever happens to the run, its state and its numbers can be read.
+on, so that its state and its numbers can be read whatever happens to the run.
 """
 
 import json
 import os
 import shlex
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+import yaml
 
 from archsearch.errors import ResumeError
-from archsearch.system.atomic import write_text
-from archsearch.training.metrics import EpochMetrics, Score, best_epoch
+from archsearch.runs.result import RESULT, Result, read_result
 
 OUTPUTS = Path("outputs")
-RESULT, CHECKPOINT, CONFIG, LAYERS = "result.json", "checkpoint.pt", "config.yaml", "layers.txt"
-SWEEP = "sweep.json"  # of a sweep's folder
+CHECKPOINT, CONFIG, LAYERS = "checkpoint.pt", "config.yaml", "layers.txt"
+SWEEP = "sweep.json"  # in a sweep's folder
 PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
-
-State = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]  # MLflow's words
-
-
-@dataclass
-class Result:
-    """What is known of a run; `result.json` is this."""
-
-    run_id: str
-    name: str
-    state: State
-    seed: int
-    params: int
-    macs: int
-    receptive_field: int
-    epochs: int
-    choices: dict[str, str]
-    overrides: list[str]
-    data: dict[str, Any]
-    tracking: dict[str, Any]
-    started: str
-    variant: dict[str, Any] | None = None  # of which sweep, if of one
-    stack: int | None = None  # how many were trained as one network, itself included; it may have gone on alone later
-    reason: str | None = None
-    history: list[EpochMetrics] = field(default_factory=list)
-    test: Score | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """The content of `result.json`: accuracies in percent, times in seconds."""
-        best = best_epoch(self.history)
-        final = self.history[-1] if self.history else None
-        seconds = sum(metrics.seconds for metrics in self.history)
-        images = sum(metrics.train.total for metrics in self.history)
-        selected_on = None if best is None else "validation" if best.validation else "test"
-        return {
-            "run_id": self.run_id,
-            "name": self.name,
-            "state": self.state,
-            "reason": self.reason,
-            "started": self.started,
-            "seed": self.seed,
-            "choices": self.choices,
-            "overrides": self.overrides,
-            "variant": self.variant,
-            "data": self.data,
-            "params": self.params,
-            "macs": self.macs,
-            "receptive_field": self.receptive_field,
-            "epochs": self.epochs,
-            "epochs_trained": len(self.history),
-            "final": _row(final) | _test_row(self.test) if final else None,
-            "best": _row(best) | {"selected_on": selected_on} if best else None,
-            "seconds": seconds,
-            "evaluation_seconds": sum(metrics.evaluation_seconds for metrics in self.history),
-            "images_per_second": images / seconds if seconds else None,
-            "stack": self.stack,
-            "tracking": self.tracking,
-            "history": [_row(metrics) | {"seconds": metrics.seconds} for metrics in self.history],
-        }
-
-    def write(self, folder: Path) -> None:
-        """Write `result.json` into `folder`."""
-        write_text(folder / RESULT, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n")
-
-
-def _row(metrics: EpochMetrics) -> dict[str, Any]:
-    return {"epoch": metrics.epoch, **metrics.numbers()}
-
-
-def _test_row(test: Score | None) -> dict[str, Any]:
-    return {"test/loss": test.loss, "test/accuracy": test.accuracy} if test else {}
-
-
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """The content of a folder's `result.json`, or None where there is none that can be read."""
-    try:
-        content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def resume_argument(result: Result, folder: Path, outputs: Path = OUTPUTS) -> str:
@@ -132,12 +52,23 @@ def find_run(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Pat
     raise ResumeError(f"{setting}={name}: no run with this id under {outputs}{os.sep}, and no folder with a {RESULT}")
 
 
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration of the run in `folder`. Raises `OSError` or `yaml.YAMLError` where it cannot be read."""
+    config: dict[str, Any] = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    if "variant" in config:  # its name before
+        config["sweep_run"] = config.pop("variant")
+    return config
+
+
 def read_sweep(folder: Path) -> dict[str, Any]:
     """The content of a folder's `sweep.json`. Raises `ResumeError` where it cannot be read."""
     try:
         content = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
-        for key in ("variants", "overrides", "hydra", "config_dir"):  # what is read without a closer look
+        content.setdefault("runs", content.pop("variants", None))  # their name in format 1
+        for key in ("overrides", "hydra", "config_dir"):  # what is read without further checks
             content[key]
+        if not isinstance(content["runs"], list):
+            raise KeyError("runs")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResumeError(f"{folder / SWEEP}: not a sweep's: {type(error).__name__}: {error}") from error
     return dict(content)

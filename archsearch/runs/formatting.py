@@ -1,6 +1,11 @@
-"""Words and columns for people."""
+"""Numbers, durations and columns as people read them."""
 
 from collections.abc import Sequence
+
+
+def count(number: int, noun: str) -> str:
+    """`1 run`, `2 runs`, `1,000 epochs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:
@@ -11,7 +16,7 @@ def duration(seconds: float) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines: columns of numbers to the right, the last one to the left."""
+    """Rows of cells as lines, with every column right-aligned but the last."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join([*(f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]).rstrip()

@@ -1,4 +1,4 @@
-"""From what a person asked for to an experiment that can start: judged, its data there, its tracking store answering.
+"""From a request to a run that can start: validated, its data set on disk, its tracking store reachable.
 
 Imports torch only where a data set must be downloaded.
 """
@@ -7,112 +7,91 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import yaml
-
 from archsearch.compose.request import Request
-from archsearch.compose.validate import judge
+from archsearch.compose.validate import named_dataset, validate
 from archsearch.config.settings import Settings, TrackingSettings
-from archsearch.data.load import Choice, choose
-from archsearch.errors import ConfigError, Problem, ResumeError
+from archsearch.data.load import ResolvedDataset, resolve_dataset
+from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan
-from archsearch.runs.folder import CHECKPOINT, CONFIG, OUTPUTS, find_run, read_result
+from archsearch.runs.folder import CHECKPOINT, OUTPUTS, find_run
+from archsearch.runs.result import read_result
+from archsearch.runs.resume import continued_request
 from archsearch.tracking.store import Store, check_store, resolve_store
 
-Chooser = Callable[[str, Path], Choice]
-
-# What may be said beside `resume=`: where things lie, not what is computed.
-_MAY_MOVE = ("resume", "data.root", "tracking", "hydra")
+Resolver = Callable[[str, Path], ResolvedDataset]
 
 
 @dataclass(frozen=True)
-class Experiment:
+class PreparedRun:
     """A run that can start. `resumed` is the folder of the run that is continued, if one is."""
 
     request: Request
     settings: Settings
     plan: Plan
-    data: Choice
+    data: ResolvedDataset
     store: Store | None
     resumed: Path | None = None
 
     @property
-    def record(self) -> tuple[bool, bool]:
-        """Whether figures are drawn, and whether the model is logged."""
-        tracking, alone = self.settings.tracking, self.settings.variant is None
-        return (
-            alone if tracking.log_figures == "auto" else tracking.log_figures,
-            alone if tracking.log_model == "auto" else tracking.log_model,
-        )
+    def log_figures(self) -> bool:
+        """Whether figures are drawn and recorded."""
+        chosen = self.settings.tracking.log_figures
+        return self.settings.sweep_run is None if chosen == "auto" else chosen
+
+    @property
+    def log_model(self) -> bool:
+        """Whether the trained network is recorded."""
+        chosen = self.settings.tracking.log_model
+        return self.settings.sweep_run is None if chosen == "auto" else chosen
 
 
-def prepare(request: Request) -> Experiment:
-    """Judge a request, then see to its data and ask its tracking store, so that nothing starts that cannot end.
+def prepare(request: Request) -> PreparedRun:
+    """Validate `request`, find or download its data set, and check that its tracking store answers.
 
-    Raises `UserError`s. Downloads the data set where that is needed and possible.
+    Raises `UserError`s.
     """
     resumed = None
     if request.config.get("resume") is not None:
         resumed = find_run(str(request.config["resume"]))
-        request = _continued(request, resumed)
-    settings, _ = judge(request.config)
-    root = Path(settings.data.root)
-    data = choose(settings.data.name, root) if resumed is None else _same_data(resumed, root)
-    settings, network = judge(request.config, data.definition)
-    return Experiment(request, settings, network, data, open_store(settings.tracking), resumed)
+        request = continued_request(request, resumed)
+    prepared = _prepare(request, resumed, resolve_dataset)
+    return replace(prepared, store=open_store(prepared.settings.tracking))
 
 
-def prepare_variant(request: Request, folder: Path, choose: Chooser = choose) -> Experiment:
-    """Like `prepare`, for a variant of a sweep: it goes on where there is a checkpoint in its `folder`.
+def prepare_in_sweep(request: Request, folder: Path, resolve: Resolver = resolve_dataset) -> PreparedRun:
+    """Like `prepare`, for a run of a sweep, which continues from the checkpoint in `folder` if there is one.
 
-    The tracking store is not asked: the sweep has done that, and a variant is trained even if it is away.
+    The tracking store is not asked: the sweep has done that, and trains even while the store is down.
     """
     resumed = folder if (folder / CHECKPOINT).is_file() and read_result(folder) is not None else None
-    settings, _ = judge(request.config)
-    root = Path(settings.data.root)
-    data = choose(settings.data.name, root) if resumed is None else _same_data(resumed, root)
-    settings, network = judge(request.config, data.definition)
-    return Experiment(request, settings, network, data, _store(settings.tracking), resumed)
+    return _prepare(request, resumed, resolve)
 
 
 def open_store(tracking: TrackingSettings) -> Store | None:
-    """The tracking store that was asked for, if any. Raises `ConfigError` or `TrackingError` for one that won't do."""
+    """The configured tracking store, if any. Raises `ConfigError` or `TrackingError` for an unusable one."""
     store = _store(tracking)
     if store is not None:
         if tracking.uri is not None and store.has_password:
-            rule = "holds a password, which would be kept with the run; say it in MLFLOW_TRACKING_URI instead"
+            rule = "holds a password, which would be kept with the run; set it in MLFLOW_TRACKING_URI instead"
             raise ConfigError([Problem("tracking.uri", f"got {str(store)!r}, which {rule}")])
         check_store(store)
     return store
+
+
+def _prepare(request: Request, resumed: Path | None, resolve: Resolver) -> PreparedRun:
+    settings, network = validate(request.config).require()
+    root = Path(settings.data.root)
+    data = resolve(settings.data.name, root) if resumed is None else _same_data(resumed, root)
+    if data.info != named_dataset(settings):  # `data=auto` fell back to images of another number
+        settings, network = validate(request.config, lambda _: data.info).require()
+    return PreparedRun(request, settings, network, data, _store(settings.tracking), resumed)
 
 
 def _store(tracking: TrackingSettings) -> Store | None:
     return resolve_store(tracking.uri, OUTPUTS) if tracking.enabled else None
 
 
-def _same_data(folder: Path, root: Path) -> Choice:
-    """The data set that the run in `folder` began with, whatever `data=auto` would be now."""
+def _same_data(folder: Path, root: Path) -> ResolvedDataset:
+    """The data set that the run in `folder` began with, whatever `data=auto` would resolve to now."""
     data = (read_result(folder) or {}).get("data", {})
-    return replace(choose(str(data.get("name")), root), fallback=data.get("fallback"))
-
-
-def _continued(request: Request, folder: Path) -> Request:
-    """The request of the run in `folder`, with what may have moved since."""
-    refused = [word for word in request.overrides if not word.lstrip("+").startswith(_MAY_MOVE)]
-    if refused:
-        raise ResumeError(
-            f"resume continues a run as it was configured; leave out {' '.join(refused)}, or start a new run with it"
-        )
-    result = read_result(folder) or {}
-    if result.get("state") == "FINISHED" and result.get("tracking", {}).get("complete", True):
-        raise ResumeError(f"resume: the run in {folder} is finished, after {result.get('epochs_trained')} epochs")
-    try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        choices, overrides = result["choices"], tuple(result["overrides"])
-    except (OSError, yaml.YAMLError, KeyError) as error:
-        raise ResumeError(f"resume: {folder} is no run that can be continued: {error}") from error
-    keys = [word.lstrip("+").split("=", 1)[0] for word in request.overrides]
-    if any(key.startswith("tracking") for key in keys):
-        config = {**config, "tracking": request.config["tracking"]}
-    if "data.root" in keys:
-        config = {**config, "data": {**config["data"], "root": request.config["data"]["root"]}}
-    return Request({**config, "resume": request.config["resume"]}, choices, overrides)
+    return replace(resolve_dataset(str(data.get("name")), root), fallback=data.get("fallback"))

@@ -1,4 +1,4 @@
-"""The record of a run: what is put into it, and who keeps it, this process or one beside it."""
+"""A run's record in MLflow: what goes into it, and which process writes it, this one or a recorder process."""
 
 import logging
 from collections.abc import Iterator
@@ -6,29 +6,31 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from archsearch.errors import TrackingError, first_line
-from archsearch.runs.prepare import Experiment
+from archsearch.runs.prepare import PreparedRun
+from archsearch.runs.result import Result
 from archsearch.tracking.mlflow_params import params_of, sweep_tags
 from archsearch.tracking.provenance import provenance
 from archsearch.tracking.recorder import AbsentRecorder, DataInfo, MlflowRecorder, Recorder, RunInfo
-from archsearch.tracking.recorder_process import RecorderAside
+from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.tracking.store import Store, make_store
+from archsearch.training.metrics import best_epoch
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def recorder_aside(experiment: Experiment) -> Iterator[RecorderAside | None]:
-    """A process that will record `experiment`, if it is to be recorded; imports no torch, so enter it before that."""
-    if experiment.store is None:
+def recorder_process(prepared: PreparedRun) -> Iterator[RecorderProcess | None]:
+    """Start the process that will record `prepared`, if it is to be recorded. Enter it before importing torch."""
+    if prepared.store is None:
         yield None
         return
-    _, model = experiment.record
-    with closing(RecorderAside(experiment.store, experiment.settings.tracking.experiment, models=model)) as aside:
-        yield aside
+    name = prepared.settings.tracking.experiment
+    with closing(RecorderProcess(prepared.store, name, models=prepared.log_model)) as process:
+        yield process
 
 
 class Recording:
-    """The record of `experiment`'s run in `folder`, kept by `aside` if there is one.
+    """The record of the run of `prepared` in `folder`, written by `process` if there is one.
 
     The run is `run_id` where that is known in the tracking store, and else a new one. Raises `TrackingError` where the
     store cannot be made.
@@ -36,31 +38,31 @@ class Recording:
 
     def __init__(
         self,
-        experiment: Experiment,
+        prepared: PreparedRun,
         folder: Path,
         fingerprint: str,
-        device: str,
+        hardware: str,
         run_id: str | None,
-        aside: RecorderAside | None,
+        process: RecorderProcess | None,
     ) -> None:
-        self._experiment, self._aside = experiment, aside
-        self._info = _info(experiment, folder, fingerprint, device)
+        self._prepared, self._process = prepared, process
+        self._info = _run_info(prepared, folder, fingerprint, hardware)
         self._run_id = run_id
         self._recorder: Recorder | None = None
-        if aside is not None:
-            make_store(aside.store)  # so that the most likely failure comes before training
-            aside.begin(self._info, run_id)
+        if process is not None:
+            make_store(process.store)  # so that the most likely failure comes before training
+            process.begin(self._info, run_id)
 
     @property
     def ready(self) -> bool:
         """Whether `recorder` is there without waiting for another process. Raises what keeps it from being opened."""
-        return self._recorder is not None or self._aside is None or self._aside.opened()
+        return self._recorder is not None or self._process is None or self._process.opened()
 
     @property
     def recorder(self) -> Recorder:
         """The record, waited for. What keeps it from being opened is raised, once; then nothing is recorded."""
         if self._recorder is None:
-            store = self._experiment.store
+            store = self._prepared.store
             try:
                 self._recorder = Recorder() if store is None else self._open(store)
             except Exception as error:
@@ -70,30 +72,53 @@ class Recording:
         return self._recorder
 
     def _open(self, store: Store) -> Recorder:
-        if self._aside is not None:
-            self._aside.opened(wait=True)
-            return self._aside
-        variant, name = self._experiment.settings.variant, self._experiment.settings.tracking.experiment
-        if variant is None:
+        if self._process is not None:
+            self._process.opened(wait=True)
+            return self._process
+        sweep_run, name = self._prepared.settings.sweep_run, self._prepared.settings.tracking.experiment
+        if sweep_run is None:
             return MlflowRecorder.start(store, name, self._info, self._run_id)
         try:
-            return MlflowRecorder.start(store, name, self._info, self._run_id or variant.run_id, patience=0)
+            return MlflowRecorder.start(store, name, self._info, self._run_id or sweep_run.run_id, patience=0)
         except TrackingError as error:  # it is trained all the same, and recorded when the sweep is through
             log.warning("WARNING: %s\n  training goes on; the sweep records it later", first_line(error))
             return AbsentRecorder(store, first_line(error))
 
 
-def _info(experiment: Experiment, folder: Path, fingerprint: str, device: str) -> RunInfo:
-    definition, variant = experiment.data.definition, experiment.settings.variant
+def _run_info(prepared: PreparedRun, folder: Path, fingerprint: str, hardware: str) -> RunInfo:
+    dataset, sweep_run = prepared.data.info, prepared.settings.sweep_run
     tags = {
-        **provenance(device),
-        "data": definition.name,
+        **provenance(hardware),
+        "data": dataset.name,
         "data.fingerprint": fingerprint,
         "folder": str(folder.absolute()),
     }
-    if variant is not None:
-        tags |= sweep_tags(variant.sweep, variant.number, variant.parent)
-    if experiment.data.fallback is not None:
-        tags["data.fallback"] = experiment.data.fallback
-    data = DataInfo(definition.title, fingerprint, definition.name)
-    return RunInfo(experiment.request.name, params_of(experiment), tags, data)
+    if sweep_run is not None:
+        tags |= sweep_tags(sweep_run.sweep, sweep_run.number, sweep_run.parent)
+    if prepared.data.fallback is not None:
+        tags["data.fallback"] = prepared.data.fallback
+    request = prepared.request
+    params = params_of(request.config, request.choices, dataset.name)
+    data = DataInfo(dataset.title, fingerprint, dataset.name)
+    return RunInfo(request.name, params, tags, data)
+
+
+def final_metrics(result: Result) -> dict[str, float]:
+    """The metrics of a finished run, by the names that MLflow shows; accuracies in percent, times in seconds."""
+    seconds = sum(metrics.seconds for metrics in result.history)
+    best = best_epoch(result.history)
+    of_best: dict[str, float] = {}
+    if best is not None and best.selection is not None:
+        split = "val" if best.validation is not None else "test"
+        of_best = {f"{split}/best_accuracy": best.selection.accuracy, "best_epoch": best.epoch}
+    assert result.test is not None
+    return {
+        "test/loss": result.test.loss,
+        "test/accuracy": result.test.accuracy,
+        "params": result.params,
+        "macs": result.macs,
+        "receptive_field": result.receptive_field,
+        **of_best,
+        "epoch_seconds": seconds / len(result.history),
+        "images_per_second": sum(metrics.train.total for metrics in result.history) / seconds,
+    }

@@ -9,11 +9,11 @@ from typing import Any
 from torch import nn
 
 from archsearch.errors import NonFiniteLossError
-from archsearch.runs.active_run import LiveRun, alone, storage_error
+from archsearch.runs.active_run import ActiveRun, run_lock, storage_error
 from archsearch.runs.console import epoch_line
-from archsearch.runs.folder import Result
-from archsearch.runs.prepare import Experiment
-from archsearch.runs.train import make_ready
+from archsearch.runs.prepare import PreparedRun
+from archsearch.runs.result import Result
+from archsearch.runs.train import set_up
 from archsearch.training.setup import memory_explained
 from archsearch.training.stacked.setup import make_stacked_trainer
 from archsearch.training.stacked.states import member_state
@@ -23,30 +23,30 @@ from archsearch.training.trainer import Splits
 log = logging.getLogger(__name__)
 
 
-def run_together(
-    experiments: Sequence[Experiment],
+def train_together(
+    prepared_runs: Sequence[PreparedRun],
     folders: Sequence[Path],
     watch: StackWatch | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Result | NonFiniteLossError]:
-    """Train `experiments`, none of which has begun, as one network, each in its own of `folders`.
+    """Train `prepared_runs`, none of which has begun, as one network, each in its own of `folders`.
 
     Returns for each its result, or why it diverged; that does not disturb the others. Raises what ends them all
     (Ctrl-C, or `stop` after an epoch, is one such thing), and `ValueError` where they cannot be stacked. Whatever ends
-    a run, its state and its reason are on record, and its checkpoint is one that it can go on from alone.
+    a run, its state and its reason are on record, and its checkpoint is one that it can continue from alone.
     """
-    data, device = make_ready(experiments[0])
+    data, device = set_up(prepared_runs[0])
     with memory_explained():
-        stack = make_stacked_trainer(experiments, data, device, graphs=experiments[0].settings.trainer.cuda_graphs)
-    runs: list[LiveRun] = []
+        stack = make_stacked_trainer(prepared_runs, data, device, graphs=prepared_runs[0].settings.trainer.cuda_graphs)
+    runs: list[ActiveRun] = []
     ended: dict[int, Result | NonFiniteLossError] = {}
     with ExitStack() as resources:
         for folder in folders:
-            resources.enter_context(alone(folder))
+            resources.enter_context(run_lock(folder))
         try:
-            for number, (experiment, folder) in enumerate(zip(experiments, folders, strict=True)):
+            for number, (prepared, folder) in enumerate(zip(prepared_runs, folders, strict=True)):
                 member = _Member(stack, number)
-                run = LiveRun(experiment, folder, data, device, member, stack=len(experiments))
+                run = ActiveRun(prepared, folder, data, device, member, stack=len(prepared_runs))
                 runs.append(run)
                 run.begin()
                 log.info("%s", run.opening())
@@ -97,15 +97,15 @@ class _Member:
 
 def _train(
     stack: StackedTrainer,
-    runs: Sequence[LiveRun],
+    runs: Sequence[ActiveRun],
     ended: dict[int, Result | NonFiniteLossError],
     watch: StackWatch | None,
     stop: Callable[[], bool],
 ) -> None:
     """Train all epochs; after each, everything is on disk before it is said."""
     epochs = stack.settings.epochs
-    for found in stack.run(watch):
-        for number, (run, metrics) in enumerate(zip(runs, found, strict=True)):
+    for epoch_metrics in stack.run(watch):
+        for number, (run, metrics) in enumerate(zip(runs, epoch_metrics, strict=True)):
             if isinstance(metrics, NonFiniteLossError):
                 _note_failure(run, number, metrics, ended)
             else:
@@ -116,7 +116,7 @@ def _train(
 
 
 def _note_failure(
-    run: LiveRun, number: int, error: NonFiniteLossError, ended: dict[int, Result | NonFiniteLossError]
+    run: ActiveRun, number: int, error: NonFiniteLossError, ended: dict[int, Result | NonFiniteLossError]
 ) -> None:
     if number not in ended:
         log.error("%s: %s", run.result.name, error)

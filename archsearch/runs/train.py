@@ -10,107 +10,111 @@ import torch
 
 from archsearch.data.load import Dataset, load
 from archsearch.errors import ResumeError, TimeLimitError
-from archsearch.runs.active_run import LiveRun, alone, storage_error
+from archsearch.runs.active_run import ActiveRun, run_lock, storage_error
 from archsearch.runs.console import EpochBars, data_banner, epoch_line
-from archsearch.runs.folder import CHECKPOINT, Result
-from archsearch.runs.prepare import Experiment
-from archsearch.system.allocator import keep_freed_memory
-from archsearch.tracking.recorder_process import RecorderAside
+from archsearch.runs.folder import CHECKPOINT
+from archsearch.runs.prepare import PreparedRun
+from archsearch.runs.result import Result
+from archsearch.system.process import keep_freed_memory
+from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.training.checkpoint import load_checkpoint
+from archsearch.training.device import pick_device
 from archsearch.training.setup import make_trainer, memory_explained
-from archsearch.training.trainer import Evaluation, Progress, Trainer, Watch, pick_device
+from archsearch.training.trainer import EpochProgress, Evaluation, Trainer, Watch
 
 log = logging.getLogger(__name__)
 
 _load = lru_cache(maxsize=2)(load)  # for the next run of the same process
 
 
-def run(
-    experiment: Experiment,
+def train_run(
+    prepared: PreparedRun,
     folder: Path,
     watch: Watch | None = None,
     stop: Callable[[], bool] = lambda: False,
-    aside: RecorderAside | None = None,
+    recorder_process: RecorderProcess | None = None,
 ) -> Result:
-    """Train `experiment` (or what is left of it) in `folder`, record it, and return its result.
+    """Train `prepared` (or what is left of it) in `folder`, record it, and return its result.
 
     `watch` is shown the progress (a bar on the terminal unless given). `stop` is asked after each epoch whether to end
     here, as Ctrl-C would. `aside` records the run (`recorder_aside` has it); without one this process does. Raises
     `RunError`s and `UserError`s; whatever ends the run early, its state and its reason are on record, and its
     checkpoint is kept.
     """
-    if experiment.data.fallback is not None:
-        log.warning(data_banner(experiment.data.definition.title, experiment.data.fallback))
+    if prepared.data.fallback is not None:
+        log.warning(data_banner(prepared.data.info.title, prepared.data.fallback))
     try:
-        with alone(folder):
-            live, trainer = _open(experiment, folder, aside)
-            with live.accounted_for():
-                live.begin()
-                _train(live, trainer, watch, stop)
-                result = live.finish(_answers(trainer))
+        with run_lock(folder):
+            active_run, trainer = _open(prepared, folder, recorder_process)
+            with active_run.accounted_for():
+                active_run.begin()
+                _train(active_run, trainer, watch, stop)
+                result = active_run.finish(_answers(trainer))
     except OSError as error:
         raise storage_error(error, folder) from error
-    log.info(live.summary())
+    log.info(active_run.summary())
     return result
 
 
-def enrich(experiment: Experiment, folder: Path) -> bool:
-    """Add figures and model, as `experiment` wants them, to the record of a run that has finished in `folder`.
+def enrich(prepared: PreparedRun, folder: Path) -> bool:
+    """Add figures and model, as `prepared` wants them, to the record of a run that has finished in `folder`.
 
     Returns whether the tracking store has taken them.
     """
-    with alone(folder):
-        live, trainer = _open(experiment, folder)
+    with run_lock(folder):
+        active_run, trainer = _open(prepared, folder)
         try:
-            live.show(_answers(trainer))
+            active_run.show(_answers(trainer))
         finally:
-            live.recorder.finish("FINISHED")
-        return bool(live.recorder.describe().get("complete", True))
+            active_run.recorder.finish("FINISHED")
+        return bool(active_run.recorder.describe().get("complete", True))
 
 
-def make_ready(experiment: Experiment) -> tuple[Dataset, torch.device]:
-    """Set this process up for what `experiment` wants; its data and its device."""
-    settings = experiment.settings
+def set_up(prepared: PreparedRun) -> tuple[Dataset, torch.device]:
+    """Set this process up for what `prepared` wants; its data and its device."""
+    settings = prepared.settings
     keep_freed_memory()
     if settings.trainer.threads is not None:
         torch.set_num_threads(settings.trainer.threads)
-    return _load(experiment.data.definition, Path(settings.data.root)), pick_device(settings.trainer.device)
+    return _load(prepared.data.info, Path(settings.data.root)), pick_device(settings.trainer.device)
 
 
-def _open(experiment: Experiment, folder: Path, aside: RecorderAside | None = None) -> tuple[LiveRun, Trainer]:
-    data, device = make_ready(experiment)
-    checkpoint = load_checkpoint(folder / CHECKPOINT) if experiment.resumed is not None else None
+def _open(
+    prepared: PreparedRun, folder: Path, recorder_process: RecorderProcess | None = None
+) -> tuple[ActiveRun, Trainer]:
+    data, device = set_up(prepared)
+    checkpoint = load_checkpoint(folder / CHECKPOINT) if prepared.resumed is not None else None
     if checkpoint is not None and checkpoint.data_fingerprint != data.fingerprint:
-        root = experiment.settings.data.root
+        root = prepared.settings.data.root
         raise ResumeError(f"resume: {root} holds other data than the run was started with")
     with memory_explained():
-        trainer = make_trainer(experiment, data, device)
+        trainer = make_trainer(prepared.settings, prepared.plan, data, device)
     if checkpoint is not None:
         trainer.load_state_dict(checkpoint.trainer)
-    return LiveRun(experiment, folder, data, device, trainer, checkpoint, aside=aside), trainer
+    return ActiveRun(prepared, folder, data, device, trainer, checkpoint, recorder_process=recorder_process), trainer
 
 
-def _train(live: LiveRun, trainer: Trainer, watch: Watch | None, stop: Callable[[], bool]) -> None:
+def _train(active_run: ActiveRun, trainer: Trainer, watch: Watch | None, stop: Callable[[], bool]) -> None:
     """Train the epochs that are left; after each, everything is on disk before it is on the screen."""
-    log.info(live.opening())
-    epochs = live.result.epochs
+    log.info(active_run.opening())
+    epochs = active_run.result.epochs
     with EpochBars() as bars, memory_explained():
-        for metrics in trainer.run(_attended(live, watch or bars)):
-            live.keep(metrics)
+        for metrics in trainer.run(_attended(active_run, watch or bars)):
+            active_run.keep(metrics)
             log.info(epoch_line(metrics, epochs))
             if trainer.epoch < epochs and stop():
                 raise KeyboardInterrupt
 
 
-def _attended(live: LiveRun, watch: Watch) -> Watch:
+def _attended(active_run: ActiveRun, watch: Watch) -> Watch:
     """`watch`, and an eye on the record that is being opened, and on the time limit of a sweep's variants."""
-    settings = live.experiment.settings
-    limit = settings.sweep.time_limit if settings.variant is not None else None
+    settings = active_run.prepared.settings
+    limit = settings.sweep.time_limit if settings.sweep_run is not None else None
     deadline = time.monotonic() + limit if limit is not None else float("inf")
 
-    def attended(progress: Progress) -> None:
+    def attended(progress: EpochProgress) -> None:
         watch(progress)
-        live.look()
+        active_run.look()
         if time.monotonic() > deadline:
             raise TimeLimitError(f"took longer than sweep.time_limit ({limit:g} s), in epoch {progress.epoch}")
 

@@ -1,27 +1,11 @@
-"""Multirun: what varies is expanded and judged before anything trains, then trained by a pool of processes, resumably.
+"""Many runs: a grid is expanded, planned, trained by a pool of processes, and resumed after whatever stopped it.
 
-From the command line to a plan, without torch:
-grid         the command line's sweeps -> one list of overrides a variant
-compose      a variant's overrides -> its configuration, as Hydra composes it, thousands of times a minute
-fingerprint  what a variant's result depends on
-estimate     how long it will take
-plan         all variants, judged, before any of them is trained
-planning     from a multirun's configuration to that plan
+Planning, without torch: `grid` expands the command line, `composer` composes each run, `fingerprint` tells whether two
+runs are the same, `estimate` how long one takes, `plan` is the result and `plan_table` its text.
 
-From the plan to trained variants:
-folder       what a sweep leaves on disk
-register     which number and folder each variant has, new or resumed
-words        the overrides that tell a job which variant of which sweep it is
-machine      what this machine has for a sweep
-pool, worker the processes of this machine's launcher
-job          one variant, in whatever process another launcher runs it
-display      what a person sees while they work
+Training: `sweeper` and `launcher` are what Hydra calls (through hydra_plugins/archsearch), `record` is `sweep.json`,
+`numbering` gives runs their numbers and folders, `job` is a run as a Hydra job, `pool`, `worker` and `machine` are the
+processes, `display` what people see of them.
 
-And to what is made of them:
-results      the table
-pictures     the same, drawn
-closing      both, written, recorded and printed
-
-sweeper, launcher   what Hydra calls (by way of hydra_plugins/archsearch)
-logs, text          where a sweep says things, and columns for people
+Results: `results` is the table, `pictures` draws it, `closing` writes, records and prints both. Open `sweeper` first.
 """

@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
+from archsearch.compose.labels import describe, labels
 from archsearch.compose.request import Request
 from archsearch.errors import first_line
-from archsearch.runs.folder import CONFIG, read_result
+from archsearch.runs.folder import read_config
 from archsearch.runs.formatting import duration
-from archsearch.runs.prepare import Experiment, prepare_variant
-from archsearch.sweep.grid import labels, named
+from archsearch.runs.prepare import PreparedRun, prepare_in_sweep
+from archsearch.runs.result import read_result
 from archsearch.sweep.pictures import draw_sweep
-from archsearch.sweep.planning import Planned
+from archsearch.sweep.plan import SweepPlan
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.results import Outcome, grouped, markdown, table_text, write_tables
+from archsearch.sweep.results import RunOutcome, markdown, outcomes_by_variant, table_text, write_tables
 from archsearch.tracking.recorder import Recorder
-from archsearch.tracking.sweeps import variants_page
+from archsearch.tracking.sweeps import runs_page
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +26,7 @@ _LONGEST = 7800  # letters of a description
 
 
 def close_sweep(
-    planned: Planned, record: SweepRecord, folder: Path, outcomes: Sequence[Outcome], parent: Recorder
+    planned: SweepPlan, record: SweepRecord, folder: Path, outcomes: Sequence[RunOutcome], parent: Recorder
 ) -> None:
     """Write, draw and record what became of the variants, and print it."""
     log.info("\n%s\n", table_text(outcomes))
@@ -49,7 +48,7 @@ def close_sweep(
         log.info("%s", line)
 
 
-def _description(record: SweepRecord, outcomes: Sequence[Outcome]) -> str:
+def _description(record: SweepRecord, outcomes: Sequence[RunOutcome]) -> str:
     """The table for MLflow, which cuts a description at 8,000 letters: as many rows as fit."""
     rows = len(outcomes)
     while len(text := f"{_outline(record, outcomes)}\n\n{markdown(outcomes[:rows])}") > _LONGEST:
@@ -57,28 +56,28 @@ def _description(record: SweepRecord, outcomes: Sequence[Outcome]) -> str:
     return text if rows == len(outcomes) else f"{text}\nThe whole table: table.md among the artifacts.\n"
 
 
-def _outline(record: SweepRecord, outcomes: Sequence[Outcome]) -> str:
+def _outline(record: SweepRecord, outcomes: Sequence[RunOutcome]) -> str:
     trained = sum(outcome.state == "FINISHED" for outcome in outcomes)
     return (
         f"{trained} of {len(outcomes)} variants trained in {duration(record.seconds)}: `{' '.join(record.overrides)}`"
     )
 
 
-def _where(planned: Planned, record: SweepRecord, folder: Path, outcomes: Sequence[Outcome]) -> list[str]:
+def _where(planned: SweepPlan, record: SweepRecord, folder: Path, outcomes: Sequence[RunOutcome]) -> list[str]:
     shown = os.path.relpath(folder)
     lines = []
-    groups = [group for group in grouped(outcomes) if group.statistic("selecting") is not None]
-    if groups:
-        mean, _, n = groups[0].statistic("selecting") or (0.0, None, 0)
-        name = named(groups[0].values)
-        on = "validation" if groups[0].outcomes[0].val_final is not None else "the TEST set, which is optimistic"
+    variants = [variant for variant in outcomes_by_variant(outcomes) if variant.statistic("selecting") is not None]
+    if variants:
+        mean, _, n = variants[0].statistic("selecting") or (0.0, None, 0)
+        name = describe(variants[0].values)
+        on = "validation" if variants[0].outcomes[0].val_final is not None else "the TEST set, which is optimistic"
         seeds = f", mean of {n} seeds" if n > 1 else ", one seed: differences like those between seeds are luck"
         lines.append(f"best     {name or 'all'}: {mean:.2f} % on {on}{seeds}")
-    if len(groups) > 1:
+    if len(variants) > 1:
         lines.append("report   python -m archsearch.report  says which of them differ by more than luck")
     lines.append(f"folder   {shown if not shown.startswith('..') else folder}")
     if record.tracking.get("uri") is not None:
-        page = variants_page(record.tracking["experiment_id"], record.id)
+        page = runs_page(record.tracking["experiment_id"], record.id)
         uri = str(record.tracking["uri"])
         if uri.startswith("http"):
             lines.append(f"MLflow   {uri.rstrip('/')}{page}")
@@ -99,12 +98,12 @@ def _show(record: SweepRecord, folder: Path, number: int) -> None:
     result = read_result(inside)
     assert result is not None
     try:
-        config = yaml.safe_load((inside / CONFIG).read_text(encoding="utf-8"))
-        experiment = _wanting(prepare_variant(Request(config, result["choices"], tuple(result["overrides"])), inside))
-        if any(experiment.record):
+        config = read_config(inside)
+        prepared = _wanting(prepare_in_sweep(Request(config, result["choices"], tuple(result["overrides"])), inside))
+        if any((prepared.log_figures, prepared.log_model)):
             from archsearch.runs.train import enrich
 
-            if not enrich(experiment, inside):
+            if not enrich(prepared, inside):
                 return
         record.shown = number
     except KeyboardInterrupt:
@@ -113,14 +112,14 @@ def _show(record: SweepRecord, folder: Path, number: int) -> None:
         log.warning("WARNING: the best variant's figures and model are missing: %s", first_line(error))
 
 
-def _wanting(experiment: Experiment) -> Experiment:
-    tracking = experiment.settings.tracking
+def _wanting(prepared: PreparedRun) -> PreparedRun:
+    tracking = prepared.settings.tracking
     wanted = replace(
         tracking,
         log_figures=tracking.log_figures is not False,
         log_model=tracking.log_model is not False,
     )
-    return replace(experiment, settings=replace(experiment.settings, tracking=wanted))
+    return replace(prepared, settings=replace(prepared.settings, tracking=wanted))
 
 
 def _warn_of_other_data(record: SweepRecord, folder: Path) -> None:

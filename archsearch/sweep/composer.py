@@ -5,6 +5,7 @@ millisecond). Variants mostly differ in values only, so the first step is done o
 """
 
 import copy
+import itertools
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from archsearch.compose.overrides import choices_of, plain
+from archsearch.compose.composition import choices_of, plain_values
 from archsearch.compose.request import Request
 from archsearch.errors import ConfigError
 
@@ -41,26 +42,27 @@ class Composer:
         self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
         self._is_group = cache(lambda key: bool(loader.get_group_options(key)))
 
-    def request(self, words: Sequence[str], number: int) -> Request:
-        """What variant `number` asks for. Raises `ConfigError` with all that Hydra refuses about it."""
+    def request(self, overrides: Sequence[str], number: int) -> Request:
+        """The request for run `number`. Raises `ConfigError` with everything that Hydra refuses about it."""
         before = HydraConfig.instance().cfg
         try:
-            overrides = [self._parsed(word) for word in words]
-            base = self._base(tuple(word for word, it in zip(words, overrides, strict=True) if self._chooses(it)))
+            parsed = [self._parsed(override) for override in overrides]
+            chosen = [self._is_choice(override) for override in parsed]
+            base = self._base(tuple(itertools.compress(overrides, chosen)))
             config: DictConfig = pickle.loads(base.pickled)
             # Hydra's own function (a private one, held by a test against what Hydra itself composes).
             apply = self.loader._apply_overrides_to_config  # type: ignore[attr-defined]
-            apply([it for it in overrides if not self._chooses(it)], config)
+            apply([override for override in parsed if not self._is_choice(override)], config)
             with read_write(base.hydra), open_dict(base.hydra):
                 base.hydra.hydra.job.num = number  # for ${hydra:job.num}
             HydraConfig.instance().cfg = base.hydra  # type: ignore[assignment]
-            return Request(plain(config), base.choices, tuple(words))
+            return Request(plain_values(config), base.choices, tuple(overrides))
         except (HydraException, OmegaConfBaseException, ValueError) as error:
-            raise self._explained(error, words) from error
+            raise self._explained(error, overrides) from error
         finally:
             HydraConfig.instance().cfg = before
 
-    def _chooses(self, override: Override) -> bool:
+    def _is_choice(self, override: Override) -> bool:
         """Whether it chooses an option of a group, rather than a value."""
         if override.package is not None:
             return True
@@ -77,15 +79,15 @@ class Composer:
             self._bases[groups] = _Base(pickle.dumps(config), hydra, choices_of(hydra.hydra))
         return self._bases[groups]
 
-    def _explained(self, error: Exception, words: Sequence[str]) -> ConfigError:
+    def _explained(self, error: Exception, overrides: Sequence[str]) -> ConfigError:
         from archsearch.compose.explain import explain
 
         # Explaining takes composing again, so what Hydra says of a thousand variants alike is explained once.
         if str(error) not in self._explanations:
-            self._explanations[str(error)] = explain(error, [*words, *self._config_dir()])
+            self._explanations[str(error)] = explain(error, [*overrides, *self._config_dir()])
         return self._explanations[str(error)]
 
     def _config_dir(self) -> list[str]:
         sources: Any = self.master.hydra.runtime.config_sources
         given = [it.path for it in sources if it.provider in ("command-line", "hydra.searchpath in command-line")]
-        return [word for path in given for word in ("--config-dir", path)]
+        return [override for path in given for override in ("--config-dir", path)]

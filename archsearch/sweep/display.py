@@ -3,15 +3,19 @@
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from archsearch.runs.formatting import duration
-from archsearch.sweep.worker import LOG, Ended, Job, Progress
+from archsearch.sweep.worker import LOG, Ended, Job, RunProgress
 
 log = logging.getLogger(__name__)
+
+SWEEP_LOG = "sweep.log"
 
 
 class Display:
@@ -49,7 +53,7 @@ class Display:
             log.info("%s: attempt %d", self._named(job.number), attempt)
         self.tick()
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         self._fractions[progress.number] = progress.fraction
 
     def ended(self, job: Job, ended: Ended, retried: bool) -> None:
@@ -92,10 +96,40 @@ class Display:
         assert isinstance(final, dict)
         assert isinstance(seconds, float)
         chosen = final.get("val/accuracy")
-        name = self.names[int(str(result["variant"]["number"]))] if isinstance(result["variant"], dict) else ""
+        name = self.names[int(str(result["sweep_run"]["number"]))] if isinstance(result["sweep_run"], dict) else ""
         selecting = chosen if chosen is not None else final.get("test/accuracy", math.nan)
         if self.best is None or selecting > self.best[0]:
             self.best = (selecting, name)
         parts = [f"val {chosen:.2f}%"] if chosen is not None else []
         parts += [f"test {final['test/accuracy']:.2f}%", f"{result['params']:,} parameters", duration(seconds)]
         return ", ".join(parts)
+
+
+@contextmanager
+def logged_to(folder: Path) -> Iterator[None]:
+    """While this lasts, what archsearch logs goes to the screen and to `sweep.log` in `folder`, and nowhere else."""
+    ours = logging.getLogger("archsearch")
+    screen, file = logging.StreamHandler(sys.stdout), _LogFile(folder / SWEEP_LOG, encoding="utf-8")
+    screen.setFormatter(_MessageOnly("%(message)s"))
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    before = ours.handlers[:], ours.level, ours.propagate
+    ours.handlers, ours.propagate = [screen, file], False
+    ours.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        file.close()
+        ours.handlers, ours.propagate = before[0], before[2]
+        ours.setLevel(before[1])
+
+
+class _LogFile(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  logging's name
+        """A full disk: the screen has it all the same."""
+
+
+class _MessageOnly(logging.Formatter):
+    """Without tracebacks: those are for the file."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage()

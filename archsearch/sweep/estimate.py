@@ -4,18 +4,18 @@ from pathlib import Path
 from statistics import median
 
 from archsearch.config.settings import Settings
-from archsearch.data.definitions import Definition, holdout_size
+from archsearch.data.info import DatasetInfo, holdout_size
 from archsearch.model.plan import Plan
-from archsearch.runs.folder import RESULT, read_result
+from archsearch.runs.result import RESULT, read_result
 
 # Seconds that a training image takes one core of an AMD EPYC; fitted to session4 at three widths (docs/results.md).
 _FIXED, _PER_MAC = 440e-6, 150e-12
 _RECENT = 40  # runs that are looked at
 
 
-def estimate(settings: Settings, network: Plan, definition: Definition, slowness: float = 1.0) -> float:
+def estimate(settings: Settings, network: Plan, info: DatasetInfo, slowness: float = 1.0) -> float:
     """Seconds that training will take; `slowness` is `slowness_here()`."""
-    images = definition.train_images - holdout_size(definition, settings.data.validation)
+    images = info.train_images - holdout_size(info, settings.data.validation)
     return slowness * settings.trainer.epochs * images * _image_seconds(network.macs)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from archsearch.config.recipe import Initial, NoAveraging
 from archsearch.config.settings import Settings
-from archsearch.data.definitions import Definition
+from archsearch.data.info import DatasetInfo
 from archsearch.model.spec import ModelSpec
 
 # Raised when the same settings begin to train differently.
@@ -17,12 +17,12 @@ FORMAT = 1
 _BESIDE_THE_POINT = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused", "cuda_graphs"}}
 
 
-def fingerprint(spec: ModelSpec, settings: Settings, definition: Definition) -> str:
-    """Identifies everything that influences the result of training `spec` on `definition`, in 16 hexadecimal digits."""
+def fingerprint(spec: ModelSpec, settings: Settings, info: DatasetInfo) -> str:
+    """Identifies everything that influences the result of training `spec` on `info`, in 16 hexadecimal digits."""
     influences = {
         "format": FORMAT,
         "model": _said(spec),
-        "data": [definition.name, _said(settings.data, _BESIDE_THE_POINT["data"])],
+        "data": [info.name, _said(settings.data, _BESIDE_THE_POINT["data"])],
         "augment": _said(settings.augment),
         "optimizer": _said(settings.optimizer),
         "scheduler": _said(settings.scheduler),

@@ -8,11 +8,12 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from archsearch.compose.overrides import label_of, ready_word
+from archsearch.compose.labels import describe, unquote
+from archsearch.compose.overrides import complete_override
 from archsearch.errors import ConfigError, Problem, did_you_mean
 
 # Settings of where things lie and how the sweep itself is run: they are the same for all of its variants.
-_NOT_SWEPT = ("sweep", "tracking", "ui", "resume", "data.root", "variant")
+_NOT_SWEPT = ("sweep", "tracking", "ui", "resume", "data.root", "sweep_run")
 
 SEED_IS_LUCK = (
     "the best of several seeds is luck, not a better architecture (of ten, it looks 0.1 points better than it is);"
@@ -21,34 +22,34 @@ SEED_IS_LUCK = (
 
 
 @dataclass(frozen=True)
-class Row:
+class GridPoint:
     """One variant of a grid: its overrides, and the values of what varies, by the setting's name."""
 
-    words: tuple[str, ...]
+    overrides: tuple[str, ...]
     values: Mapping[str, str]
 
     @property
     def name(self) -> str:
         """`dropout=0.05 width=1.5`: what varies, short."""
-        return named(self.values)
+        return describe(self.values)
 
 
 def expand(
-    words: Sequence[str], linked: Sequence[str | Sequence[str]] = (), loader: ConfigLoader | None = None
-) -> list[Row]:
-    """All combinations of what `words` sweep over, the first setting changing slowest.
+    overrides: Sequence[str], linked: Sequence[str | Sequence[str]] = (), loader: ConfigLoader | None = None
+) -> list[GridPoint]:
+    """All combinations of what `overrides` sweep over, the first setting changing slowest.
 
     The settings of each group in `linked` (`sweep.zip`) take their first values together, then their second ones.
-    Of two words about the same setting the later one counts. `loader` is needed for what is named by a pattern, as in
+    Of two overrides of the same setting, the later one counts. `loader` is needed for patterns such as
     `model=glob(session4*)`. Raises `ConfigError`.
     """
     problems: list[Problem] = []
     choices: dict[str, list[str]] = {}  # the alternatives of each setting, as overrides
     values: dict[str, list[str]] = {}  # of those that vary, what they vary over
     parser = OverridesParser.create(config_loader=loader)
-    for word in map(ready_word, words):
+    for text in map(complete_override, overrides):
         try:
-            (override,) = parser.parse_overrides([word])  # unlike its singular, this passes the loader on
+            (override,) = parser.parse_overrides([text])  # unlike its singular, this passes the loader on
         except HydraException as error:
             problems.append(Problem("command line", str(error)))
             continue
@@ -57,14 +58,14 @@ def expand(
         choices.pop(key, None)
         values.pop(name, None)
         if not override.is_sweep_override():
-            choices[key] = [word]
+            choices[key] = [text]
         elif not override.is_discrete_sweep() and name == "seed":
             problems.append(Problem(name, f"cannot be searched: {SEED_IS_LUCK}"))
         elif not override.is_discrete_sweep():
             rule = "sweeps over an interval; a grid needs single values: a,b,c, choice(...) or range(...)"
             problems.append(Problem(name, rule))
         elif _is_about(name, _NOT_SWEPT):
-            problems.append(Problem(name, "is the same for all variants of a sweep; give it one value"))
+            problems.append(Problem(name, "is the same for all runs of a sweep; give it one value"))
         else:
             values[name] = list(override.sweep_string_iterator())
             choices[key] = [f"{key}={value}" for value in values[name]]
@@ -74,15 +75,9 @@ def expand(
     return _combined(choices, values, groups)
 
 
-def named(values: Mapping[str, str]) -> str:
-    """`dropout=0.05 width=1.5`."""
-    return " ".join(f"{label}={value}" for label, value in zip(labels(values), values.values(), strict=True))
-
-
-def labels(names: Mapping[str, object] | Sequence[str]) -> list[str]:
-    """Short names of settings, still different from each other: `dropout` for `model.dropout`."""
-    shorter = [label_of(name) for name in names]
-    return [short if shorter.count(short) == 1 else name for short, name in zip(shorter, names, strict=True)]
+def count_variants(points: Sequence[Mapping[str, str]]) -> int:
+    """How many variants runs with these varying values are: runs that differ only in `seed` are one."""
+    return len({tuple((key, value) for key, value in values.items() if key != "seed") for values in points})
 
 
 def _is_about(name: str, sections: Sequence[str]) -> bool:
@@ -120,18 +115,13 @@ def _groups(
 
 def _combined(
     choices: Mapping[str, Sequence[str]], values: Mapping[str, Sequence[str]], groups: Sequence[tuple[str, ...]]
-) -> list[Row]:
+) -> list[GridPoint]:
     group_of = {name: group for group in groups for name in group}
     axes = list(dict.fromkeys(group_of.get(name, (name,)) for name in values))
     rows = []
     for positions in itertools.product(*(range(len(values[axis[0]])) for axis in axes)):
         at = {name: position for axis, position in zip(axes, positions, strict=True) for name in axis}
-        words = tuple(words[at.get(key.lstrip("+"), 0)] for key, words in choices.items())
-        rows.append(Row(words, {name: unquoted(values[name][at[name]]) for name in values}))
+        overrides = tuple(overrides[at.get(key.lstrip("+"), 0)] for key, overrides in choices.items())
+        rows.append(GridPoint(overrides, {name: unquote(values[name][at[name]]) for name in values}))
     varying = [name for name in values if len({row.values[name] for row in rows}) > 1]
-    return [Row(row.words, {name: row.values[name] for name in varying}) for row in rows]
-
-
-def unquoted(value: str) -> str:
-    """A value as a person would say it."""
-    return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+    return [GridPoint(row.overrides, {name: row.values[name] for name in varying}) for row in rows]

@@ -1,31 +1,64 @@
-"""One variant, in whatever process a launcher runs it."""
+"""A run of a sweep as a Hydra job: the overrides that tell it which run it is, and what a launcher calls."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from archsearch.compose.overrides import choices_of, plain, task_words
+from archsearch.compose.composition import choices_of, plain_values, task_overrides
+from archsearch.compose.overrides import quote
 from archsearch.compose.request import Request
+from archsearch.config.settings import SweepRunSettings
 
 log = logging.getLogger(__name__)
 
+SUBDIR = "hydra.sweep.subdir="
+SWEEP_RUN = "++sweep_run="
 
-def run_variant(config: DictConfig) -> dict[str, Any]:
-    """Train the variant that Hydra composed, in the folder that Hydra made; what every launcher calls.
 
-    Returns what is in its `result.json`, for launchers whose machines do not share a disk.
+def job_overrides(overrides: Sequence[str], folder: str, sweep_run: SweepRunSettings) -> list[str]:
+    """A run's overrides, its `folder` within the sweep's, and which run of which sweep it is."""
+    values = {name: value for name, value in vars(sweep_run).items() if not name.startswith("_")}
+    mapping = ",".join(f"{name}:{_literal(value)}" for name, value in values.items())
+    return [*overrides, f"{SUBDIR}{quote(folder)}", f"{SWEEP_RUN}{{{mapping}}}"]
+
+
+def subdir_of(master: DictConfig, number: int, overrides: Sequence[str]) -> str:
+    """A job's folder within its sweep's: from its `overrides`, else from `hydra.sweep.subdir`."""
+    for override in overrides:
+        if override.startswith(SUBDIR):
+            return str(OverridesParser.create().parse_override(override).value())
+    if OmegaConf.to_container(master.hydra.sweep)["subdir"] == "${hydra.job.num}":  # type: ignore[index,call-overload]
+        return str(number)
+    with_number = OmegaConf.masked_copy(master, "hydra")
+    with read_write(with_number), open_dict(with_number):
+        with_number.hydra.job.num = number
+        with_number.hydra.job.id = str(number)
+        with_number.hydra.job.override_dirname = ",".join(override.lstrip("+") for override in overrides)
+    return str(OmegaConf.select(with_number, "hydra.sweep.subdir"))
+
+
+def run_job(config: DictConfig) -> dict[str, Any]:
+    """Train the run that Hydra composed, in the folder that Hydra made.
+
+    Returns the content of its `result.json`, for launchers whose machines share no disk.
     """
-    from archsearch.runs.prepare import prepare_variant
-    from archsearch.runs.train import run
+    from archsearch.runs.prepare import prepare_in_sweep
+    from archsearch.runs.train import train_run
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    request = Request(plain(config), choices_of(hydra), task_words(hydra))
+    request = Request(plain_values(config), choices_of(hydra), task_overrides(hydra))
     try:
-        return run(prepare_variant(request, folder), folder).as_dict()
+        return train_run(prepare_in_sweep(request, folder), folder).as_dict()
     except Exception:
-        log.exception("this variant failed")  # Hydra keeps it out of the log
+        log.exception("this run failed")  # Hydra keeps it out of the log
         raise
+
+
+def _literal(value: object) -> str:
+    return "null" if value is None else str(value) if isinstance(value, int) else quote(str(value))

@@ -1,4 +1,4 @@
-"""What Hydra calls to run a multirun's jobs on this machine: prepares them, and has a pool train them."""
+"""The launcher that trains a multirun's jobs on this machine: prepares them, and passes them to a pool."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,86 +10,87 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from archsearch.config.settings import SweepSettings
-from archsearch.data.load import choose
+from archsearch.data.load import resolve_dataset
 from archsearch.errors import SweepError, TrackingError
 from archsearch.runs.folder import CHECKPOINT
-from archsearch.runs.prepare import Experiment, prepare_variant
+from archsearch.runs.prepare import PreparedRun, prepare_in_sweep
 from archsearch.sweep.composer import Composer
 from archsearch.sweep.display import Display
 from archsearch.sweep.estimate import estimate
+from archsearch.sweep.job import SUBDIR, subdir_of
 from archsearch.sweep.machine import cores, gpus_here, slots_here
 from archsearch.sweep.pool import Pool
-from archsearch.sweep.record import put_on_record
-from archsearch.sweep.words import SUBDIR, subdir_of
+from archsearch.sweep.record import record_failure
 from archsearch.sweep.worker import Ended, Job, Team
-from archsearch.tracking.sweeps import begun_variants, end_variant
+from archsearch.tracking.sweeps import begun_runs, end_run
 from archsearch.training.stacked.rules import why_not_stackable
 
-LOG = "workers.log"
+WORKERS_LOG = "workers.log"
 
 
 def launch(
-    loader: ConfigLoader, master: DictConfig, jobs: Sequence[Sequence[str]], first_number: int
+    loader: ConfigLoader, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_number: int
 ) -> list[JobReturn]:
-    """Train each of `jobs` (its overrides), in processes of its own; returns what became of them, in order."""
+    """Train the jobs with these overrides in worker processes; returns what became of them, in order."""
     folder = Path(str(master.hydra.sweep.dir))
     folder.mkdir(parents=True, exist_ok=True)
-    composer, choose_once = Composer(loader, master), cache(choose)
-    prepared: list[Job] = []
+    composer, resolve_once = Composer(loader, master), cache(resolve_dataset)
+    jobs: list[Job] = []
     refused: dict[int, Exception] = {}  # by position
-    for position, words in enumerate(jobs):
+    for position, overrides in enumerate(job_overrides):
         number = first_number + position
-        inside = folder / subdir_of(master, number, words)
+        run_folder = folder / subdir_of(master, number, overrides)
         try:
-            request = composer.request([word for word in words if not word.startswith(SUBDIR)], number)
-            experiment = prepare_variant(request, inside, choose_once)
+            own_overrides = [override for override in overrides if not override.startswith(SUBDIR)]
+            prepared = prepare_in_sweep(composer.request(own_overrides, number), run_folder, resolve_once)
         except Exception as error:  # one that cannot even start is no reason not to train the others
             refused[position] = error
             continue
-        variant = experiment.settings.variant
-        prepared.append(Job(number if variant is None else variant.number, experiment, inside))
-    outcomes = _train(prepared, folder, master) if prepared else {}
-    trained = iter(prepared)
+        sweep_run = prepared.settings.sweep_run
+        jobs.append(Job(number if sweep_run is None else sweep_run.number, prepared, run_folder))
+    outcomes = _train(jobs, folder, master) if jobs else {}
+    trained = iter(jobs)
     return [
-        _refused(words, refused[position]) if position in refused else _returned(next(trained), words, outcomes)
-        for position, words in enumerate(jobs)
+        _refused_return(overrides, refused[position])
+        if position in refused
+        else _job_return(next(trained), overrides, outcomes)
+        for position, overrides in enumerate(job_overrides)
     ]
 
 
 def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, Ended]:
-    settings = jobs[0].experiment.settings.sweep
-    on_cpu = all(job.experiment.settings.trainer.device == "cpu" for job in jobs)
+    settings = jobs[0].prepared.settings.sweep
+    on_cpu = all(job.prepared.settings.trainer.device == "cpu" for job in jobs)
     slots = slots_here(settings, 0 if on_cpu else gpus_here())
-    own = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
+    job_environment = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
     shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
-    weights = _weights(jobs)
-    # The longest first, so that no worker is left alone with one at the end.
-    teams = sorted(teams_of(jobs, settings), key=lambda team: -sum(weights[job.number] for job in team))
-    with Display({job.number: job.experiment.request.name for job in jobs}, weights) as display:
+    seconds = _estimates(jobs)
+    # The longest first, so that no worker is left alone with a long one at the end.
+    teams = sorted(teams_of(jobs, settings), key=lambda team: -sum(seconds[job.number] for job in team))
+    with Display({job.number: job.prepared.request.name for job in jobs}, seconds) as display:
         pool = Pool(
-            [{**slot, **own} for slot in slots],
+            [{**slot, **job_environment} for slot in slots],
             settings,
-            folder / LOG,
-            _Registrar(display),
-            _renewed,
+            folder / WORKERS_LOG,
+            _RecordingWatcher(display),
+            _renew,
             threads=max(1, cores() // len(slots)) if shares_gpu else 1,
         )
         return pool.run(teams)
 
 
 def teams_of(jobs: Sequence[Job], settings: SweepSettings) -> list[Team]:
-    """What is trained together: `sweep.stack` jobs at most as one network, where they can be and none has begun.
+    """Group jobs that train as one network: at most `sweep.stack`, where they can and none has begun.
 
-    A time limit is for one variant, so with one each is trained alone.
+    A time limit is for one run, so with one each job trains alone.
     """
     teams: list[list[Job]] = []
     size = settings.stack if settings.time_limit is None else 1
     for job in jobs:
         team = None
-        if size > 1 and job.experiment.resumed is None:
-            open_teams = (each for each in teams if len(each) < size and each[0].experiment.resumed is None)
-            candidates = (each for each in open_teams if _stackable(each[0].experiment, job.experiment))
-            team = next(candidates, None)
+        if size > 1 and job.prepared.resumed is None:
+            open_teams = (other for other in teams if len(other) < size and other[0].prepared.resumed is None)
+            team = next((other for other in open_teams if _stackable(other[0].prepared, job.prepared)), None)
         if team is None:
             teams.append([job])
         else:
@@ -97,12 +98,12 @@ def teams_of(jobs: Sequence[Job], settings: SweepSettings) -> list[Team]:
     return [tuple(team) for team in teams]
 
 
-def _stackable(one: Experiment, other: Experiment) -> bool:
+def _stackable(one: PreparedRun, other: PreparedRun) -> bool:
     return why_not_stackable([one, other]) is None
 
 
-class _Registrar:
-    """A pool's watcher that puts on record what a dead process could not, and tells `display` everything."""
+class _RecordingWatcher:
+    """A pool's watcher that records what a dead process could not, and passes everything on to `display`."""
 
     def __init__(self, display: Display) -> None:
         self.display = display
@@ -110,53 +111,49 @@ class _Registrar:
         self.stopping, self.tick = display.stopping, display.tick
 
     def ended(self, job: Job, ended: Ended, retried: bool) -> None:
-        """Tell the run's folder and MLflow, if the run itself could not, then the display."""
+        """Write a failure to the run's folder and to MLflow, unless the run itself did, and pass it on."""
         if ended.state == "FAILED":
-            run_id = put_on_record(job.folder, ended.reason or "")
-            experiment = job.experiment
-            if run_id is not None and experiment.store is not None:
-                end_variant(experiment.store, experiment.settings.tracking.experiment, run_id, ended.reason or "")
+            prepared, reason = job.prepared, ended.reason or ""
+            run_id = record_failure(job.folder, reason)
+            if run_id is not None and prepared.store is not None:
+                end_run(prepared.store, prepared.settings.tracking.experiment, run_id, reason)
         self.display.ended(job, ended, retried)
 
 
-def _renewed(job: Job) -> Job:
-    """`job` for another attempt: from its checkpoint, or else at least in the run that it has begun in MLflow."""
-    experiment = job.experiment
+def _renew(job: Job) -> Job:
+    """`job` for another attempt: from its checkpoint, or else at least in the MLflow run that it began."""
     if (job.folder / CHECKPOINT).is_file():
-        return replace(job, experiment=replace(experiment, resumed=job.folder))
-    return replace(job, experiment=_adopting(experiment))
+        return replace(job, prepared=replace(job.prepared, resumed=job.folder))
+    return replace(job, prepared=_adopt_begun_run(job.prepared))
 
 
-def _adopting(experiment: Experiment) -> Experiment:
-    variant = experiment.settings.variant
-    if variant is None or experiment.store is None:
-        return experiment
+def _adopt_begun_run(prepared: PreparedRun) -> PreparedRun:
+    sweep_run = prepared.settings.sweep_run
+    if sweep_run is None or prepared.store is None:
+        return prepared
     try:
-        begun = begun_variants(experiment.store, experiment.settings.tracking.experiment, variant.sweep)
-    except TrackingError:  # it is away; then this one is recorded later
-        return experiment
-    settings = replace(experiment.settings, variant=replace(variant, run_id=begun.get(variant.number)))
-    return replace(experiment, settings=settings)
+        begun = begun_runs(prepared.store, prepared.settings.tracking.experiment, sweep_run.sweep)
+    except TrackingError:  # the store is down; the run is recorded later
+        return prepared
+    settings = replace(prepared.settings, sweep_run=replace(sweep_run, run_id=begun.get(sweep_run.number)))
+    return replace(prepared, settings=settings)
 
 
-def _weights(jobs: Sequence[Job]) -> dict[int, float]:
-    return {
-        job.number: estimate(job.experiment.settings, job.experiment.plan, job.experiment.data.definition)
-        for job in jobs
-    }
+def _estimates(jobs: Sequence[Job]) -> dict[int, float]:
+    return {job.number: estimate(job.prepared.settings, job.prepared.plan, job.prepared.data.info) for job in jobs}
 
 
-def _refused(words: Sequence[str], error: Exception) -> JobReturn:
-    returned = JobReturn(overrides=list(words), working_dir=str(Path.cwd()), task_name="archsearch")
+def _refused_return(overrides: Sequence[str], error: Exception) -> JobReturn:
+    returned = JobReturn(overrides=list(overrides), working_dir=str(Path.cwd()), task_name="archsearch")
     returned.status, returned.return_value = JobStatus.FAILED, error
     return returned
 
 
-def _returned(job: Job, words: Sequence[str], outcomes: Mapping[int, Ended]) -> JobReturn:
+def _job_return(job: Job, overrides: Sequence[str], outcomes: Mapping[int, Ended]) -> JobReturn:
     ended = outcomes[job.number]
     returned = JobReturn(
-        overrides=list(words),
-        cfg=OmegaConf.create(job.experiment.request.config),
+        overrides=list(overrides),
+        cfg=OmegaConf.create(job.prepared.request.config),
         working_dir=str(Path.cwd()),
         task_name="archsearch",
     )

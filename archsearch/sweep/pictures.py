@@ -4,65 +4,65 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
+from archsearch.compose.labels import describe, labels
 from archsearch.runs.figures import new_figure, save_figure
-from archsearch.sweep.grid import labels, named
-from archsearch.sweep.results import Group, Outcome, grouped
+from archsearch.sweep.results import RunOutcome, VariantOutcome, outcomes_by_variant
 
 RANKING, SIZE, MAP = "ranking.png", "size.png", "map.png"
 _SHOWN = 40  # variants in the ranking
 _COLOUR, _FAINT = "#c8553d", "#5b7a9d"
 
 
-def draw_sweep(folder: Path, outcomes: Sequence[Outcome], title: str) -> list[Path]:
+def draw_sweep(folder: Path, outcomes: Sequence[RunOutcome], title: str) -> list[Path]:
     """Draw what can be drawn of the finished ones among `outcomes` into `folder`; returns the paths."""
-    groups = [group for group in grouped(outcomes) if group.statistic("selecting") is not None]
-    if not groups:
+    variants = [variant for variant in outcomes_by_variant(outcomes) if variant.statistic("selecting") is not None]
+    if not variants:
         return []
     of = "validation" if any(it.val_final is not None for it in outcomes) else "test"
     axis = f"{of} accuracy after the last epoch, %"
     paths = [folder / RANKING]
-    _ranking(paths[0], groups, axis, title)
-    if len({group.outcomes[0].params for group in groups}) > 1:
+    _ranking(paths[0], variants, axis, title)
+    if len({variant.outcomes[0].params for variant in variants}) > 1:
         paths.append(folder / SIZE)
-        _size(paths[-1], groups, axis, title)
-    keys = list(groups[0].values)
-    if len(keys) == 2 and len(groups) > 3:
+        _size(paths[-1], variants, axis, title)
+    keys = list(variants[0].values)
+    if len(keys) == 2 and len(variants) > 3:
         paths.append(folder / MAP)
-        _map(paths[-1], groups, keys, axis, title)
+        _map(paths[-1], variants, keys, axis, title)
     return paths
 
 
-def _ranking(path: Path, groups: Sequence[Group], axis: str, title: str) -> None:
-    """A row a group, the best on top: each seed as a dot, their mean as a bar."""
-    shown = groups[:_SHOWN]
-    longest = max(len(_named(group.values)) for group in shown)
+def _ranking(path: Path, variants: Sequence[VariantOutcome], axis: str, title: str) -> None:
+    """A row a variant, the best on top: each seed as a dot, their mean as a bar."""
+    shown = variants[:_SHOWN]
+    longest = max(len(_named(variant.values)) for variant in shown)
     figure = new_figure(6 + longest * 0.07, 1.6 + 0.3 * len(shown))
     axes = figure.add_subplot()
-    for row, group in enumerate(shown):
-        points = [it.selecting for it in group.outcomes if it.state == "FINISHED" and it.selecting is not None]
+    for row, variant in enumerate(shown):
+        points = [it.selecting for it in variant.outcomes if it.state == "FINISHED" and it.selecting is not None]
         axes.plot(points, [row] * len(points), "o", color=_FAINT if len(points) > 1 else _COLOUR, markersize=5)
         if len(points) > 1:
             axes.plot([sum(points) / len(points)], [row], "|", color=_COLOUR, markersize=14, markeredgewidth=2.5)
-    axes.set_yticks(range(len(shown)), [_named(group.values) for group in shown])
+    axes.set_yticks(range(len(shown)), [_named(variant.values) for variant in shown])
     axes.invert_yaxis()
     axes.set_xlabel(axis)
     axes.grid(axis="x", alpha=0.25)
-    more = f" (the best {_SHOWN} of {len(groups)})" if len(groups) > _SHOWN else ""
+    more = f" (the best {_SHOWN} of {len(variants)})" if len(variants) > _SHOWN else ""
     save_figure(figure, path, title + more)
 
 
-def _size(path: Path, groups: Sequence[Group], axis: str, title: str) -> None:
+def _size(path: Path, variants: Sequence[VariantOutcome], axis: str, title: str) -> None:
     figure = new_figure(7.5, 5)
     axes = figure.add_subplot()
-    sizes = [group.outcomes[0].params or 0 for group in groups]
+    sizes = [variant.outcomes[0].params or 0 for variant in variants]
     middle = (min(sizes) + max(sizes)) / 2
-    for group, size in zip(groups, sizes, strict=True):
-        mean, sd, _ = group.statistic("selecting") or (0.0, None, 0)
+    for variant, size in zip(variants, sizes, strict=True):
+        mean, sd, _ = variant.statistic("selecting") or (0.0, None, 0)
         axes.errorbar([size], [mean], yerr=[sd or 0.0], fmt="o", color=_COLOUR, markersize=5, capsize=3)
-        if len(groups) <= 12:
+        if len(variants) <= 12:
             side, where = ("left", (6, 4)) if size <= middle else ("right", (-6, 4))  # within the picture
             axes.annotate(
-                _named(group.values), (size, mean),
+                _named(variant.values), (size, mean),
                 xytext=where, textcoords="offset points", ha=side, fontsize=8, color="#555555",
             )  # fmt: skip
     axes.set_xlabel("parameters")
@@ -73,9 +73,11 @@ def _size(path: Path, groups: Sequence[Group], axis: str, title: str) -> None:
     save_figure(figure, path, title)
 
 
-def _map(path: Path, groups: Sequence[Group], keys: Sequence[str], axis: str, title: str) -> None:
-    columns, rows = (list(dict.fromkeys(sorted((group.values[key] for group in groups), key=_order))) for key in keys)
-    means = {tuple(group.values.values()): (group.statistic("selecting") or (0.0,))[0] for group in groups}
+def _map(path: Path, variants: Sequence[VariantOutcome], keys: Sequence[str], axis: str, title: str) -> None:
+    columns, rows = (
+        list(dict.fromkeys(sorted((variant.values[key] for variant in variants), key=_order))) for key in keys
+    )
+    means = {tuple(variant.values.values()): (variant.statistic("selecting") or (0.0,))[0] for variant in variants}
     figure = new_figure(2.6 + 1.1 * len(columns), 2.2 + 0.6 * len(rows))
     axes = figure.add_subplot()
     nothing = float("nan")
@@ -96,7 +98,7 @@ def _map(path: Path, groups: Sequence[Group], keys: Sequence[str], axis: str, ti
 
 
 def _named(values: Mapping[str, str]) -> str:
-    return named(values) or "all"
+    return describe(values) or "all"
 
 
 def _order(value: str) -> tuple[int, float, str]:

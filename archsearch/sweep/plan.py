@@ -1,36 +1,49 @@
-"""All variants of a sweep, judged before any of them is trained. No torch."""
+"""The plan of a sweep: all its runs, validated before any of them is trained. No torch.
 
+`python -m archsearch.check -m` prints it, and a sweep begins with it.
+"""
+
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, TypeVar
 
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+from tqdm import tqdm
+
+from archsearch.compose.composition import task_overrides
+from archsearch.compose.overrides import resume_of
 from archsearch.compose.request import Request
-from archsearch.compose.validate import examine
-from archsearch.config.settings import Settings
-from archsearch.data.definitions import Definition
+from archsearch.compose.validate import named_dataset, validate
+from archsearch.config.schema import read
+from archsearch.config.settings import Settings, SweepSettings, TrackingSettings, UiSettings
+from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError, Problem, UserError
 from archsearch.model.plan import Plan
-from archsearch.runs.formatting import aligned, duration
+from archsearch.runs.folder import OUTPUTS
+from archsearch.runs.resume import may_move
 from archsearch.sweep.composer import Composer
-from archsearch.sweep.estimate import estimate
+from archsearch.sweep.estimate import estimate, slowness_here
 from archsearch.sweep.fingerprint import fingerprint
-from archsearch.sweep.grid import Row, labels
+from archsearch.sweep.grid import GridPoint, expand
+from archsearch.sweep.record import PlannedState, SweepRecord
 
-# READY can be trained, REJECTED is outside of the constraints, BROKEN cannot work, DUPLICATE is another one again.
-Verdict = Literal["READY", "REJECTED", "BROKEN", "DUPLICATE"]
+T = TypeVar("T")
+FindDataset = Callable[[Settings], DatasetInfo]
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One variant: what it is (as far as that can be told), and whether it can be trained."""
+class PlannedRun:
+    """One run of a sweep: its configuration, as far as it is valid, and whether it can be trained."""
 
     number: int
-    row: Row
-    verdict: Verdict
+    point: GridPoint
+    state: PlannedState
     problems: tuple[Problem, ...] = ()
     request: Request | None = None
     settings: Settings | None = None
-    network: Plan | None = None
+    plan: Plan | None = None
     fingerprint: str | None = None
     seconds: float | None = None  # of training, estimated
     same_as: int | None = None
@@ -43,104 +56,122 @@ class Variant:
         return "; ".join(map(str, self.problems)) or None
 
 
-def judge_variants(
+@dataclass(frozen=True)
+class SweepPlan:
+    """A sweep's runs, its `overrides` without `resume=`, and the settings that all runs share.
+
+    `keys` are the settings that vary. `unchanged` is set where a sweep is resumed with exactly the runs that it has.
+    """
+
+    overrides: tuple[str, ...]
+    keys: tuple[str, ...]
+    runs: list[PlannedRun]
+    sweep: SweepSettings
+    tracking: TrackingSettings
+    ui: UiSettings
+    unchanged: bool = False
+
+
+def plan_sweep(
+    loader: ConfigLoader,
+    master: DictConfig,
+    find_dataset: FindDataset = named_dataset,
+    before: SweepRecord | None = None,
+) -> SweepPlan:
+    """Expand and validate `master`, the configuration of a multirun as Hydra composed it.
+
+    `find_dataset` finds the data set of a run's settings; `before` is the sweep that is resumed. Raises `ConfigError`
+    where nothing can be expanded.
+    """
+    sweep, tracking, ui = _shared_settings(master)
+    overrides = _sweep_overrides(master)
+    moved = [override for override in overrides if before is not None and override not in before.overrides]
+    unchanged = before is not None and set(before.overrides) <= set(overrides) and all(map(may_move, moved))
+    if before is not None and unchanged:
+        points = [GridPoint(_replace(entry.overrides, moved), entry.values) for entry in before.entries]
+        numbers = [entry.number for entry in before.entries]
+        keys = tuple(before.keys)
+    else:
+        points = expand(overrides, sweep.zip, loader)
+        numbers, keys = list(range(len(points))), tuple(points[0].values)
+    with tqdm(total=len(points), desc="validating runs", file=sys.stderr, disable=None, leave=False, delay=1) as bar:
+        runs = plan_runs(numbers, points, Composer(loader, master), find_dataset, slowness_here(OUTPUTS), bar.update)
+    return SweepPlan(tuple(overrides), keys, runs, sweep, tracking, ui, unchanged)
+
+
+def plan_runs(
     numbers: Sequence[int],
-    rows: Sequence[Row],
+    points: Sequence[GridPoint],
     composer: Composer,
-    define: Callable[[Settings], Definition],
+    find_dataset: FindDataset,
     slowness: float = 1.0,
     watch: Callable[[], object] = lambda: None,
-) -> list[Variant]:
-    """Compose and judge each row; `define` says which data set settings mean, `watch` is called after each."""
-    variants: list[Variant] = []
-    first: dict[str, int] = {}
-    for number, row in zip(numbers, rows, strict=True):
-        variant = _judged(number, row, composer, define, slowness)
-        if variant.verdict == "READY" and variant.fingerprint is not None:
-            same_as = first.setdefault(variant.fingerprint, number)
+) -> list[PlannedRun]:
+    """Compose and validate each point of a grid; `watch` is called after each."""
+    runs: list[PlannedRun] = []
+    first_with: dict[str, int] = {}  # the first run with a fingerprint
+    for number, point in zip(numbers, points, strict=True):
+        run = _plan_run(number, point, composer, find_dataset, slowness)
+        if run.state == "READY" and run.fingerprint is not None:
+            same_as = first_with.setdefault(run.fingerprint, number)
             if same_as != number:
-                variant = replace(variant, verdict="DUPLICATE", same_as=same_as)
-        variants.append(variant)
+                run = replace(run, state="DUPLICATE", same_as=same_as)
+        runs.append(run)
         watch()
-    return variants
+    return runs
 
 
-def _judged(
-    number: int, row: Row, composer: Composer, define: Callable[[Settings], Definition], slowness: float
-) -> Variant:
+def _plan_run(
+    number: int, point: GridPoint, composer: Composer, find_dataset: FindDataset, slowness: float
+) -> PlannedRun:
     try:
-        request = composer.request(row.words, number)
-        verdict = examine(request.config, define)
+        request = composer.request(point.overrides, number)
+        result = validate(request.config, find_dataset)
     except UserError as error:
         problems = error.problems if isinstance(error, ConfigError) else [Problem("data", str(error))]
-        return Variant(number, row, "BROKEN", tuple(problems))
-    if verdict.problems or verdict.settings is None or verdict.spec is None or verdict.network is None:
-        return Variant(number, row, "BROKEN", verdict.problems, request)
-    return Variant(
+        return PlannedRun(number, point, "INVALID", tuple(problems))
+    if result.problems or result.settings is None or result.spec is None or result.plan is None:
+        return PlannedRun(number, point, "INVALID", result.problems, request)
+    return PlannedRun(
         number,
-        row,
-        "REJECTED" if verdict.violations else "READY",
-        verdict.violations,
+        point,
+        "OVER_BUDGET" if result.violations else "READY",
+        result.violations,
         request,
-        verdict.settings,
-        verdict.network,
-        fingerprint(verdict.spec, verdict.settings, verdict.definition),
-        estimate(verdict.settings, verdict.network, verdict.definition, slowness),
+        result.settings,
+        result.plan,
+        fingerprint(result.spec, result.settings, result.dataset),
+        estimate(result.settings, result.plan, result.dataset, slowness),
     )
 
 
-def broken_together(variants: Sequence[Variant]) -> ConfigError | None:
-    """What is wrong with the broken ones among `variants`, as one error; a problem of several of them is said once."""
-    concerned: dict[Problem, list[Variant]] = {}
-    for variant in variants:
-        if variant.verdict == "BROKEN":
-            for problem in variant.problems:
-                concerned.setdefault(problem, []).append(variant)
-    if not concerned:
-        return None
-    if all(len(found) == len(variants) for found in concerned.values()):
-        return ConfigError(concerned)
-    problems = [Problem(problem.path, f"{problem.message} ({_named(found)})") for problem, found in concerned.items()]
-    number = sum(variant.verdict == "BROKEN" for variant in variants)
-    advice = f"{number} of {len(variants)} variants cannot be trained; mend them, or skip them with sweep.invalid=skip"
-    return ConfigError([*problems, Problem("sweep", advice)])
+def _shared_settings(master: DictConfig) -> tuple[SweepSettings, TrackingSettings, UiSettings]:
+    problems: list[Problem] = []
+
+    def section(cls: type[T], name: str) -> T | None:
+        node = OmegaConf.select(master, name)
+        values: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+        settings, section_problems = read(cls, values, name)
+        problems.extend(section_problems)
+        return settings
+
+    sweep, tracking, ui = (
+        section(SweepSettings, "sweep"),
+        section(TrackingSettings, "tracking"),
+        section(UiSettings, "ui"),
+    )
+    if sweep is None or tracking is None or ui is None:
+        raise ConfigError(problems)
+    return sweep, tracking, ui
 
 
-def _named(variants: Sequence[Variant]) -> str:
-    shown = [f"{variant.number}: {variant.row.name}" for variant in variants[:3]]
-    more = f", and {len(variants) - 3} more" if len(variants) > 3 else ""
-    return f"variant{'s' if len(variants) > 1 else ''} {', '.join(shown)}{more}"
+def _sweep_overrides(master: DictConfig) -> list[str]:
+    """The overrides of a sweep: the sweeper's parameters in the configuration, then the command line's."""
+    params: Any = master.hydra.sweeper.get("params") or {}
+    overrides = [*(f"{key}={value}" for key, value in params.items()), *task_overrides(master.hydra)]
+    return [override for override in overrides if resume_of(override) is None]
 
 
-def plan_table(variants: Sequence[Variant], workers: int) -> str:
-    """The plan of a sweep as text: a row a variant, and what it comes to."""
-    keys = list(variants[0].row.values) if variants else []
-    rows: list[tuple[str, ...]] = [("#", *labels(keys), "params", "MACs", "receptive field", "est. time", "")]
-    for variant in variants:
-        network = variant.network
-        numbers = (
-            ("-", "-", "-")
-            if network is None
-            else (f"{network.params:,}", f"{network.macs:,}", str(network.receptive_field))
-        )
-        time = "-" if variant.seconds is None or variant.verdict != "READY" else duration(variant.seconds)
-        remark = "" if variant.verdict == "READY" else f"{variant.verdict.lower()}: {variant.reason}"
-        rows.append((str(variant.number), *variant.row.values.values(), *numbers, time, remark))
-    return "\n".join([*aligned(rows), "", plan_line(variants, workers)])
-
-
-def plan_line(variants: Sequence[Variant], workers: int, todo: Sequence[Variant] | None = None) -> str:
-    """What a plan comes to, in one line; `todo` are those that are left to train, all that can be unless given."""
-    ready = [variant for variant in variants if variant.verdict == "READY"]
-    left = ready if todo is None else todo
-    others = [
-        f"{count} {verdict.lower()}"
-        for verdict in ("REJECTED", "BROKEN", "DUPLICATE")
-        if (count := sum(variant.verdict == verdict for variant in variants))
-    ]
-    if len(left) < len(ready):
-        others.insert(0, f"{len(ready) - len(left)} trained already")
-    times = [variant.seconds or 0.0 for variant in left]
-    wall = max(sum(times) / workers, max(times, default=0.0))
-    said = [f"{len(variants)} variant{'s' if len(variants) != 1 else ''}: {len(left)} to train", *others]
-    return ", ".join(said) + f"; about {duration(wall)} with {workers} worker{'s' if workers > 1 else ''}, estimated"
+def _replace(overrides: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
+    """`overrides`, with `others` in place of those of the same settings."""
+    return expand([*overrides, *others])[0].overrides

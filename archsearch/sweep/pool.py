@@ -20,7 +20,7 @@ from typing import Protocol
 from archsearch.config.settings import SweepSettings
 from archsearch.errors import SweepError
 from archsearch.sweep.machine import environment, thread_cap
-from archsearch.sweep.worker import Ended, Job, Progress, Ready, Team, serve
+from archsearch.sweep.worker import Ended, Job, Ready, RunProgress, Team, serve
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Watcher(Protocol):
     def started(self, job: Job, attempt: int) -> None:
         """An attempt at `job` begins; the first is 1."""
 
-    def progress(self, progress: Progress) -> None:
+    def progress(self, progress: RunProgress) -> None:
         """A variant got further."""
 
     def ended(self, job: Job, ended: Ended, retried: bool) -> None:
@@ -82,7 +82,7 @@ class Pool:
     _attempts: dict[int, int] = field(default_factory=dict)
     _in_team: set[int] = field(default_factory=set)  # the jobs whose latest attempt is not theirs alone
     _workers: dict[int, _Worker] = field(default_factory=dict)  # by slot
-    _stillborn: int = 0
+    _startup_failures: int = 0
     _stops: int = 0
 
     def run(self, teams: Sequence[Team]) -> dict[int, Ended]:
@@ -97,7 +97,7 @@ class Pool:
         with self._signals():
             try:
                 while self._waiting or any(worker.jobs for worker in self._workers.values()):
-                    self._staff(context)
+                    self._schedule(context)
                     for job, ended in self._listen():
                         again = self._may_try_again(job, ended)
                         self.watcher.ended(job, ended, again)
@@ -113,7 +113,7 @@ class Pool:
             raise KeyboardInterrupt
         return outcomes
 
-    def _staff(self, context: multiprocessing.context.SpawnContext) -> None:
+    def _schedule(self, context: multiprocessing.context.SpawnContext) -> None:
         """Give free workers something to do; start as many as there is work for."""
         if self._stops:
             self._waiting.clear()
@@ -123,11 +123,11 @@ class Pool:
             if worker is None and self._waiting:
                 coming = sum(not other.jobs and not other.leaving for other in self._workers.values())
                 if coming < len(self._waiting):
-                    self._workers[slot] = self._hire(context, slot)
+                    self._workers[slot] = self._spawn(context, slot)
             elif worker is not None and worker.is_free and self._waiting:
                 self._assign(worker, self._waiting.popleft())
 
-    def _hire(self, context: multiprocessing.context.SpawnContext, slot: int) -> _Worker:
+    def _spawn(self, context: multiprocessing.context.SpawnContext, slot: int) -> _Worker:
         ours, theirs = context.Pipe()
         arguments = (theirs, self._stop, self.threads, self.log)
         process = context.Process(target=serve, args=arguments, name=f"archsearch-worker-{slot}", daemon=True)
@@ -161,15 +161,15 @@ class Pool:
                 yield from self._read(worker)
             if worker.process.sentinel in heard and worker.slot in self._workers:
                 yield from self._read(worker)  # what it said last
-                yield from self._bury(worker)
+                yield from self._reap(worker)
 
     def _read(self, worker: _Worker) -> Iterator[tuple[Job, Ended]]:
         try:
             while worker.connection.poll():
                 message = worker.connection.recv()
                 if isinstance(message, Ready):
-                    worker.ready, self._stillborn = True, 0
-                elif isinstance(message, Progress):
+                    worker.ready, self._startup_failures = True, 0
+                elif isinstance(message, RunProgress):
                     self.watcher.progress(message)
                 elif message.number in worker.jobs:
                     job, worker.deadline = worker.jobs.pop(message.number), float("inf")
@@ -181,13 +181,13 @@ class Pool:
         except (EOFError, OSError):
             pass  # it died; its sentinel says so, too
 
-    def _bury(self, worker: _Worker) -> Iterator[tuple[Job, Ended]]:
+    def _reap(self, worker: _Worker) -> Iterator[tuple[Job, Ended]]:
         worker.process.join()
         del self._workers[worker.slot]
         worker.connection.close()
         if not worker.ready:
-            self._stillborn += 1
-            if self._stillborn >= _STARTS:
+            self._startup_failures += 1
+            if self._startup_failures >= _STARTS:
                 raise SweepError(f"workers die before they can start ({_how(worker.process)}); {self.log} may say why")
         for job in worker.jobs.values():
             reason = f"its process {_how(worker.process)}"

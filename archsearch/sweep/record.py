@@ -1,31 +1,34 @@
-"""What a sweep leaves on disk: `sweep.json`, beside the folders of its variants. No torch.
+"""`sweep.json`: the runs of a sweep, beside whose folders it lies. No torch.
 
-`sweep.json` says which variants there are, by number and fingerprint, and what is known of each that its own
-`result.json` does not say. It is written before anything trains, and by rename.
+It lists the runs by number and fingerprint, with what a run's own `result.json` cannot say. It is written by rename,
+before anything trains.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock, Timeout
-
 from archsearch.errors import ResumeError
-from archsearch.runs.folder import RESULT, SWEEP, read_result, read_sweep
-from archsearch.sweep.plan import Variant
+from archsearch.runs.folder import SWEEP, read_sweep
+from archsearch.runs.result import RESULT, read_result
 from archsearch.system.atomic import write_text
+from archsearch.system.locks import exclusive_lock
 
-FORMAT = 1
+FORMAT = 2
+_READABLE = (1, 2)
+
+# OVER_BUDGET breaks a constraint, INVALID cannot be trained, DUPLICATE equals another run of the sweep.
+PlannedState = Literal["READY", "OVER_BUDGET", "INVALID", "DUPLICATE"]
+_FORMAT_1_STATES: dict[str, PlannedState] = {"REJECTED": "OVER_BUDGET", "BROKEN": "INVALID"}
 SweepState = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 
 @dataclass
 class Entry:
-    """One variant, as `sweep.json` has it."""
+    """One run, as `sweep.json` has it."""
 
     number: int
     folder: str  # within the sweep's
@@ -33,32 +36,13 @@ class Entry:
     values: dict[str, str]  # of what varies
     overrides: list[str]
     fingerprint: str | None
-    verdict: str
+    state: PlannedState
     reason: str | None = None  # why it is not trained, or why its last attempt failed
     params: int | None = None
     macs: int | None = None
     receptive_field: int | None = None
     same_as: int | None = None
     failed: bool = False  # in its last attempt, whatever its own folder says
-
-    @classmethod
-    def of(cls, variant: Variant, folder: str) -> "Entry":
-        """What is known of `variant` before it is trained."""
-        network = variant.network
-        return cls(
-            variant.number,
-            folder,
-            variant.row.name,
-            dict(variant.row.values),
-            list(variant.row.words),
-            variant.fingerprint,
-            variant.verdict,
-            variant.reason,
-            params=network.params if network else None,
-            macs=network.macs if network else None,
-            receptive_field=network.receptive_field if network else None,
-            same_as=variant.same_as,
-        )
 
 
 @dataclass
@@ -81,29 +65,31 @@ class SweepRecord:
     def read(cls, folder: Path) -> "SweepRecord":
         """From `sweep.json`. Raises `ResumeError` where that cannot be read."""
         content = read_sweep(folder)
-        if content.pop("format", None) != FORMAT:
+        if content.pop("format", None) not in _READABLE:
             raise ResumeError(f"{folder / SWEEP}: written by another version of archsearch")
         try:
-            return cls(entries=[Entry(**entry) for entry in content.pop("variants")], **content)
+            return cls(entries=[_entry(values) for values in content.pop("runs")], **content)
         except TypeError as error:
             raise ResumeError(f"{folder / SWEEP}: damaged: {error}") from error
 
     def write(self, folder: Path) -> None:
         """Write `sweep.json` into `folder`."""
-        content = {"format": FORMAT, **vars(self), "variants": [asdict(entry) for entry in self.entries]}
+        content = {"format": FORMAT, **vars(self), "runs": [asdict(entry) for entry in self.entries]}
         del content["entries"]
         write_text(folder / SWEEP, json.dumps(content, indent=1) + "\n")
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keep two processes from working on the same sweep. Raises `ResumeError`."""
+def _entry(values: dict[str, Any]) -> Entry:
+    if "verdict" in values:  # format 1
+        values["state"] = _FORMAT_1_STATES.get(values["verdict"], values["verdict"])
+        del values["verdict"]
+    return Entry(**values)
+
+
+def sweep_lock(folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes from working on the sweep in `folder` at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise ResumeError(f"another process is working on the sweep in {folder}; wait for it, or stop it") from None
+    return exclusive_lock(folder, f"another process is working on the sweep in {folder}; wait for it, or stop it")
 
 
 def is_finished(folder: Path) -> bool:
@@ -112,7 +98,7 @@ def is_finished(folder: Path) -> bool:
     return bool(result.get("state") == "FINISHED" and result.get("tracking", {}).get("complete", True))
 
 
-def put_on_record(folder: Path, reason: str) -> str | None:
+def record_failure(folder: Path, reason: str) -> str | None:
     """Say in the `result.json` of `folder` that its process died, unless the run could still say how it ended.
 
     Returns the run's id in MLflow, if it has to be told, too.

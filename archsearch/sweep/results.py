@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from archsearch.runs.folder import read_result
+from archsearch.compose.labels import labels
 from archsearch.runs.formatting import aligned, duration
-from archsearch.sweep.grid import labels
+from archsearch.runs.result import read_result
 from archsearch.sweep.record import Entry, SweepRecord
 from archsearch.system.atomic import write_text
 
@@ -19,8 +19,8 @@ CSV, JSON, MARKDOWN = "table.csv", "table.json", "table.md"
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a variant; accuracies in percent, of the held-out images (`val`) and of the test set."""
+class RunOutcome:
+    """What became of a run; accuracies in percent, of the held-out images (`val`) and of the test set."""
 
     number: int
     values: Mapping[str, str]
@@ -31,7 +31,7 @@ class Outcome:
     test: float | None
     seconds: float | None  # of training
     epochs: int  # trained
-    state: str  # FINISHED, FAILED, KILLED, REJECTED, BROKEN, DUPLICATE or MISSING
+    state: str  # FINISHED, FAILED, KILLED, OVER_BUDGET, INVALID, DUPLICATE or MISSING
     reason: str | None
     run_id: str | None
     recorded: bool = True  # by the tracking store, wholly
@@ -43,16 +43,16 @@ class Outcome:
 
     @property
     def selecting(self) -> float | None:
-        """What variants are compared on: final validation accuracy, else (where nothing was held out) test accuracy."""
+        """What runs are compared on: final validation accuracy, else (where nothing was held out) test accuracy."""
         return self.val_final if self.val_final is not None else self.test
 
 
 @dataclass(frozen=True)
-class Group:
-    """Variants that differ in their seed only."""
+class VariantOutcome:
+    """A variant: the outcomes of runs that differ only in their seed."""
 
     values: Mapping[str, str]  # without the seed
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[RunOutcome]
 
     def statistic(self, name: str) -> tuple[float, float | None, int] | None:
         """Mean, standard deviation (of two or more) and number of the finished outcomes' `name`."""
@@ -64,8 +64,8 @@ class Group:
         return statistics.fmean(numbers), statistics.stdev(numbers) if len(numbers) > 1 else None, len(numbers)
 
 
-def outcomes_of(record: SweepRecord, folder: Path) -> list[Outcome]:
-    """What became of each variant, the best first, then what did not finish."""
+def outcomes_of(record: SweepRecord, folder: Path) -> list[RunOutcome]:
+    """What became of each run, the best first, then what did not finish."""
     found = [_outcome(entry, record.keys, folder) for entry in record.entries]
     by_number = {outcome.number: outcome for outcome in found}
     for position, entry in enumerate(record.entries):
@@ -76,32 +76,33 @@ def outcomes_of(record: SweepRecord, folder: Path) -> list[Outcome]:
     return sorted(found, key=lambda it: (it.state != "FINISHED", -(it.selecting or 0.0), it.number))
 
 
-def grouped(outcomes: Sequence[Outcome]) -> list[Group]:
+def outcomes_by_variant(outcomes: Sequence[RunOutcome]) -> list[VariantOutcome]:
     """Outcomes by all that varies but the seed, the best first."""
-    groups: dict[tuple[str, ...], list[Outcome]] = {}
+    variants: dict[tuple[str, ...], list[RunOutcome]] = {}
     for outcome in outcomes:
-        groups.setdefault(tuple(value for key, value in outcome.values.items() if key != "seed"), []).append(outcome)
+        variants.setdefault(tuple(value for key, value in outcome.values.items() if key != "seed"), []).append(outcome)
     found = [
-        Group({key: value for key, value in members[0].values.items() if key != "seed"}, members)
-        for members in groups.values()
+        VariantOutcome({key: value for key, value in members[0].values.items() if key != "seed"}, members)
+        for members in variants.values()
     ]
-    return sorted(found, key=lambda group: -(group.statistic("selecting") or (0.0,))[0])
+    return sorted(found, key=lambda variant: -(variant.statistic("selecting") or (0.0,))[0])
 
 
-def _outcome(entry: Entry, keys: Sequence[str], folder: Path) -> Outcome:
+def _outcome(entry: Entry, keys: Sequence[str], folder: Path) -> RunOutcome:
     result = read_result(folder / entry.folder)
     finished = result is not None and result["state"] == "FINISHED"
-    state, reason = "MISSING" if entry.verdict == "READY" else entry.verdict, entry.reason
+    state: str
+    state, reason = "MISSING" if entry.state == "READY" else entry.state, entry.reason
     if finished:  # whatever would be said of it now
         state, reason = "FINISHED", None
-    elif entry.verdict == "READY" and entry.failed:
+    elif entry.state == "READY" and entry.failed:
         state = "FAILED"
-    elif entry.verdict == "READY" and result is not None:
+    elif entry.state == "READY" and result is not None:
         state, reason = result["state"], result["reason"]
         if state == "RUNNING":
             state, reason = "KILLED", "its process died"
     best, final = (result or {}).get("best") or {}, (result or {}).get("final") or {}
-    return Outcome(
+    return RunOutcome(
         number=entry.number,
         values={key: entry.values.get(key, "-") for key in keys},
         params=entry.params,
@@ -118,21 +119,21 @@ def _outcome(entry: Entry, keys: Sequence[str], folder: Path) -> Outcome:
     )
 
 
-def write_tables(folder: Path, outcomes: Sequence[Outcome]) -> list[Path]:
-    """Write the table as CSV (a row a variant), JSON (variants and groups) and Markdown; returns the paths."""
+def write_tables(folder: Path, outcomes: Sequence[RunOutcome]) -> list[Path]:
+    """Write the table as CSV (a row a run), JSON (runs and variants) and Markdown; returns the paths."""
     content = {CSV: _csv(outcomes), JSON: _json(outcomes), MARKDOWN: markdown(outcomes)}
     for name, text in content.items():
         write_text(folder / name, text)
     return [folder / name for name in content]
 
 
-def table_text(outcomes: Sequence[Outcome]) -> str:
+def table_text(outcomes: Sequence[RunOutcome]) -> str:
     """The table for a terminal."""
     heading, rows = _cells(outcomes)
     return "\n".join(aligned([heading, *rows]))
 
 
-def markdown(outcomes: Sequence[Outcome]) -> str:
+def markdown(outcomes: Sequence[RunOutcome]) -> str:
     """The table in Markdown."""
     heading, rows = _cells(outcomes)
     named = [*heading[:-1], "state"]
@@ -140,11 +141,11 @@ def markdown(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _cells(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
+def _cells(outcomes: Sequence[RunOutcome]) -> tuple[list[str], list[list[str]]]:
     keys = list(outcomes[0].values) if outcomes else []
     replicated = "seed" in keys
     if replicated:
-        return _group_cells([key for key in keys if key != "seed"], grouped(outcomes))
+        return _variant_cells([key for key in keys if key != "seed"], outcomes_by_variant(outcomes))
     heading = ["#", *labels(keys), "params", "MACs", "val best", "val final", "test", "time", ""]
     rows = [
         [
@@ -160,22 +161,22 @@ def _cells(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
     return heading, rows
 
 
-def _group_cells(keys: Sequence[str], groups: Sequence[Group]) -> tuple[list[str], list[list[str]]]:
+def _variant_cells(keys: Sequence[str], variants: Sequence[VariantOutcome]) -> tuple[list[str], list[list[str]]]:
     heading = [*labels(keys), "params", "MACs", "n", "val best", "sd", "val final", "sd", "test", "sd", "time", ""]
     rows = []
-    for group in groups:
-        cells = [*group.values.values(), *map(_count, (group.outcomes[0].params, group.outcomes[0].macs))]
-        cells.append(str(sum(it.state == "FINISHED" for it in group.outcomes)))
+    for variant in variants:
+        cells = [*variant.values.values(), *map(_count, (variant.outcomes[0].params, variant.outcomes[0].macs))]
+        cells.append(str(sum(it.state == "FINISHED" for it in variant.outcomes)))
         for name in ("val_best", "val_final", "test"):
-            mean, sd, _ = group.statistic(name) or (None, None, 0)
+            mean, sd, _ = variant.statistic(name) or (None, None, 0)
             cells += [_percent(mean), _percent(sd)]
-        time = group.statistic("seconds")
-        missing = [f"seed {it.values['seed']}: {_state(it)}" for it in group.outcomes if it.state != "FINISHED"]
+        time = variant.statistic("seconds")
+        missing = [f"seed {it.values['seed']}: {_state(it)}" for it in variant.outcomes if it.state != "FINISHED"]
         rows.append([*cells, "-" if time is None else duration(time[0]), "; ".join(missing) or "FINISHED"])
     return heading, rows
 
 
-def _state(outcome: Outcome) -> str:
+def _state(outcome: RunOutcome) -> str:
     if outcome.state == "FINISHED":
         return outcome.state
     return outcome.state if not outcome.reason else f"{outcome.state}: {outcome.reason.splitlines()[0]}"
@@ -192,7 +193,7 @@ def _percent(number: float | None) -> str:
 _COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
 
 
-def _csv(outcomes: Sequence[Outcome]) -> str:
+def _csv(outcomes: Sequence[RunOutcome]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["number", *(outcomes[0].values if outcomes else ()), *_COLUMNS])
@@ -201,17 +202,17 @@ def _csv(outcomes: Sequence[Outcome]) -> str:
     return text.getvalue()
 
 
-def _json(outcomes: Sequence[Outcome]) -> str:
-    variants = [{"number": it.number, "values": dict(it.values), **_plain(it)} for it in outcomes]
-    groups = []
-    for group in grouped(outcomes) if outcomes and "seed" in outcomes[0].values else []:
+def _json(outcomes: Sequence[RunOutcome]) -> str:
+    runs = [{"number": it.number, "values": dict(it.values), **_plain(it)} for it in outcomes]
+    variants = []
+    for variant in outcomes_by_variant(outcomes) if outcomes and "seed" in outcomes[0].values else []:
         numbers: dict[str, Any] = {}
         for name in ("val_best", "val_final", "test", "seconds"):
-            mean, sd, n = group.statistic(name) or (None, None, 0)
+            mean, sd, n = variant.statistic(name) or (None, None, 0)
             numbers[name] = {"mean": mean, "sd": sd, "n": n}
-        groups.append({"values": dict(group.values), "variants": [it.number for it in group.outcomes], **numbers})
-    return json.dumps({"variants": variants, "groups": groups}, indent=1, allow_nan=False) + "\n"
+        variants.append({"values": dict(variant.values), "runs": [it.number for it in variant.outcomes], **numbers})
+    return json.dumps({"runs": runs, "variants": variants}, indent=1, allow_nan=False) + "\n"
 
 
-def _plain(outcome: Outcome) -> dict[str, Any]:
+def _plain(outcome: RunOutcome) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in _COLUMNS}

@@ -1,6 +1,6 @@
 """A sweep from its plan to its table: what Hydra calls in place of its own sweeper.
 
-Before anything trains, `sweep.json` says which variants there are. From then on the folders say how far each of them
+Before anything trains, `sweep.json` says which runs there are. From then on the folders say how far each of them
 is, whatever happened to the process that trained it, and what is missing can be trained at any time.
 """
 
@@ -17,27 +17,28 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from archsearch.compose.overrides import resume_of, task_words
-from archsearch.config.settings import Settings, VariantSettings
-from archsearch.data.definitions import Definition
-from archsearch.data.load import Choice, choose
+from archsearch.compose.composition import task_overrides
+from archsearch.compose.labels import labels
+from archsearch.compose.overrides import resume_of
+from archsearch.config.settings import Settings, SweepRunSettings
+from archsearch.data.info import DatasetInfo
+from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError, TrackingError, first_line
 from archsearch.runs.console import data_banner
 from archsearch.runs.folder import OUTPUTS, SWEEP
 from archsearch.runs.prepare import open_store
 from archsearch.sweep.closing import close_sweep
-from archsearch.sweep.grid import labels
-from archsearch.sweep.logs import said_to
+from archsearch.sweep.display import logged_to
+from archsearch.sweep.job import job_overrides
 from archsearch.sweep.machine import gpus_here, slots_here
 from archsearch.sweep.numbering import new_record, resumed_record
-from archsearch.sweep.plan import Variant, broken_together, plan_line
-from archsearch.sweep.planning import Planned, plan_sweep
-from archsearch.sweep.record import Entry, SweepRecord, alone, is_finished
+from archsearch.sweep.plan import PlannedRun, SweepPlan, plan_sweep
+from archsearch.sweep.plan_table import invalid_runs_error, plan_summary
+from archsearch.sweep.record import Entry, SweepRecord, is_finished, sweep_lock
 from archsearch.sweep.results import outcomes_of
-from archsearch.sweep.words import job_words
 from archsearch.tracking.recorder import MlflowRecorder, Recorder, RunInfo
 from archsearch.tracking.store import Store
-from archsearch.tracking.sweeps import begun_variants
+from archsearch.tracking.sweeps import begun_runs
 
 log = logging.getLogger(__name__)
 
@@ -45,24 +46,24 @@ log = logging.getLogger(__name__)
 def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[[], Launcher]) -> None:
     """Train what `master`, a multirun's configuration, asks for, as far as it is not trained yet.
 
-    Raises `UserError`s before anything is created, `SweepError` at the end if a variant failed, `KeyboardInterrupt`
+    Raises `UserError`s before anything is created, `SweepError` at the end if a run failed, `KeyboardInterrupt`
     after Ctrl-C, when everything is on record.
     """
     _check_launcher(master)
     folder = Path(str(master.hydra.sweep.dir))
-    resumed = any(resume_of(word) for word in task_words(master.hydra))
+    resumed = any(resume_of(override) for override in task_overrides(master.hydra))
     if not resumed and (folder / SWEEP).exists():
         raise ResumeError(
             f"{folder} holds a sweep already: continue it with -m {_resume(folder)}, or choose another folder"
         )
     before = SweepRecord.read(folder) if resumed else None
-    choices: dict[tuple[str, str], Choice] = {}
+    choices: dict[tuple[str, str], ResolvedDataset] = {}
 
-    def define(settings: Settings) -> Definition:
+    def define(settings: Settings) -> DatasetInfo:
         key = settings.data.name, settings.data.root
         if key not in choices:
-            choices[key] = choose(key[0], Path(key[1]))
-        return choices[key].definition
+            choices[key] = resolve_dataset(key[0], Path(key[1]))
+        return choices[key].info
 
     planned = plan_sweep(loader, master, define, before)
     _refuse_broken(planned)
@@ -74,7 +75,7 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
     store = open_store(planned.tracking)
     launcher = make_launcher()
     try:
-        with alone(folder):
+        with sweep_lock(folder):
             record.write(folder)
             OmegaConf.save(master, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
             _Sweep(planned, record, folder, store, launcher).run(list(choices.values()))
@@ -85,22 +86,22 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
 
 class _Sweep:
     def __init__(
-        self, planned: Planned, record: SweepRecord, folder: Path, store: Store | None, launcher: Launcher
+        self, planned: SweepPlan, record: SweepRecord, folder: Path, store: Store | None, launcher: Launcher
     ) -> None:
         self.planned, self.record, self.folder, self.store = planned, record, folder, store
         self.launcher = launcher
 
-    def run(self, data: Sequence[Choice]) -> None:
+    def run(self, data: Sequence[ResolvedDataset]) -> None:
         """Train what is left on `data`, then make the table, however that went."""
-        todo = [variant for variant in self._ready() if not is_finished(self._folder_of(variant))]
+        todo = [run for run in self._ready() if not is_finished(self._folder_of(run))]
         interrupted: KeyboardInterrupt | None = None
-        with said_to(self.folder):
+        with logged_to(self.folder):
             self._announce(todo, data)
             parent = self._open_parent()
         started = time.monotonic()
         try:
             if todo:
-                with said_to(self.folder):
+                with logged_to(self.folder):
                     self._launch(todo)
                     self._record_later()
         except KeyboardInterrupt as stop:
@@ -109,57 +110,57 @@ class _Sweep:
         outcomes = outcomes_of(self.record, self.folder)
         left = [outcome for outcome in outcomes if outcome.is_left]
         self.record.state = "KILLED" if interrupted else "FAILED" if left else "FINISHED"
-        with said_to(self.folder):  # again, because launchers have their own ideas of logging
+        with logged_to(self.folder):  # again, because launchers have their own ideas of logging
             close_sweep(self.planned, self.record, self.folder, outcomes, parent)
             if left:
                 log.warning("left     python -m archsearch -m %s  goes on with what is left", _resume(self.folder))
         if interrupted is not None:
             raise interrupted
         if left:
-            raise SweepError(f"{len(left)} of {len(outcomes)} variants were not trained to their end")
+            raise SweepError(f"{len(left)} of {len(outcomes)} runs were not trained to their end")
 
-    def _ready(self) -> list[Variant]:
-        return [variant for variant in self.planned.variants if variant.verdict == "READY"]
+    def _ready(self) -> list[PlannedRun]:
+        return [run for run in self.planned.runs if run.state == "READY"]
 
-    def _entry(self, variant: Variant) -> Entry:
-        return next(entry for entry in self.record.entries if entry.number == variant.number)
+    def _entry(self, run: PlannedRun) -> Entry:
+        return next(entry for entry in self.record.entries if entry.number == run.number)
 
-    def _folder_of(self, variant: Variant) -> Path:
-        return self.folder / self._entry(variant).folder
+    def _folder_of(self, run: PlannedRun) -> Path:
+        return self.folder / self._entry(run).folder
 
-    def _launch(self, todo: Sequence[Variant]) -> None:
-        for variant in todo:
-            self._entry(variant).failed, self._entry(variant).reason = False, None
+    def _launch(self, todo: Sequence[PlannedRun]) -> None:
+        for run in todo:
+            self._entry(run).failed, self._entry(run).reason = False, None
         self.record.state = "RUNNING"
         self.record.write(self.folder)
         begun = self._begun(todo)
         jobs = []
-        for variant in todo:
-            of = VariantSettings(
+        for run in todo:
+            of = SweepRunSettings(
                 sweep=self.record.id,
-                number=variant.number,
-                name=variant.row.name,
+                number=run.number,
+                name=run.point.name,
                 parent=self.record.tracking.get("run_id"),
-                run_id=begun.get(variant.number),
+                run_id=begun.get(run.number),
             )
-            jobs.append(job_words(variant.row.words, self._entry(variant).folder, of))
+            jobs.append(job_overrides(run.point.overrides, self._entry(run).folder, of))
         try:
             returns = self.launcher.launch(jobs, initial_job_idx=0)
         except Exception as error:  # a launcher that lost a job; the folders say how far each of them is
             log.warning("WARNING: the launcher failed: %s: %s", type(error).__name__, first_line(error), exc_info=True)
             return
-        for variant, returned in zip(todo, returns, strict=True):
+        for run, returned in zip(todo, returns, strict=True):
             if returned.status == JobStatus.FAILED:
                 raised = returned._return_value
-                self._entry(variant).failed = True
-                self._entry(variant).reason = str(raised) or type(raised).__name__
+                self._entry(run).failed = True
+                self._entry(run).reason = str(raised) or type(raised).__name__
 
-    def _begun(self, todo: Sequence[Variant]) -> Mapping[int, str]:
+    def _begun(self, todo: Sequence[PlannedRun]) -> Mapping[int, str]:
         """The runs in MLflow that were begun for `todo` before: to go on with, rather than to leave behind."""
-        if self.store is None or not any(self._folder_of(variant).exists() for variant in todo):
+        if self.store is None or not any(self._folder_of(run).exists() for run in todo):
             return {}
         try:
-            return begun_variants(self.store, self.planned.tracking.experiment, self.record.id)
+            return begun_runs(self.store, self.planned.tracking.experiment, self.record.id)
         except TrackingError as error:
             log.warning("WARNING: %s", first_line(error))
             return {}
@@ -167,24 +168,20 @@ class _Sweep:
     def _record_later(self) -> None:
         """Send what a tracking store that was away did not take, if it is back."""
         trained = {outcome.number for outcome in outcomes_of(self.record, self.folder) if not outcome.is_left}
-        missed = [
-            variant
-            for variant in self._ready()
-            if variant.number in trained and not is_finished(self._folder_of(variant))
-        ]
+        missed = [run for run in self._ready() if run.number in trained and not is_finished(self._folder_of(run))]
         if missed and self.store is not None and self.store.answers():
-            log.info("%d variants are trained, and not wholly in MLflow: sending the rest", len(missed))
+            log.info("%d runs are trained, and not wholly in MLflow: sending the rest", len(missed))
             self._launch(missed)
 
-    def _announce(self, todo: Sequence[Variant], data: Sequence[Choice]) -> None:
+    def _announce(self, todo: Sequence[PlannedRun], data: Sequence[ResolvedDataset]) -> None:
         planned = self.planned
-        log.info("%s", plan_line(planned.variants, len(slots_here(planned.sweep, gpus_here())), todo))
-        for variant in planned.variants:
-            if variant.verdict != "READY":
-                log.info("  %d %s: %s: %s", variant.number, variant.row.name, variant.verdict.lower(), variant.reason)
+        log.info("%s", plan_summary(planned.runs, len(slots_here(planned.sweep, gpus_here())), todo))
+        for run in planned.runs:
+            if run.state != "READY":
+                log.info("  %d %s: %s: %s", run.number, run.point.name, run.state.lower(), run.reason)
         for choice in data:
             if choice.fallback is not None:
-                log.warning(data_banner(choice.definition.title, choice.fallback))
+                log.warning(data_banner(choice.info.title, choice.fallback))
 
     def _open_parent(self) -> Recorder:
         """The sweep's own run in MLflow: a new one, or the one it had."""
@@ -192,7 +189,7 @@ class _Sweep:
             return Recorder()
         record, tracking = self.record, self.planned.tracking
         info = RunInfo(
-            f"sweep of {', '.join(labels(record.keys)) or 'one variant'}"[:200],
+            f"sweep of {', '.join(labels(record.keys)) or 'one run'}"[:200],
             {},
             # Not params, which MLflow does not let change: resuming can make a sweep larger.
             {
@@ -223,24 +220,24 @@ def _check_launcher(master: DictConfig) -> None:
         raise ConfigError([Problem("hydra/launcher", rule)])
 
 
-def _check_stack(planned: Planned, master: DictConfig) -> None:
+def _check_stack(planned: SweepPlan, master: DictConfig) -> None:
     if planned.sweep.stack > 1 and _package_of_launcher(master) != "hydra_plugins.archsearch":
-        rule = f"got {planned.sweep.stack}, and only hydra/launcher=archsearch trains several variants as one network"
+        rule = f"got {planned.sweep.stack}, and only hydra/launcher=archsearch trains several runs as one network"
         raise ConfigError([Problem("sweep.stack", rule)])
 
 
-def _refuse_broken(planned: Planned) -> None:
-    error = broken_together(planned.variants)
+def _refuse_broken(planned: SweepPlan) -> None:
+    error = invalid_runs_error(planned.runs)
     if error is not None and planned.sweep.invalid == "stop":
         raise error
-    for variant in planned.variants:
-        device = "" if variant.settings is None else variant.settings.trainer.device
+    for run in planned.runs:
+        device = "" if run.settings is None else run.settings.trainer.device
         if device.startswith("cuda:"):
             rule = f"got {device!r}, and a sweep gives each of its workers a GPU; say cuda, and which ones may be used"
             raise ConfigError([Problem("trainer.device", f"{rule} in CUDA_VISIBLE_DEVICES")])
-    if not any(variant.verdict == "READY" for variant in planned.variants):
-        reasons = (problem for variant in planned.variants for problem in variant.problems)
-        raise ConfigError([*dict.fromkeys(reasons), Problem("sweep", "no variant is left to train")])
+    if not any(run.state == "READY" for run in planned.runs):
+        reasons = (problem for run in planned.runs for problem in run.problems)
+        raise ConfigError([*dict.fromkeys(reasons), Problem("sweep", "no run is left to train")])
 
 
 def _resume(folder: Path) -> str:

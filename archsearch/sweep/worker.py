@@ -19,14 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
-from archsearch.runs.prepare import Experiment
-from archsearch.system.ending import end_process
-from archsearch.system.importing import in_one_go
+from archsearch.runs.prepare import PreparedRun
+from archsearch.system.process import end_process, gc_paused
 
 if TYPE_CHECKING:
     from ctypes import c_byte
 
-    from archsearch.training.trainer import Progress as OfEpoch
+    from archsearch.training.trainer import EpochProgress
 
 LOG = "archsearch.log"
 _QUIET = 0.5  # seconds between two messages about a variant's progress
@@ -37,7 +36,7 @@ class Job:
     """One variant to train, in `folder`."""
 
     number: int
-    experiment: Experiment
+    prepared: PreparedRun
     folder: Path
 
 
@@ -50,8 +49,8 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Variant `number` has trained `fraction` of its epochs; `accuracy` (%) is of the last one, on what selects."""
+class RunProgress:
+    """PlannedRun `number` has trained `fraction` of its epochs; `accuracy` (%) is of the last one, on what selects."""
 
     number: int
     fraction: float
@@ -78,7 +77,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("archsearch").setLevel(logging.INFO)
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError), _written_to(log):
-        with in_one_go():
+        with gc_paused():
             import torch
 
             import archsearch.runs.train  # noqa: F401  everything that takes time to import
@@ -94,13 +93,13 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
 
 
 def _attempt(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
-    from archsearch.runs.train import run
+    from archsearch.runs.train import train_run
 
     (job,) = team
     report = _reporter(connection)
     try:
         with _written_to(job.folder / LOG), _said_in_log("this variant failed"):
-            result = run(job.experiment, job.folder, lambda it: report([(job, it)]), lambda: bool(stop.value))
+            result = train_run(job.prepared, job.folder, lambda it: report([(job, it)]), lambda: bool(stop.value))
         return [Ended(job.number, "FINISHED", result=result.as_dict())]
     except KeyboardInterrupt:
         return [_killed(job)]
@@ -109,7 +108,7 @@ def _attempt(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
 
 
 def _attempt_together(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
-    from archsearch.runs.stacked import run_together
+    from archsearch.runs.stacked import train_together
 
     first, *others = team
     report = _reporter(connection)
@@ -118,8 +117,8 @@ def _attempt_together(team: Team, connection: Connection, stop: "c_byte") -> lis
             print(f"trained as one network with others; what is said of them all is in {first.folder / LOG}")
     try:
         with _written_to(first.folder / LOG), _said_in_log("these variants, as one network, failed"):
-            outcomes = run_together(
-                [job.experiment for job in team],
+            outcomes = train_together(
+                [job.prepared for job in team],
                 [job.folder for job in team],
                 lambda each: report(list(zip(team, each, strict=True))),
                 lambda: bool(stop.value),
@@ -136,18 +135,18 @@ def _attempt_together(team: Team, connection: Connection, stop: "c_byte") -> lis
     ]
 
 
-def _reporter(connection: Connection) -> Callable[[Sequence[tuple[Job, "OfEpoch | Exception"]]], None]:
+def _reporter(connection: Connection) -> Callable[[Sequence[tuple[Job, "EpochProgress | Exception"]]], None]:
     """What sends how far each variant is, not too often."""
     said = 0.0
 
-    def report(found: Sequence[tuple[Job, "OfEpoch | Exception"]]) -> None:
+    def report(found: Sequence[tuple[Job, "EpochProgress | Exception"]]) -> None:
         nonlocal said
         alive = [(job, progress) for job, progress in found if not isinstance(progress, Exception)]
         if time.monotonic() - said <= _QUIET and not any(progress.finished for _, progress in alive):
             return
         for job, progress in alive:
             done = (progress.epoch - 1 + progress.score.total / progress.total) / progress.epochs
-            connection.send(Progress(job.number, done))
+            connection.send(RunProgress(job.number, done))
         said = time.monotonic()
 
     return report

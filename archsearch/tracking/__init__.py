@@ -1,6 +1,6 @@
-"""The only part that writes to MLflow.
+"""Everything that talks to MLflow. No torch except while a model is logged.
 
-store      which tracking store, whether it can be reached, and creating it safely
-recorder   one run's params, metrics, tags and artifacts, kept until the store has taken them
-sweeps     the runs of a sweep: finding them, ending those whose process died, the page that shows them
+`store` resolves the tracking store and creates it safely, `recorder` writes one run, `recorder_process` does so in
+a process of its own, `models` logs a network, `mlflow_params` and `provenance` are the params and tags of a run,
+`sweeps` finds and ends the runs of a sweep, `reader` reads runs back. Open `recorder` first.
 """

@@ -1,7 +1,6 @@
 """Where a run's numbers come from: code, versions, hardware."""
 
 import getpass
-import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -13,13 +12,13 @@ from archsearch import __version__
 
 
 @cache
-def provenance(device: str) -> Mapping[str, str]:
-    """Tags that say which commit, versions and hardware (`device` as torch names it) make this process's runs."""
+def provenance(hardware: str) -> Mapping[str, str]:
+    """Tags with the commit, the versions and the `hardware` that this process's runs are made with."""
     tags = {
         "archsearch.version": __version__,
         "versions.python": platform.python_version(),
         **{f"versions.{package}": _version(package) for package in ("torch", "hydra-core", "mlflow")},
-        "hardware": hardware(device),
+        "hardware": hardware,
         "mlflow.source.type": "LOCAL",
         "mlflow.source.name": "archsearch",
         "mlflow.user": _user(),
@@ -31,30 +30,11 @@ def provenance(device: str) -> Mapping[str, str]:
     return tags
 
 
-def hardware(device: str) -> str:
-    """The processor that `device` means, in words."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {os.cpu_count()} cores"
-
-
 def _user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no variable says it, and the password database does not know the number
         return "unknown"
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _version(package: str) -> str:

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import TrackingError
-from archsearch.system.ending import end_process
-from archsearch.system.importing import in_one_go
+from archsearch.system.process import end_process, gc_paused
 from archsearch.tracking.models import rehearse_model
 from archsearch.tracking.recorder import PATIENCE, AbsentRecorder, MlflowRecorder, Recorder, RunInfo
 from archsearch.tracking.store import Store, import_store
@@ -38,7 +37,7 @@ _GOODBYE = 5.0  # seconds for the process to end, which has nothing more to do
 
 
 @dataclass(frozen=True)
-class _Said:
+class _LogMessage:
     """Something for the log."""
 
     logger: str
@@ -54,7 +53,7 @@ class _Refused:
 
 
 @dataclass(frozen=True)
-class _Now:
+class _RecordState:
     """The record's run, and what `describe` says of it."""
 
     run_id: str
@@ -62,7 +61,7 @@ class _Now:
     finished: bool = False
 
 
-class RecorderAside(Recorder):
+class RecorderProcess(Recorder):
     """Does what a `MlflowRecorder` does in experiment `name` of `store`, in a process that begins to import at once.
 
     `begin` opens the run. `models` says whether the process is to prepare for recording one. To be closed.
@@ -70,7 +69,7 @@ class RecorderAside(Recorder):
 
     def __init__(self, store: Store, name: str, *, models: bool) -> None:
         self.store = store
-        self._known: _Now | None = None
+        self._known: _RecordState | None = None
         self._refused: str | None = None
         self._lost: str | None = None
         self._begun = False
@@ -148,7 +147,7 @@ class RecorderAside(Recorder):
             except (EOFError, OSError):
                 self._note_loss()
                 return
-            if isinstance(message, _Said):
+            if isinstance(message, _LogMessage):
                 logging.getLogger(message.logger).log(message.level, "%s", message.text)
             elif isinstance(message, _Refused):
                 self._refused = message.reason
@@ -187,7 +186,7 @@ def _serve(connection: Connection, store: Store, name: str, models: bool) -> Non
     inbox: SimpleQueue[bytes | None] = SimpleQueue()
     threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
     with suppress(OSError, EOFError):  # the parent has gone
-        with in_one_go():
+        with gc_paused():
             import_store(store)
             if models:
                 rehearse_model()
@@ -204,10 +203,10 @@ def _record(connection: Connection, inbox: "SimpleQueue[bytes | None]", store: S
         connection.send(_Refused(str(error)))
         return
     while what != "finish":
-        connection.send(_Now(recorder.run_id, recorder.describe()))
+        connection.send(_RecordState(recorder.run_id, recorder.describe()))
         what, arguments = _next(inbox)
         getattr(recorder, what)(*arguments)
-    connection.send(_Now(recorder.run_id, recorder.describe(), finished=True))
+    connection.send(_RecordState(recorder.run_id, recorder.describe(), finished=True))
 
 
 def _next(inbox: "SimpleQueue[bytes | None]") -> tuple[str, tuple[Any, ...]]:
@@ -235,4 +234,4 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with suppress(OSError):
-            self._connection.send(_Said(record.name, record.levelno, record.getMessage()))
+            self._connection.send(_LogMessage(record.name, record.levelno, record.getMessage()))

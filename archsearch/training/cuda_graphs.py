@@ -18,7 +18,7 @@ Step = Callable[..., Outputs]
 _WARM_UPS = 3  # as torch's documentation has it: algorithms are chosen and workspaces allocated in these
 
 
-class Recorder(Protocol):
+class GraphRecorder(Protocol):
     """What records kernels: CUDA, or a stand-in."""
 
     def warm_up(self, run: Callable[[], object]) -> None:
@@ -28,7 +28,7 @@ class Recorder(Protocol):
         """Record `run`; returns its outputs, and what computes them anew, in place, whenever it is called."""
 
 
-class CudaRecorder:
+class CudaGraphRecorder:
     """Records what runs on a GPU."""
 
     def __init__(self, device: torch.device) -> None:
@@ -64,7 +64,7 @@ class GraphedStep:
     CPU's generators: a replay repeats kernels, not Python. Outputs are overwritten by the next call.
     """
 
-    def __init__(self, step: Step, changes: Iterable[Tensor], recorder: Recorder) -> None:
+    def __init__(self, step: Step, changes: Iterable[Tensor], recorder: GraphRecorder) -> None:
         self._step, self._changes, self._recorder = step, tuple(changes), recorder
         self._inputs: Outputs = ()
         self._outputs: Outputs = ()
@@ -105,7 +105,7 @@ class GraphedStep:
 
 def graphed(step: Step, changes: Iterable[Tensor], device: torch.device, *, wanted: bool = True) -> Step:
     """`step` as a CUDA graph where that is `wanted` and `device` can, else `step` itself."""
-    return GraphedStep(step, changes, CudaRecorder(device)) if wanted and can_record(device) else step
+    return GraphedStep(step, changes, CudaGraphRecorder(device)) if wanted and can_record(device) else step
 
 
 def can_record(device: torch.device) -> bool:

@@ -26,7 +26,7 @@ def folded(network: nn.Module) -> nn.Module:
         if isinstance(layer, nn.Dropout | nn.Dropout2d):
             continue
         added = layer
-        if waiting is not None and not _lets_pass(layer):
+        if waiting is not None and not commutes_with_affine(layer):
             into = _into(waiting, layer)
             if into is None:
                 layers.insert(place, waiting)
@@ -52,7 +52,7 @@ def _flat(network: nn.Sequential) -> Iterator[nn.Module]:
             yield layer
 
 
-def _lets_pass(layer: nn.Module) -> bool:
+def commutes_with_affine(layer: nn.Module) -> bool:
     """Whether an affine map of each channel may be moved behind `layer`: if that takes means of equally many values.
 
     A maximum would have to know the sign of the scale, and a padded window sees the shift inside the image only.

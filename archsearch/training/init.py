@@ -21,7 +21,7 @@ def initialise(network: nn.Module, settings: Initial, images: Tensor) -> None:
         whiten(first, images)
     if settings.convs == "dirac":
         for layer in others:
-            pass_on(layer)
+            dirac_init(layer)
 
 
 def whiten(layer: nn.Conv2d, images: Tensor) -> None:
@@ -42,7 +42,7 @@ def whiten(layer: nn.Conv2d, images: Tensor) -> None:
         layer.bias[: len(filters)] = 0
 
 
-def pass_on(layer: nn.Conv2d) -> None:
+def dirac_init(layer: nn.Conv2d) -> None:
     """Begin with the identity: output channel i of each group is its input channel i, as far as both go.
 
     The other filters stay as they are (Zagoruyko and Komodakis, "DiracNets", arXiv:1706.00388; used in this way in

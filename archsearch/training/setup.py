@@ -1,4 +1,4 @@
-"""From an experiment and its data to a trainer that can start."""
+"""From settings, a plan and a data set to a trainer that can start."""
 
 import re
 from collections.abc import Iterator
@@ -11,23 +11,22 @@ from torch import nn
 from archsearch.config.settings import Settings
 from archsearch.data.augment import make_augment
 from archsearch.data.batches import ImageSet
-from archsearch.data.definitions import holdout_size
+from archsearch.data.info import holdout_size
 from archsearch.data.load import Dataset, stratified_holdout
 from archsearch.errors import OutOfMemoryError
 from archsearch.model.builder import build_plan
-from archsearch.runs.prepare import Experiment
+from archsearch.model.plan import Plan
 from archsearch.training.init import IMAGES, initialise
 from archsearch.training.trainer import Splits, Trainer
 
 _NO_MEMORY = re.compile("(can't|cannot) allocate memory|not enough memory|out of memory|create a memory")
 
 
-def make_trainer(experiment: Experiment, data: Dataset, device: torch.device) -> Trainer:
-    """The network of `experiment`, with the weights that its seed gives, and what it is trained and tested on."""
-    settings = experiment.settings
+def make_trainer(settings: Settings, plan: Plan, data: Dataset, device: torch.device) -> Trainer:
+    """A trainer of the network of `plan`, initialised from the seed, on the splits of `data`."""
     splits = make_splits(settings, data, device)
     return Trainer(
-        make_network(experiment, splits.train),
+        make_network(settings, plan, splits.train),
         splits,
         settings.trainer,
         settings.optimizer,
@@ -41,12 +40,12 @@ def make_trainer(experiment: Experiment, data: Dataset, device: torch.device) ->
 
 def make_splits(settings: Settings, data: Dataset, device: torch.device) -> Splits:
     """The images of `data`, on `device`, as `settings` divide them."""
-    definition = data.definition
+    info = data.info
 
     def put(images: Any, labels: Any) -> ImageSet:
-        return ImageSet.of(definition, images, labels, device, settings.trainer.channels_last)
+        return ImageSet.of(info, images, labels, device, settings.trainer.channels_last)
 
-    held_out = holdout_size(definition, settings.data.validation)
+    held_out = holdout_size(info, settings.data.validation)
     kept, chosen = stratified_holdout(data.train_labels, held_out, settings.data.split_seed)
     images = put(data.train_images, data.train_labels)
     return Splits(
@@ -56,11 +55,10 @@ def make_splits(settings: Settings, data: Dataset, device: torch.device) -> Spli
     )
 
 
-def make_network(experiment: Experiment, images: ImageSet) -> nn.Sequential:
-    """The network of `experiment` as its training on `images` begins, on the CPU."""
-    settings = experiment.settings
+def make_network(settings: Settings, plan: Plan, images: ImageSet) -> nn.Sequential:
+    """The network of `plan` on the CPU, with the weights with which training on `images` begins."""
     torch.manual_seed(settings.seed)  # plainly, so that a loop seeded like this begins with the same weights
-    network = build_plan(experiment.plan)
+    network = build_plan(plan)
     initialise(network, settings.init, next(images.in_order(IMAGES))[0])
     return network
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from archsearch.config.recipe import Averaging, Optimizer, Scheduler
 from archsearch.config.settings import TrainerSettings
 from archsearch.data.batches import ImageSet, Transform
-from archsearch.errors import NonFiniteLossError, UserError
+from archsearch.errors import NonFiniteLossError
 from archsearch.training.averaging import make_average
 from archsearch.training.cuda_graphs import can_record, fill_gradients, graphed, keep_gradients
 from archsearch.training.folding import folded
@@ -32,7 +32,7 @@ _WATCH_SECONDS = 0.2  # between two looks at the running loss
 
 
 @dataclass(frozen=True)
-class Progress:
+class EpochProgress:
     """Where an epoch stands: the score over the images so far, of `total`; `finished` after the last."""
 
     epoch: int
@@ -42,7 +42,7 @@ class Progress:
     finished: bool
 
 
-Watch = Callable[[Progress], None]
+Watch = Callable[[EpochProgress], None]
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,6 @@ class Splits:
     train: ImageSet
     validation: ImageSet | None
     test: ImageSet
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto` is cuda, then mps, then cpu. Raises `UserError` for a device that is not there."""
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if name == "auto":
-        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
-    device = torch.device(name)
-    there = {"cpu": 1, "mps": int(mps), "cuda": torch.cuda.device_count() if cuda else 0}[device.type]
-    if (device.index or 0) >= there:
-        raise UserError(f"trainer.device: got {name!r}, which this machine's torch does not see; use auto or cpu")
-    return device
 
 
 def seed_epoch(seed: int, epoch: int) -> int:
@@ -239,7 +227,7 @@ class Trainer:
                 " lower optimizer.lr, or look for a setting that lets values explode"
             )
         if watch is not None:
-            watch(Progress(epoch, self.settings.epochs, len(self.splits.train), score, finished))
+            watch(EpochProgress(epoch, self.settings.epochs, len(self.splits.train), score, finished))
 
     def _autocast(self) -> Any:
         if self.settings.precision == "float32":

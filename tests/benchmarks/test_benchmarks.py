@@ -227,12 +227,12 @@ def test_a_trial_does_not_take_the_place_of_a_result(runner: ModuleType) -> None
 @pytest.fixture
 def few_images() -> Any:
     """What `resident.mnist` gives, of noise."""
-    from archsearch.data.definitions import definition_of
+    from archsearch.data.info import dataset_info
     from archsearch.data.load import Dataset
 
     images = np.random.default_rng(0).integers(256, size=(40, 1, 28, 28), dtype=np.uint8)
     labels = np.arange(40, dtype=np.uint8) % 10
-    return Dataset(definition_of("mnist"), images, labels, images, labels), False
+    return Dataset(dataset_info("mnist"), images, labels, images, labels), False
 
 
 # What is for a GPU is tried on the CPU, where a graph is no graph: what the scripts do and write can be seen there.

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from archsearch.data.definitions import DEFINITIONS
+from archsearch.data.info import DATASETS
 from archsearch.data.load import load
 from archsearch.runs.prepare import prepare
-from archsearch.runs.train import run
+from archsearch.runs.train import train_run
 from tests.support.mlflow_server import free_port
 from tests.support.processes import Cli, start
 from tests.support.requests import QUICK, ask
@@ -104,7 +104,7 @@ def run_page(workspace: Path) -> Iterator[str]:
     """The address of a trained run's page."""
     folder = workspace / "outputs" / "runs" / "a"
     folder.mkdir(parents=True)
-    result = run(prepare(ask(*QUICK, "trainer.epochs=4")), folder)
+    result = train_run(prepare(ask(*QUICK, "trainer.epochs=4")), folder)
     with serving(workspace) as address:
         yield f"{address}/#/experiments/{result.tracking['experiment_id']}/runs/{result.run_id}"
 
@@ -157,7 +157,7 @@ def test_the_pages_of_a_sweep(page: Any, cli: Cli, workspace: Path) -> None:
 @pytest.fixture
 def report_page(cli: Cli, workspace: Path) -> Path:
     """The page of a report on runs that nobody trained, of two settings, with images."""
-    fingerprint = load(DEFINITIONS["digits"], Path()).fingerprint
+    fingerprint = load(DATASETS["digits"], Path()).fingerprint
     data = {"name": "digits", "fingerprint": fingerprint, "fallback": None}
     folders = []
     for at, (head, dropout, seed) in enumerate(itertools.product(("gap", "linear"), (0, 0.1), (1, 2, 3))):

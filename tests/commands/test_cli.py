@@ -185,11 +185,13 @@ def test_check_prints_the_table_and_leaves_nothing(cli: Cli, workspace: Path) ->
 )
 def test_quick_answers_import_nothing_heavy(workspace: Path, module: str, arguments: tuple[str, ...]) -> None:
     script = f"""
-import atexit, runpy, sys
+import runpy, sys
 sys.argv = ["archsearch", *{arguments!r}]
 heavy = {{"torch", "torchvision", "mlflow", "matplotlib", "sklearn", "pandas"}}
-atexit.register(lambda: print("heavy:", sorted(heavy & set(sys.modules)), file=sys.stderr))
-runpy.run_module({module!r}, run_name="__main__")
+try:
+    runpy.run_module({module!r}, run_name="__main__")
+finally:
+    print("heavy:", sorted(heavy & set(sys.modules)), file=sys.stderr)
 """
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(

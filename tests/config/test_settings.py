@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from archsearch.compose.explain import explain
-from archsearch.compose.overrides import for_hydra, resume_of, resumed_run
-from archsearch.compose.validate import judge
+from archsearch.compose.overrides import complete_arguments, resume_of
+from archsearch.compose.validate import validate
 from archsearch.errors import ConfigError
+from archsearch.runs.resume import run_arguments
 from tests.support.requests import ask
 
 # A network whose second block sees a 1x1 image.
@@ -24,7 +25,7 @@ def problems_of(*overrides: str, **sections: Any) -> list[str]:
     for section, change in sections.items():
         config[section] = {**config[section], **change} if isinstance(change, dict) else change
     with pytest.raises(ConfigError) as caught:
-        judge(config)
+        validate(config).require()
     return [str(problem) for problem in caught.value.problems]
 
 
@@ -32,12 +33,12 @@ def problems_of(*overrides: str, **sections: Any) -> list[str]:
 @pytest.mark.parametrize("scheduler", ["constant", "multistep", "cosine", "one_cycle"])
 @pytest.mark.parametrize("others", [(), ("augment=affine", "tracking=none", "data=digits")])
 def test_every_combination_of_groups_is_valid(optimizer: str, scheduler: str, others: tuple[str, ...]) -> None:
-    judge(ask(f"optimizer={optimizer}", f"scheduler={scheduler}", *others).config)
+    validate(ask(f"optimizer={optimizer}", f"scheduler={scheduler}", *others).config).require()
 
 
 def test_the_reference_recipe_is_the_reference_recipe() -> None:
     config = ask("experiment=eva6_session4").config
-    judge(config)
+    validate(config).require()
     optimizer = {"type": "sgd", "lr": 0.01, "momentum": 0.9, "nesterov": False, "weight_decay": 0.0}
     assert config["optimizer"] == {**optimizer, "norm_lr_factor": 1.0, "bias_lr_factor": 1.0}
     assert config["init"] == {"first_conv": "torch", "convs": "torch"} and config["averaging"] == {"type": "none"}
@@ -101,9 +102,9 @@ def test_settings_that_cannot_work(overrides: tuple[str, ...], message: str) -> 
 
 
 def test_constraints_that_are_kept_to() -> None:
-    judge(
+    validate(
         ask("constraints.max_params=12954", "constraints.max_macs=2605712", "constraints.min_receptive_field=26").config
-    )
+    ).require()
 
 
 @pytest.mark.parametrize("section", ["data", "trainer", "optimizer", "model"])
@@ -115,7 +116,7 @@ def test_sections_that_are_no_mapping(section: str, value: object) -> None:
 def explained(*arguments: str) -> list[str]:
     """What a person reads when Hydra refuses the command line."""
     try:
-        ask(*for_hydra(arguments))
+        ask(*complete_arguments(arguments))
     except Exception as error:
         return [str(problem) for problem in explain(error, arguments).problems]
     raise AssertionError("Hydra accepted it")
@@ -160,16 +161,16 @@ def test_broken_grammar_keeps_hydras_words() -> None:
 
 def test_settings_that_a_model_does_not_mention_need_no_plus() -> None:
     words = ("model.blocks.conv3.kernel_size=5", "model.head.hidden=[32]", "model.norm=group", "model.norm_groups=2")
-    model = ask(*for_hydra(words)).config["model"]
+    model = ask(*complete_arguments(words)).config["model"]
     assert model["blocks"]["conv3"] == {"channels": 24, "kernel_size": 5}
     assert model["head"] == {"type": "linear", "hidden": [32]}
     assert (model["norm"], model["norm_groups"]) == ("group", 2)
 
 
 def test_a_misspelt_block_is_not_a_new_block() -> None:
-    config = ask(*for_hydra(["model.blocks.covn3.kernel_size=5"])).config
+    config = ask(*complete_arguments(["model.blocks.covn3.kernel_size=5"])).config
     with pytest.raises(ConfigError, match=r"model.blocks.covn3: needs `channels`.* \(did you mean conv3\?\)"):
-        judge(config)
+        validate(config).require()
 
 
 @pytest.mark.parametrize("word", ["resume=12345678", "+resume=12345678", "resume='12345678'"])
@@ -179,18 +180,20 @@ def test_resume_takes_what_looks_like_a_number(word: str, workspace: Path) -> No
     (folder / "result.json").write_text('{"run_id": "1234567890", "started": "2026"}')
     said = resume_of(word)
     assert said is not None
-    ready = resumed_run(said, [])
+    ready = run_arguments(said, [])
     assert ready == ["resume='12345678'", "hydra.run.dir='outputs/runs/a, b=c'", "hydra.output_subdir=null"]
     assert ask(*ready).config["resume"] == "12345678"
 
 
 def test_flags_may_stand_between_overrides() -> None:
-    ready = for_hydra(["model=session4", "-m", "seed=1,2", "--config-dir", "a=b", "~model.blocks.c", "--cfg", "job"])
+    ready = complete_arguments(
+        ["model=session4", "-m", "seed=1,2", "--config-dir", "a=b", "~model.blocks.c", "--cfg", "job"]
+    )
     assert ready == ["-m", "--config-dir", "a=b", "--cfg", "job", "model=session4", "seed=1,2", "~model.blocks.c"]
 
 
 def test_blocks_come_and_go_by_override() -> None:
     words = ("~model.blocks.trans2", "+model.blocks.last={channels: 8, kernel_size: 1}", "model.head.type=gap")
-    network = judge(ask(*for_hydra(words)).config)[1]
+    network = validate(ask(*complete_arguments(words)).config).require()[1]
     blocks = list(dict.fromkeys(layer.block for layer in network.layers))
     assert blocks == ["conv1", "conv2", "conv3", "trans1", "conv4", "conv5", "last", "head"]

@@ -16,13 +16,13 @@ import torch
 from archsearch.config.recipe import AffineAugment
 from archsearch.data.augment import Affine
 from archsearch.data.batches import ImageSet
-from archsearch.data.definitions import DEFINITIONS, FILES, Definition, holdout_size, steps_per_epoch
 from archsearch.data.files import ensure_files, missing_files, read_files
-from archsearch.data.load import choose, load, stratified_holdout
+from archsearch.data.info import DATASETS, FILES, DatasetInfo, holdout_size, steps_per_epoch
+from archsearch.data.load import load, resolve_dataset, stratified_holdout
 from archsearch.errors import ConfigError, DataError
 
 # A data set of our own in MNIST's format, so that nothing here needs the real one.
-TINY = Definition("tiny", "Tiny", tuple("0123456789"), 120, 30, 0.5, 0.29, "FashionMNIST")
+TINY = DatasetInfo("tiny", "Tiny", tuple("0123456789"), 120, 30, 0.5, 0.29, "FashionMNIST")
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -117,7 +117,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_data_are_named_and_leave_nothing_behind(tmp_path: Path) -> None:
     root = tmp_path / "data"
     with pytest.raises(DataError) as caught:
-        choose("mnist", root)
+        resolve_dataset("mnist", root)
     for wanted in (str(root / "MNIST" / "raw"), *FILES, "data=digits", "ARCHSEARCH_DATA", "Connection refused"):
         assert wanted in str(caught.value)
     assert not root.exists()
@@ -125,13 +125,13 @@ def test_missing_data_are_named_and_leave_nothing_behind(tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("offline")
 def test_auto_falls_back_to_digits_and_says_why(tmp_path: Path) -> None:
-    choice = choose("auto", tmp_path)
-    assert choice.definition.name == "digits"
+    choice = resolve_dataset("auto", tmp_path)
+    assert choice.info.name == "digits"
     assert choice.fallback is not None and "MNIST is not on disk" in choice.fallback
 
 
 def test_auto_falls_back_where_the_folder_cannot_be_made() -> None:
-    assert choose("auto", Path("/dev/null/data")).definition.name == "digits"
+    assert resolve_dataset("auto", Path("/dev/null/data")).info.name == "digits"
 
 
 def test_a_damaged_gzip_is_named(root: Path) -> None:
@@ -145,8 +145,8 @@ def test_a_damaged_gzip_is_named(root: Path) -> None:
 
 
 def test_auto_takes_mnist_where_it_is(mnist_root: Path) -> None:
-    choice = choose("auto", mnist_root)
-    assert choice.definition.name == "mnist" and choice.fallback is None
+    choice = resolve_dataset("auto", mnist_root)
+    assert choice.info.name == "mnist" and choice.fallback is None
 
 
 def test_auto_does_not_hide_damage(tmp_path: Path) -> None:
@@ -154,9 +154,9 @@ def test_auto_does_not_hide_damage(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name in FILES:
         (folder / name).write_bytes(b"half")
-    choice = choose("auto", tmp_path)
+    choice = resolve_dataset("auto", tmp_path)
     with pytest.raises(DataError, match="damaged: 4 bytes"):
-        load(choice.definition, tmp_path)
+        load(choice.info, tmp_path)
 
 
 @pytest.fixture
@@ -201,21 +201,21 @@ def test_a_corrupted_download_is_refused(mirror: Path, tmp_path: Path) -> None:
 
 
 def test_statistics_of_digits_are_those_of_its_definition() -> None:
-    digits = load(DEFINITIONS["digits"], Path("unused"))
-    assert len(digits.train_labels) == digits.definition.train_images == 1500
-    assert len(digits.test_labels) == digits.definition.test_images == 297
+    digits = load(DATASETS["digits"], Path("unused"))
+    assert len(digits.train_labels) == digits.info.train_images == 1500
+    assert len(digits.test_labels) == digits.info.test_images == 297
     pixels = digits.train_images / 255
-    assert pixels.mean() == pytest.approx(digits.definition.mean, abs=1e-4)
-    assert pixels.std() == pytest.approx(digits.definition.std, abs=1e-4)
-    assert digits.fingerprint == load(DEFINITIONS["digits"], Path("unused")).fingerprint
+    assert pixels.mean() == pytest.approx(digits.info.mean, abs=1e-4)
+    assert pixels.std() == pytest.approx(digits.info.std, abs=1e-4)
+    assert digits.fingerprint == load(DATASETS["digits"], Path("unused")).fingerprint
 
 
 def test_real_mnist(mnist_root: Path) -> None:
-    mnist = load(DEFINITIONS["mnist"], mnist_root)
+    mnist = load(DATASETS["mnist"], mnist_root)
     assert mnist.train_images.shape == (60_000, 1, 28, 28) and mnist.test_images.shape == (10_000, 1, 28, 28)
     assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     pixels = mnist.train_images / 255
-    assert (round(pixels.mean(), 4), round(pixels.std(), 4)) == (mnist.definition.mean, mnist.definition.std)
+    assert (round(pixels.mean(), 4), round(pixels.std(), 4)) == (mnist.info.mean, mnist.info.std)
 
 
 def test_holdout_is_stratified_fixed_and_complete() -> None:
@@ -230,19 +230,19 @@ def test_holdout_is_stratified_fixed_and_complete() -> None:
 
 @pytest.mark.parametrize(("asked", "given"), [(None, 10_000), (0, 0), (10, 10), (59_990, 59_990)])
 def test_holdout_sizes(asked: int | None, given: int) -> None:
-    assert holdout_size(DEFINITIONS["mnist"], asked) == given
+    assert holdout_size(DATASETS["mnist"], asked) == given
 
 
 @pytest.mark.parametrize("asked", [1, 9, 59_991, 60_000])
 def test_impossible_holdout_sizes(asked: int) -> None:
     with pytest.raises(ConfigError, match=r"data.validation: got \d+, must be 0, or between 10 and 59,990"):
-        holdout_size(DEFINITIONS["mnist"], asked)
+        holdout_size(DATASETS["mnist"], asked)
 
 
 def images(count: int, channels_last: bool = False) -> ImageSet:
     random = np.random.default_rng(1)
     return ImageSet.of(
-        DEFINITIONS["mnist"],
+        DATASETS["mnist"],
         random.integers(0, 256, (count, 1, 28, 28), dtype=np.uint8),
         np.arange(count, dtype=np.uint8) % 10,
         torch.device("cpu"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from archsearch.compose.validate import judge
+from archsearch.compose.validate import validate
 from archsearch.model.table import layer_table
 from tests.support.requests import ask
 
@@ -27,7 +27,7 @@ AvgPool2d-28 [-1, 16, 3, 3] 0 | Linear-29 [-1, 10] 1,450
 
 
 def table(*overrides: str) -> str:
-    return layer_table(judge(ask(*overrides).config)[1])
+    return layer_table(validate(ask(*overrides).config).require()[1])
 
 
 def test_rows_of_the_reference() -> None:

@@ -23,7 +23,7 @@ def test_effects_hold_the_other_settings_fixed() -> None:
     effects = {effect.factor: effect for effect in ablation.effects}
     width = effects["model.width"].levels[1].effect
     dropout = effects["model.dropout"].levels[1].effect
-    assert width is not None and width.low < 0.5 < width.high and width.half < 0.05
+    assert width is not None and width.low < 0.5 < width.high and width.half_width < 0.05
     assert dropout is not None and dropout.low < -0.1 < dropout.high and dropout.p < 0.001
     assert effects["model.dropout"].blocks == 6 and effects["model.dropout"].left_out == 1
     first, second = ablation.importances
@@ -40,7 +40,7 @@ def test_settings_that_move_together_have_one_effect() -> None:
     ]  # fmt: skip
     (found,) = studies_of(trials)
     (effect,) = ablate(found).effects
-    assert (effect.factor, effect.moving) == ("optimizer.lr", ["trainer.batch_size"])
+    assert (effect.factor, effect.confounded) == ("optimizer.lr", ["trainer.batch_size"])
     assert effects_table(effect).caption.startswith("Effect of lr with batch_size, over 3 blocks")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from archsearch.errors import ConfigError, UserError
 from archsearch.report.findings import find
-from archsearch.report.options import Asked, parse
+from archsearch.report.options import Options, parse_options
 from archsearch.report.page import write_page
 from archsearch.report.sources import Sources
 from archsearch.runs.folder import OUTPUTS
@@ -62,13 +62,13 @@ def test_a_sweep_is_reported_on_from_its_folder_and_from_the_store(cli: Cli, wor
     assert re.search(r"page     outputs/reports/\S+/report.html", again.stdout)
     sources = Sources(lambda: resolve_store(None, OUTPUTS), workspace / "scratch")
     known = {result["run_id"]: result["final"]["val/accuracy"] for result in read_all(workspace / "elsewhere")}
-    half = {result["run_id"] for result in read_all(workspace / "elsewhere") if result["variant"]["number"] > 1}
+    later_half = {result["run_id"] for result in read_all(workspace / "elsewhere") if result["sweep_run"]["number"] > 1}
     for words, expected in (
         ([f"run={','.join(known)}"], set(known)),
         (["experiment=archsearch"], set(known)),  # the sweep's own run is no trial
-        (["filter=params.`model.dropout` = '0.5'"], half),
+        (["filter=params.`model.dropout` = '0.5'"], later_half),
     ):
-        trials = sources.gather(parse(words)[0]).trials
+        trials = sources.gather(parse_options(words)[0]).trials
         assert {trial.run_id for trial in trials} == expected
         assert all(trial.validation == known[trial.run_id] == trial.best for trial in trials)
     for words, reason in (
@@ -78,7 +78,7 @@ def test_a_sweep_is_reported_on_from_its_folder_and_from_the_store(cli: Cli, wor
         (["sweep=nix"], "nor does sqlite:"),
     ):
         with pytest.raises(UserError) as raised:
-            sources.gather(parse(words)[0])
+            sources.gather(parse_options(words)[0])
         assert reason in str(raised.value)
 
 
@@ -122,11 +122,13 @@ def test_what_cannot_be_reported_on(cli: Cli, workspace: Path) -> None:
 
 
 def test_what_can_be_asked() -> None:
-    asked, rest = parse(["sweep=a,last", "compare=[x=1 y=2,'b, c']", "filter=\"params.model = 'a'\"", "data.root=/x"])
-    assert asked.sweep == ("a", "last") and asked.compare == ("x=1 y=2", "b, c")
-    assert asked.filter == "params.model = 'a'" and rest == ["data.root=/x"]
+    options, rest = parse_options(
+        ["sweep=a,last", "compare=[x=1 y=2,'b, c']", "filter=\"params.model = 'a'\"", "data.root=/x"]
+    )
+    assert options.sweep == ("a", "last") and options.compare == ("x=1 y=2", "b, c")
+    assert options.filter == "params.model = 'a'" and rest == ["data.root=/x"]
     with pytest.raises(ConfigError) as raised:
-        parse(["sweeep=a", "compare=A", "cost=flops", "last", "html="])
+        parse_options(["sweeep=a", "compare=A", "cost=flops", "last", "html="])
     text = str(raised.value)
     for part in (
         "sweeep: unknown setting (did you mean sweep?)", "compare: got 'A' only", "must be one of params, macs",
@@ -138,7 +140,7 @@ def test_what_can_be_asked() -> None:
 def test_odd_names_do_not_break_the_page(tmp_path: Path) -> None:
     found = study({"$\\foo$": [99.1, 99.2], "<b>\x07&": [99.3, 99.25]})
     path = tmp_path / "page.html"
-    write_page(path, "<i>title</i>", None, [find(found, Asked(), tmp_path)], "params")
+    write_page(path, "<i>title</i>", None, [find(found, Options(), tmp_path)], "params")
     page = path.read_text()
     assert "&lt;b&gt;" in page and "<b>" not in page and "<i>" not in page
 

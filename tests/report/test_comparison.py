@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archsearch.data.definitions import DEFINITIONS
+from archsearch.data.info import DATASETS
 from archsearch.errors import ReportError
-from archsearch.report.model_diff import diff
-from archsearch.report.prediction_diff import versus
+from archsearch.report.model_diff import model_diff
+from archsearch.report.prediction_diff import prediction_diff
 from archsearch.report.sources import trial_of
 from archsearch.report.study import Variant
 from tests.support.studies import write_run
@@ -25,7 +25,7 @@ def test_architectures_are_compared_block_by_block(tmp_path: Path) -> None:
         )
     )  # fmt: skip
     assert a is not None and b is not None
-    found = diff(a, b, DEFINITIONS["digits"])
+    found = model_diff(a, b, DATASETS["digits"])
     assert found is not None
     blocks = {block.name: block for block in found.blocks}
     assert [block.name for block in found.blocks] == [
@@ -58,7 +58,7 @@ def test_predictions_are_compared_image_by_image(tmp_path: Path) -> None:
     b1[[5, 6, 7]] = False
     a = variant_of(write_run(tmp_path / "a1", right=a1.tolist()), write_run(tmp_path / "a2", seed=2, right=a2.tolist()))
     b = variant_of(write_run(tmp_path / "b1", right=b1.tolist()))
-    found = versus(a, b, 10)
+    found = prediction_diff(a, b, 10)
     (test,) = found.tests
     assert (test.seeds, test.only_a, test.only_b) == ((1, 1), 3, 1) and test.p == pytest.approx(2 * 5 / 16)
     assert found.only("A", 9) == [5, 6, 7] and found.only("B", 9) == [3, 4] and found.only("B", 1) == [3]
@@ -78,4 +78,4 @@ def test_predictions_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         if name == "torn":
             (folder / "predictions.csv").write_text("index,label,prediction,confidence\n0,1,x,0.5\n")
         with pytest.raises(ReportError, match=reason):
-            versus(a, variant_of(folder), 10)
+            prediction_diff(a, variant_of(folder), 10)

@@ -107,7 +107,7 @@ def test_probability_of_improvement_over_pairs() -> None:
     assert found.value == pytest.approx(22 / 29)
     assert found.low == pytest.approx(low, abs=1 / 29) and found.high == pytest.approx(high, abs=1 / 29)
     assert statistics.improvement(won, [0.0] * 29, are_pairs=True) == found
-    assert statistics.improvement([1, 2], [1, 2], are_pairs=True).value == 0.5  # a draw is half a win
+    assert statistics.improvement([1, 2], [1, 2], are_pairs=True).value == 0.5  # a draw is half_width a win
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from archsearch.errors import ReportError
 from archsearch.report.findings import find
 from archsearch.report.naming import find_variant
-from archsearch.report.options import Asked
+from archsearch.report.options import Options
 from archsearch.report.sources import trial_of
 from archsearch.report.study import studies_of
 from tests.support.studies import study, trial, variants, write_run
@@ -87,4 +87,4 @@ def test_two_seeds_are_not_compared() -> None:
     found = study({"0": [99.1, 99.3], "0.1": [99.2, 99.2]})
     names = tuple(one.run_id for one in found.variants[0].trials.values())
     with pytest.raises(ReportError, match="the better one of two seeds is luck"):
-        find(found, Asked(compare=names), Path())
+        find(found, Options(compare=names), Path())

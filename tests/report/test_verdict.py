@@ -95,7 +95,7 @@ def test_one_run_has_wilsons_interval_and_several_have_that_of_t() -> None:
     found = study({"0": [99.40], "0.1": [99.1, 99.2, 99.3]})
     single, several = rank(found).rows
     assert (round(single.score.low, 2), round(single.score.high, 2)) == (99.23, 99.53)
-    assert several.score.half == pytest.approx(0.1 / sqrt(3) * 4.3027, rel=1e-4)
+    assert several.score.half_width == pytest.approx(0.1 / sqrt(3) * 4.3027, rel=1e-4)
 
 
 def test_the_front_and_what_may_belong_to_it() -> None:

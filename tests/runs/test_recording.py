@@ -16,28 +16,28 @@ import pytest
 
 from archsearch.errors import TrackingError
 from archsearch.runs import folder as run_folder
-from archsearch.runs.folder import Result
 from archsearch.runs.prepare import prepare
-from archsearch.runs.recording import recorder_aside
-from archsearch.runs.train import run
-from archsearch.tracking.recorder_process import RecorderAside
+from archsearch.runs.recording import recorder_process
+from archsearch.runs.result import Result, read_result
+from archsearch.runs.train import train_run
+from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.tracking.store import open_experiment, resolve_store
-from archsearch.training.trainer import Progress
+from archsearch.training.trainer import EpochProgress
 from tests.support.processes import children_of, start, wait_until
 from tests.support.requests import QUICK, ask
 
 FOLDER = Path("outputs/runs/a")
 UNMODELLED = (*QUICK, "tracking.log_model=false", "tracking.log_figures=false")
-Watch = Callable[[RecorderAside, Progress], None]
+Watch = Callable[[RecorderProcess, EpochProgress], None]
 
 
 def train(*overrides: str, watch: Watch = lambda *_: None) -> Result:
     """What the command does; `watch` is called again and again while epochs are trained."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     experiment = prepare(ask(*overrides))
-    with recorder_aside(experiment) as aside:
+    with recorder_process(experiment) as aside:
         assert aside is not None
-        return run(experiment, FOLDER, lambda progress: watch(aside, progress), aside=aside)
+        return train_run(experiment, FOLDER, lambda progress: watch(aside, progress), recorder_process=aside)
 
 
 def recorded() -> Any:
@@ -47,7 +47,7 @@ def recorded() -> Any:
 
 
 def stored() -> dict[str, Any]:
-    result = run_folder.read_result(FOLDER)
+    result = read_result(FOLDER)
     assert result is not None
     return result
 
@@ -94,7 +94,7 @@ def test_a_finished_run_is_on_record_complete() -> None:
 def test_training_does_not_wait_for_a_store_that_hangs_and_goes_on_elsewhere_when_it_refuses() -> None:
     trained = threading.Event()
 
-    def watch(_: RecorderAside, progress: Progress) -> None:
+    def watch(_: RecorderProcess, progress: EpochProgress) -> None:
         if progress.epoch == 3:  # two are over, and the store has said nothing yet
             trained.set()
 
@@ -128,7 +128,7 @@ def test_without_the_process_that_records_it_a_run_is_trained_and_sent_later(
 ) -> None:
     """It is killed before the store has the run, or after."""
 
-    def kill(aside: RecorderAside, _: Progress) -> None:
+    def kill(aside: RecorderProcess, _: EpochProgress) -> None:
         if not killed:
             if when == "after":
                 wait_until(aside.opened)
@@ -136,7 +136,7 @@ def test_without_the_process_that_records_it_a_run_is_trained_and_sent_later(
             process.kill()
             killed.append(aside)
 
-    killed: list[RecorderAside] = []
+    killed: list[RecorderProcess] = []
 
     with caplog.at_level(logging.INFO, "archsearch"):
         assert train(*UNMODELLED, watch=kill).state == "FINISHED"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from archsearch.runs.prepare import prepare
-from archsearch.runs.train import run
+from archsearch.runs.train import train_run
 from tests.support.requests import ask
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 def train(folder: Path, mnist_root: Path, *overrides: str) -> dict[str, Any]:
     folder.mkdir(parents=True)
-    run(prepare(ask("data=mnist", f"data.root={mnist_root}", "tracking=none", *overrides)), folder)
+    train_run(prepare(ask("data=mnist", f"data.root={mnist_root}", "tracking=none", *overrides)), folder)
     content: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return content
 

@@ -12,7 +12,7 @@ import yaml
 
 from archsearch.errors import ConfigError, DataError, NonFiniteLossError, ResumeError
 from archsearch.runs.prepare import prepare
-from archsearch.runs.train import run
+from archsearch.runs.train import train_run
 from archsearch.tracking.store import import_mlflow
 from tests.support.requests import QUICK, ask
 
@@ -22,7 +22,7 @@ UNTRACKED = (*QUICK, "tracking=none")
 def train(folder: str, *overrides: str) -> dict[str, Any]:
     path = Path("outputs/runs") / folder
     path.mkdir(parents=True, exist_ok=True)
-    run(prepare(ask(*overrides)), path)
+    train_run(prepare(ask(*overrides)), path)
     content: dict[str, Any] = json.loads((path / "result.json").read_text())
     return content
 
@@ -131,9 +131,9 @@ def test_resuming_refuses_other_settings_and_other_data(monkeypatch: pytest.Monk
     from archsearch.data import load
 
     real = load._digits
-    monkeypatch.setattr(load, "_digits", lambda definition: tuple(array[::-1] for array in real(definition)))
+    monkeypatch.setattr(load, "_digits", lambda info: tuple(array[::-1] for array in real(info)))
     with pytest.raises(ResumeError, match="holds other data than the run was started with"):
-        run(experiment, Path("outputs/runs/part"))
+        train_run(experiment, Path("outputs/runs/part"))
 
 
 @pytest.mark.usefixtures("workspace")
@@ -215,11 +215,11 @@ def test_what_a_run_leaves_in_mlflow() -> None:
     mlflow.set_tracking_uri(uri)
     loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
     assert loaded.metadata.signature is not None
-    from archsearch.data.definitions import DEFINITIONS
+    from archsearch.data.info import DATASETS
     from archsearch.data.load import load
 
-    digits = load(DEFINITIONS["digits"], Path("unused"))
-    pixels = (digits.test_images.astype(np.float32) / 255 - digits.definition.mean) / digits.definition.std
+    digits = load(DATASETS["digits"], Path("unused"))
+    pixels = (digits.test_images.astype(np.float32) / 255 - digits.info.mean) / digits.info.std
     said = np.asarray(loaded.predict(pixels.astype(np.float32))).argmax(axis=1)
     stored = [int(row["prediction"]) for row in predictions(Path("outputs/runs/a"))]
     assert said.tolist() == stored
@@ -244,7 +244,7 @@ def test_two_processes_cannot_continue_the_same_run(monkeypatch: pytest.MonkeyPa
 
     lock = FileLock("outputs/runs/a/.lock", is_singleton=False)
     with lock, pytest.raises(ResumeError, match="another process is training the run"):
-        run(prepare(ask("resume=last")), Path("outputs/runs/a"))
+        train_run(prepare(ask("resume=last")), Path("outputs/runs/a"))
 
 
 @pytest.mark.usefixtures("workspace")

@@ -64,7 +64,7 @@ def check_all_is_recorded(uri: str, workspace: Path, variants: int, epochs: int)
     experiment = client.get_experiment_by_name("archsearch")
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], f'tags.sweep = "{record["id"]}"')
-    by_number: dict[int, Any] = {int(run.data.tags["sweep.variant"]): run for run in runs}
+    by_number: dict[int, Any] = {int(run.data.tags["sweep.run"]): run for run in runs}
     assert len(runs) == len(by_number) == variants
     for number, run in by_number.items():
         result = results[number]

@@ -4,7 +4,8 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from archsearch.compose.overrides import VERSION_BASE, choices_of, config_folder, plain
+from archsearch.compose.composition import choices_of, plain_values
+from archsearch.compose.overrides import VERSION_BASE, config_folder
 from archsearch.compose.request import Request
 
 # Small enough for a test, large enough to learn something.
@@ -22,7 +23,7 @@ def ask(*overrides: str) -> Request:
     """What `python -m archsearch` asks for with these overrides."""
     with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
-    return Request(plain(config), choices_of(config.hydra), overrides)
+    return Request(plain_values(config), choices_of(config.hydra), overrides)
 
 
 def session4(**changes: Any) -> dict[str, Any]:

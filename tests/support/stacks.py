@@ -4,10 +4,10 @@ from functools import cache
 
 import torch
 
-from archsearch.compose.validate import judge
-from archsearch.data.definitions import DEFINITIONS
-from archsearch.data.load import Choice
-from archsearch.runs.prepare import Experiment
+from archsearch.compose.validate import validate
+from archsearch.data.info import DATASETS
+from archsearch.data.load import ResolvedDataset
+from archsearch.runs.prepare import PreparedRun
 from tests.support.requests import QUICK, ask
 
 CPU = torch.device("cpu")
@@ -17,7 +17,7 @@ SMALL = (*QUICK, "data.validation=20", "trainer.batch_size=32", "model.dropout=0
 
 
 @cache
-def experiment(*overrides: str) -> Experiment:
+def experiment(*overrides: str) -> PreparedRun:
     request = ask(*SMALL, *overrides)
-    parsed, network = judge(request.config)
-    return Experiment(request, parsed, network, Choice(DEFINITIONS["digits"]), None)
+    parsed, network = validate(request.config).require()
+    return PreparedRun(request, parsed, network, ResolvedDataset(DATASETS["digits"]), None)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import yaml
 
-from archsearch.report.study import Study, Trial, studies_of
+from archsearch.report.study import Study, StudyRun, studies_of
 from tests.support.requests import ask
 
 _IDS = count()
 
 
-def trial(seed: int = 1, validation: float | None = 99.2, **more: Any) -> Trial:
+def trial(seed: int = 1, validation: float | None = 99.2, **more: Any) -> StudyRun:
     """A finished run of session4 on MNIST; words with `__` are settings (`model__dropout=0.1`)."""
     number = next(_IDS)
     settings = {
@@ -39,10 +39,10 @@ def trial(seed: int = 1, validation: float | None = 99.2, **more: Any) -> Trial:
         "test": None if validation is None else validation + 0.1,
         "epoch_seconds": 30.0,
     }
-    return Trial(**values | {key: value for key, value in more.items() if "__" not in key})
+    return StudyRun(**values | {key: value for key, value in more.items() if "__" not in key})
 
 
-def variants(scores: Mapping[object, Sequence[float]], setting: str = "model__dropout", **more: Any) -> list[Trial]:
+def variants(scores: Mapping[object, Sequence[float]], setting: str = "model__dropout", **more: Any) -> list[StudyRun]:
     """Trials by the value of a setting: the validation accuracies of seeds 1, 2, ..."""
     return [
         trial(seed, score, **{setting: value}, **more)
@@ -75,7 +75,7 @@ def write_run(
         "run_id": f"{abs(hash(str(folder))):032x}"[:32], "name": f"{folder.name}", "state": "FINISHED", "seed": seed,
         "started": "2026-01-01T00:00:00+00:00", "data": {"name": "digits", "fingerprint": "-", "fallback": None},
         "choices": dict(request.choices), "params": 1000, "macs": 2000, "receptive_field": 20, "epochs_trained": 2,
-        "final": final, "best": final, "seconds": 3.0, "tracking": {"uri": None}, "variant": None, **more,
+        "final": final, "best": final, "seconds": 3.0, "tracking": {"uri": None}, "sweep_run": None, **more,
     }  # fmt: skip
     (folder / "result.json").write_text(json.dumps(result))
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))

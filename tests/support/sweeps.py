@@ -10,9 +10,9 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
-from archsearch.cli import composed_sweep
-from archsearch.compose.overrides import for_hydra
-from archsearch.sweep.planning import Planned, plan_sweep
+from archsearch.compose.composition import composed_sweep
+from archsearch.compose.overrides import complete_arguments
+from archsearch.sweep.plan import SweepPlan, plan_sweep
 
 # A tiny network on digits; a variant takes about a second an epoch.
 TINY = (
@@ -45,7 +45,7 @@ def states_of(workspace: Path) -> dict[int, str]:
 
 def table_of(workspace: Path) -> dict[int, dict[str, Any]]:
     content = json.loads((sweep_folder(workspace) / "table.json").read_text())
-    return {row["number"]: row for row in content["variants"]}
+    return {row["number"]: row for row in content["runs"]}
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -61,12 +61,12 @@ def epochs_logged(workspace: Path) -> dict[int, int]:
     return {int(log.parent.name): log.read_text().count("Train set: Average loss") for log in logs}
 
 
-def planned(*words: str) -> Planned:
+def planned(*words: str) -> SweepPlan:
     with composing(*words) as (loader, master):
         return plan_sweep(loader, master)
 
 
 @contextmanager
 def composing(*words: str) -> Iterator[tuple[ConfigLoader, DictConfig]]:
-    with composed_sweep(for_hydra(["-m", *words])) as found:
+    with composed_sweep(complete_arguments(["-m", *words])) as found:
         yield found

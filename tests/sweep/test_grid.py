@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from archsearch.compose.overrides import plain
+from archsearch.compose.composition import plain_values
+from archsearch.compose.labels import labels
 from archsearch.errors import ConfigError
 from archsearch.sweep.composer import Composer
-from archsearch.sweep.grid import expand, labels
+from archsearch.sweep.grid import expand
 from tests.support.requests import ask
 from tests.support.sweeps import composing, planned
 
@@ -21,13 +22,13 @@ def test_all_combinations_the_first_setting_slowest() -> None:
         {"model.dropout": "0.1", "seed": "1"},
     ]
     assert len(rows) == 6
-    assert rows[5].words == ("model=session4", "++model.dropout=0.1", "seed=3")
+    assert rows[5].overrides == ("model=session4", "++model.dropout=0.1", "seed=3")
     assert rows[5].name == "dropout=0.1 seed=3"
 
 
 def test_the_later_of_two_words_counts() -> None:
     (row,) = expand(["seed=1,2", "trainer.epochs=3", "seed=5"])
-    assert row.words == ("trainer.epochs=3", "seed=5")
+    assert row.overrides == ("trainer.epochs=3", "seed=5")
     assert row.values == {}
 
 
@@ -69,8 +70,8 @@ def test_settings_that_move_together() -> None:
         (["model.dropout=interval(0,1)"], [], "model.dropout: sweeps over an interval; a grid needs single values"),
         (["seed=interval(1,9)"], [], "seed: cannot be searched: the best of several seeds is luck"),
         (["seed=1,2", "model.width=1,2"], ["seed", "model.width"], "luck and model.width cannot be told apart"),
-        (["tracking.experiment=a,b"], [], "tracking.experiment: is the same for all variants of a sweep"),
-        (["data.root=a,b"], [], "data.root: is the same for all variants"),
+        (["tracking.experiment=a,b"], [], "tracking.experiment: is the same for all runs of a sweep"),
+        (["data.root=a,b"], [], "data.root: is the same for all runs"),
         (["seed=1,2)"], [], "command line:"),
     ],
 )
@@ -112,10 +113,10 @@ def test_short_names_stay_apart() -> None:
 def test_a_variant_is_what_hydra_composes(words: list[str]) -> None:
     """The quick composer uses a private function of Hydra's; this holds it against Hydra itself."""
     (row,) = expand(words)
-    expected = ask(*row.words)
+    expected = ask(*row.overrides)
     with composing(*words) as (loader, master):
-        found = Composer(loader, master).request(row.words, 0)
-        slowly = plain(loader.load_sweep_config(master, list(row.words)))
+        found = Composer(loader, master).request(row.overrides, 0)
+        slowly = plain_values(loader.load_sweep_config(master, list(row.overrides)))
     assert found.config == expected.config == slowly
     assert found.choices == expected.choices
 
@@ -131,4 +132,4 @@ def test_one_variant_leaves_no_trace_in_the_next() -> None:
 
 def test_the_job_number_can_be_a_seed() -> None:
     plan = planned("seed=${hydra:job.num}", "model.dropout=0,0.1")
-    assert [variant.settings.seed for variant in plan.variants if variant.settings] == [0, 1]
+    assert [variant.settings.seed for variant in plan.runs if variant.settings] == [0, 1]

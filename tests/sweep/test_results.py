@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from archsearch.compose.overrides import ready_word
+from archsearch.compose.overrides import complete_override
 from archsearch.errors import ResumeError
 from archsearch.sweep.numbering import new_record, resumed_record
-from archsearch.sweep.planning import plan_sweep
+from archsearch.sweep.plan import plan_sweep
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.results import grouped, markdown, outcomes_of, table_text
+from archsearch.sweep.results import markdown, outcomes_by_variant, outcomes_of, table_text
 from tests.support.sweeps import composing
 
 
@@ -40,7 +40,7 @@ def test_numbers_and_names_stay_when_a_sweep_is_resumed(workspace: Path) -> None
     assert [(it.number, it.values["model.width"]) for it in part.entries[4:]] == [(4, "2")]
     assert [it.values for it in part.entries[:4]] == [it.values for it in before.entries]
     assert part.overrides == before.overrides
-    with pytest.raises(ResumeError, match="none of these variants is in the sweep"):
+    with pytest.raises(ResumeError, match="none of these runs is in the sweep"):
         resume_of_sweep(workspace / "a", "trainer.epochs=3", "model.dropout=0,0.1")
 
 
@@ -51,7 +51,7 @@ def test_a_larger_sweep_is_called_by_the_command_that_says_all_of_it(workspace: 
     part.write(workspace / "a")
     words = ("model.dropout=0,0.1", "model.width=0.5,0.51", "seed=1,2,3")
     whole = resume_of_sweep(workspace / "a", *words)
-    assert whole.overrides == [ready_word(word) for word in words]
+    assert whole.overrides == [complete_override(word) for word in words]
     whole.write(workspace / "a")
     again = resume_of_sweep(workspace / "a", *whole.overrides, "sweep.workers=2")
     assert again.overrides == whole.overrides
@@ -62,7 +62,7 @@ def test_a_variant_that_would_be_another_one_now_is_not_resumed(workspace: Path)
     record = sweep_of(workspace / "a", "seed=1,2")
     record.entries[1].fingerprint = "of what conf/model/mine.yaml was then"
     record.write(workspace / "a")
-    with pytest.raises(ResumeError, match=r"variant 1 \(seed=2\) would no longer be what it was"):
+    with pytest.raises(ResumeError, match=r"run 1 \(seed=2\) would no longer be what it was"):
         resume_of_sweep(workspace / "a", "seed=1,2")
 
 
@@ -81,7 +81,7 @@ def test_what_a_folder_says_is_what_the_table_says(workspace: Path) -> None:
         content = {"seconds": 1.0, "epochs_trained": 2, "run_id": "x", "final": final, "best": final, "tracking": {}}
         (workspace / "a" / str(number) / "result.json").write_text(json.dumps({**content, **said}))
     record.entries[3].failed, record.entries[3].reason = True, "its process was killed by SIGKILL"  # after it was done
-    record.entries[4].verdict, record.entries[4].reason = "REJECTED", "constraints.max_params: tighter by now"
+    record.entries[4].state, record.entries[4].reason = "OVER_BUDGET", "constraints.max_params: tighter by now"
     record.entries[5].failed, record.entries[5].reason = True, ""
     outcomes = outcomes_of(record, workspace / "a")
     assert [(it.number, it.state) for it in outcomes] == [
@@ -89,8 +89,8 @@ def test_what_a_folder_says_is_what_the_table_says(workspace: Path) -> None:
         *((2, "KILLED"), (1, "KILLED"), (5, "FAILED")),
     ]
     assert [it.is_left for it in outcomes] == [False, False, False, True, True, True]
-    (group,) = grouped(outcomes)
-    mean, sd, n = group.statistic("val_final") or (0, 0, 0)
+    (variant,) = outcomes_by_variant(outcomes)
+    mean, sd, n = variant.statistic("val_final") or (0, 0, 0)
     assert n == 3 and mean == pytest.approx((90 + 93 + 94) / 3) and sd == pytest.approx(2.0817, abs=1e-4)
     assert "92.33  2.08" in table_text(outcomes) and "seed 6: FAILED" in table_text(outcomes)
     assert "its process died" in markdown(outcomes)

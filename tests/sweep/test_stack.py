@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from archsearch.compose.validate import judge
+from archsearch.compose.validate import validate
 from archsearch.config.settings import SweepSettings
-from archsearch.data.definitions import DEFINITIONS
-from archsearch.data.load import Choice
+from archsearch.data.info import DATASETS
+from archsearch.data.load import ResolvedDataset
 from archsearch.runs import folder as run_folder
-from archsearch.runs.prepare import Experiment, prepare
-from archsearch.runs.train import run
+from archsearch.runs.prepare import PreparedRun, prepare
+from archsearch.runs.train import train_run
 from archsearch.sweep.launcher import teams_of
 from archsearch.sweep.worker import Job
 from archsearch.tracking.store import open_experiment, resolve_store
@@ -28,13 +28,13 @@ STACKED = ("-m", *TINY, "model.dropout=0", "sweep.workers=1", "sweep.stack=8")
 
 
 @cache
-def experiment(*overrides: str) -> Experiment:
+def experiment(*overrides: str) -> PreparedRun:
     request = ask(*QUICK, *overrides)
-    parsed, network = judge(request.config)
-    return Experiment(request, parsed, network, Choice(DEFINITIONS["digits"]), None)
+    parsed, network = validate(request.config).require()
+    return PreparedRun(request, parsed, network, ResolvedDataset(DATASETS["digits"]), None)
 
 
-def teams(settings: SweepSettings, *variants: Experiment) -> list[list[int]]:
+def teams(settings: SweepSettings, *variants: PreparedRun) -> list[list[int]]:
     jobs = [Job(number, each, Path(str(number))) for number, each in enumerate(variants)]
     return [[job.number for job in team] for team in teams_of(jobs, settings)]
 
@@ -67,7 +67,7 @@ def test_each_member_has_what_it_would_have_alone(cli: Cli, workspace: Path) -> 
         alone_in = workspace / "alone" / str(number)
         alone_in.mkdir(parents=True)
         own = ("model.dropout=0", *words, f"seed={result['seed']}", f"optimizer.lr={(0.002, 0.001)[number % 3]}")
-        alone = run(prepare(ask(*TINY, *own, "tracking=none")), alone_in).as_dict()
+        alone = train_run(prepare(ask(*TINY, *own, "tracking=none")), alone_in).as_dict()
         assert alone["stack"] is None
         # Equal to ten digits in double precision (test_stacked.py). Here with small rates, at which rounding grows
         # slowly, and without channels_last, in which torch's own batch norm rounds more.

@@ -21,7 +21,7 @@ def test_a_sweep_end_to_end_then_a_larger_one(cli: Cli, workspace: Path) -> None
     assert done.stderr == ""
     folder = sweep_folder(workspace)
     assert states_of(workspace) == dict.fromkeys(range(4), "FINISHED")
-    assert "4 variants: 4 to train; about" in done.stdout
+    assert "4 runs of 2 variants: 4 to train; about" in done.stdout
 
     # The screen: a line a variant, the table with replicates in one row, and where to look.
     assert "0 dropout=0 seed=1: val " in done.stdout
@@ -35,11 +35,11 @@ def test_a_sweep_end_to_end_then_a_larger_one(cli: Cli, workspace: Path) -> None
     rows = list(csv.DictReader((folder / "table.csv").read_text().splitlines()))
     assert [row["state"] for row in rows] == ["FINISHED"] * 4
     assert set(rows[0]) >= {"number", "model.dropout", "seed", "params", "macs", "val_best", "val_final", "test"}
-    groups = json.loads((folder / "table.json").read_text())["groups"]
+    groups = json.loads((folder / "table.json").read_text())["variants"]
     assert [group["val_final"]["n"] for group in groups] == [2, 2]
     by_number = table_of(workspace)
     for group in groups:
-        finals = [by_number[number]["val_final"] for number in group["variants"]]
+        finals = [by_number[number]["val_final"] for number in group["runs"]]
         assert group["val_final"]["mean"] == pytest.approx(sum(finals) / 2)
         assert group["val_final"]["sd"] == pytest.approx(abs(finals[0] - finals[1]) / 2**0.5)
     assert "| dropout |" in (folder / "table.md").read_text()
@@ -74,7 +74,7 @@ def test_a_sweep_end_to_end_then_a_larger_one(cli: Cli, workspace: Path) -> None
     before = {number: result["run_id"] for number, result in results_of(workspace).items()}
     larger = cli("-m", *words[:-1], "seed=1,2,3", "model.dropout=0", "resume=last")
     assert larger.returncode == 0, larger.stderr
-    assert "3 variants: 1 to train, 2 trained already" in larger.stdout
+    assert "3 runs of 1 variant: 1 to train, 2 already trained" in larger.stdout
     after = results_of(workspace)
     assert {number: after[number]["run_id"] for number in before} == before
     assert set(after) == {0, 1, 2, 3, 4} and after[4]["seed"] == 3
@@ -108,12 +108,12 @@ def test_failed_rejected_and_skipped_variants_do_not_stop_the_others(cli: Cli, w
     done = cli("-m", *TINY, *words, *widths, "sweep.invalid=skip", "sweep.workers=1")
     assert done.returncode == 1
     assert "lr=1e+18 width=0.4: FAILED: the training loss became" in done.stdout
-    assert "1 of 8 variants were not trained to their end" in done.stderr
+    assert "1 of 8 runs were not trained to their end" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     states = {number: row["state"] for number, row in table_of(workspace).items()}
     assert [states[number] for number in range(8)] == [
-        *("FINISHED", "DUPLICATE", "REJECTED", "BROKEN"),
-        *("FAILED", "DUPLICATE", "REJECTED", "BROKEN"),
+        *("FINISHED", "DUPLICATE", "OVER_BUDGET", "INVALID"),
+        *("FAILED", "DUPLICATE", "OVER_BUDGET", "INVALID"),
     ]
     log = (sweep_folder(workspace) / "4" / "archsearch.log").read_text()
     assert "Traceback (most recent call last)" in log and "NonFiniteLossError" in log
@@ -125,10 +125,10 @@ def test_failed_rejected_and_skipped_variants_do_not_stop_the_others(cli: Cli, w
     [
         (("-m", "resume=last"), "resume=last: no sweep under outputs/"),
         (("-m", "resume=nothing"), "resume=nothing: no sweep of this name"),
-        (("-m", "resume="), "resume= names nothing"),
-        (("-m", "seed=1,2", "hydra.sweep.subdir=x"), "gives variants 0 and 1 the same folder 'x'"),
+        (("-m", "resume="), "resume= is empty"),
+        (("-m", "seed=1,2", "hydra.sweep.subdir=x"), "gives runs 0 and 1 the same folder 'x'"),
         (("-m", "seed=1,2", "trainer.device=cuda:1"), "say cuda, and which ones may be used in CUDA_VISIBLE_DEVICES"),
-        (("-m", "model.width=5,6", "constraints.max_params=10"), "no variant is left to train"),
+        (("-m", "model.width=5,6", "constraints.max_params=10"), "no run is left to train"),
         (("-m", "seed=1,2", "data=mnist", "data.root=/nowhere/at/all"), "data=mnist: MNIST is not on disk"),
         (("-m", "seed=1,2", "hydra.sweep.dir=/proc/nowhere", *TINY, "tracking=none"), "/proc/nowhere"),
         (("-m", "seed=1,2", "tracking.uri=http://127.0.0.1:9", *TINY), "http://127.0.0.1:9 does not answer"),

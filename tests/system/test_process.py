@@ -11,7 +11,7 @@ from tests.support.processes import REPOSITORY
 FAULTS = """
 import resource, sys
 import torch
-from archsearch.system.allocator import keep_freed_memory
+from archsearch.system.process import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else None
 torch.set_num_threads(1)
 # Of 40 MB each: smaller ones glibc keeps by itself at times, where something else lies behind them.

@@ -22,7 +22,7 @@ def log_runs(folder: Path, number: int, together: Barrier) -> None:
     import_mlflow()
     for repetition in range(REPETITIONS):
         store = Store(f"sqlite:///{folder}/{repetition}.db")
-        info = RunInfo(f"run {number}", {"number": number}, {"sweep.variant": str(number)}, DataInfo("x", "0", "x"))
+        info = RunInfo(f"run {number}", {"number": number}, {"sweep.run": str(number)}, DataInfo("x", "0", "x"))
         together.wait(timeout=240)
         recorder = MlflowRecorder.start(store, "archsearch", info)
         for epoch in range(1, EPOCHS + 1):

@@ -17,7 +17,7 @@ import pytest
 
 from archsearch.errors import ConfigError, TrackingError
 from archsearch.runs.prepare import prepare
-from archsearch.runs.train import run
+from archsearch.runs.train import train_run
 from archsearch.tracking.store import Store, check_store, import_mlflow, open_experiment, resolve_store
 from tests.support.processes import REPOSITORY, start
 from tests.support.requests import QUICK, ask
@@ -48,7 +48,7 @@ def test_an_empty_variable_is_no_store(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_passwords_on_the_command_line_are_refused(workspace: Path) -> None:
-    with pytest.raises(ConfigError, match=r"me:\*\*\*@127.0.0.1.*say it in MLFLOW_TRACKING_URI instead"):
+    with pytest.raises(ConfigError, match=r"me:\*\*\*@127.0.0.1.*set it in MLFLOW_TRACKING_URI instead"):
         prepare(ask(*QUICK, "tracking.uri='http://me:secret@127.0.0.1:9'"))
 
 
@@ -156,14 +156,14 @@ def test_a_server_that_dies_half_way_costs_no_result(
             return real(metrics, epochs)  # type: ignore[arg-type]
 
         monkeypatch.setattr(module, "epoch_line", kill_after_first_epoch)
-        result = run(prepare(ask(*UNMODELLED, "trainer.epochs=3")), folder)
+        result = train_run(prepare(ask(*UNMODELLED, "trainer.epochs=3")), folder)
     stored = json.loads((folder / "result.json").read_text())
     assert (stored["state"], stored["epochs_trained"]) == ("FINISHED", 3)
     assert stored["tracking"]["complete"] is False and "refused" in stored["tracking"]["trouble"]
     assert (folder / "predictions.csv").exists()
 
     with server(serving, port):  # it is back: what is missing is sent, and nothing is sent twice
-        run(prepare(ask("resume=last")), folder)
+        train_run(prepare(ask("resume=last")), folder)
         from mlflow import MlflowClient
 
         client = MlflowClient(f"http://127.0.0.1:{port}")
@@ -199,7 +199,7 @@ def test_a_locked_database_is_waited_for(workspace: Path, monkeypatch: pytest.Mo
         return real(metrics, epochs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "epoch_line", lock_after_first_epoch)
-    result = run(prepare(ask(*UNMODELLED, "trainer.epochs=3")), folder)
+    result = train_run(prepare(ask(*UNMODELLED, "trainer.epochs=3")), folder)
     assert result.tracking["complete"] is True
     client, _ = open_experiment(resolve_store(None, Path("outputs")), "archsearch")
     assert [point.step for point in client.get_metric_history(result.run_id, "val/loss")] == [1, 2, 3]

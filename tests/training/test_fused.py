@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archsearch.compose.validate import judge
+from archsearch.compose.validate import validate
 from archsearch.model.builder import build_plan
 from archsearch.training.fused.layer import FusedNorm
 from archsearch.training.fused.network import fused
@@ -89,7 +89,7 @@ def test_any_layout_is_right(layout: torch.memory_format) -> None:
 )
 def test_a_fused_network_trains_like_the_plain_one(overrides: tuple[str, ...]) -> None:
     """Like it in double precision, that is: in single precision torch's own sums are off by a thousand times more."""
-    _, plan = judge(ask(*QUICK, "model.dropout=0.2", *overrides).config)
+    _, plan = validate(ask(*QUICK, "model.dropout=0.2", *overrides).config).require()
     torch.manual_seed(2)
     plain = build_plan(plan).to(memory_format=torch.channels_last)
     other = copy.deepcopy(plain)

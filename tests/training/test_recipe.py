@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from archsearch.compose.validate import judge
+from archsearch.compose.validate import validate
 from archsearch.config.recipe import EMA, SGD, Initial, Lookahead
 from archsearch.errors import ConfigError
 from archsearch.model.builder import build_plan
 from archsearch.training.averaging import WeightAverage
-from archsearch.training.init import initialise, pass_on, whiten
+from archsearch.training.init import dirac_init, initialise, whiten
 from archsearch.training.optim import make_optimizer
 from tests.support.requests import QUICK, ask
 
@@ -114,7 +114,7 @@ def test_dirac_passes_channels_on(inputs: int, outputs: int, groups: int) -> Non
     layer = nn.Conv2d(inputs, outputs, 3, padding=1, groups=groups, bias=False)
     before = layer.weight.detach().clone()
     with torch.no_grad():
-        pass_on(layer)
+        dirac_init(layer)
         images = torch.rand(2, inputs, 5, 5)
         answers = layer(images).reshape(2, groups, -1, 5, 5)
     each = min(inputs, outputs) // groups
@@ -124,7 +124,7 @@ def test_dirac_passes_channels_on(inputs: int, outputs: int, groups: int) -> Non
 
 
 def test_initialise_touches_what_it_is_told_to() -> None:
-    _, plan = judge(ask(*QUICK).config)
+    _, plan = validate(ask(*QUICK).config).require()
     images = torch.rand(50, *plan.input_shape)
 
     def changed(settings: Initial) -> set[str]:
@@ -162,15 +162,15 @@ def test_rates_of_norms_and_biases() -> None:
 )
 def test_what_is_wrong_is_said(override: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        judge(ask(override).config)
+        validate(ask(override).config).require()
     assert said in str(caught.value)
 
 
 def test_whitening_needs_a_first_convolution_that_sees_all_channels() -> None:
     config: dict[str, Any] = ask("init.first_conv=whitening", "init.convs=dirac", "data=mnist").config
-    judge(config)
+    validate(config).require()
     config["model"]["blocks"] = {"pool": {"type": "pool", "pool": "avg"}}
     with pytest.raises(ConfigError) as caught:
-        judge(config)
+        validate(config).require()
     assert "init.first_conv: got 'whitening', which needs a convolution of all channels" in str(caught.value)
     assert "init.convs: got 'dirac', but the model has no convolution" in str(caught.value)

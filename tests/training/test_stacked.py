@@ -13,7 +13,7 @@ from archsearch.data.batches import ImageSet
 from archsearch.data.load import Dataset
 from archsearch.errors import NonFiniteLossError
 from archsearch.model.builder import build_plan
-from archsearch.runs.prepare import Experiment
+from archsearch.runs.prepare import PreparedRun
 from archsearch.training import setup
 from archsearch.training.cuda_graphs import GraphedStep, Step
 from archsearch.training.metrics import EpochMetrics
@@ -35,12 +35,12 @@ def double(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tensor, "float", lambda self: self)
 
 
-def alone(experiments: list[Experiment], data: Dataset) -> tuple[list[Trainer], list[list[EpochMetrics]]]:
-    trainers = [setup.make_trainer(one, data, CPU) for one in experiments]
+def alone(experiments: list[PreparedRun], data: Dataset) -> tuple[list[Trainer], list[list[EpochMetrics]]]:
+    trainers = [setup.make_trainer(one.settings, one.plan, data, CPU) for one in experiments]
     return trainers, [list(trainer.run()) for trainer in trainers]
 
 
-def together(experiments: list[Experiment], data: Dataset) -> tuple[StackedTrainer, list[list[MemberMetrics]]]:
+def together(experiments: list[PreparedRun], data: Dataset) -> tuple[StackedTrainer, list[list[MemberMetrics]]]:
     stack = make_stacked_trainer(experiments, data, CPU)
     return stack, [list(history) for history in zip(*stack.run(), strict=True)]
 
@@ -149,7 +149,7 @@ def test_each_member_can_go_on_alone(few: Dataset, tmp_path: Path, common: tuple
     first = next(stack.run())
     for number, one in enumerate(experiments):
         torch.save(member_state(stack, number), tmp_path / "state.pt")
-        trainer = setup.make_trainer(one, few, CPU)
+        trainer = setup.make_trainer(one.settings, one.plan, few, CPU)
         trainer.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
         assert_same([[first[number], *trainer.run()]], [whole[number]])
 
@@ -193,7 +193,8 @@ def test_a_member_that_diverges_fails_alone(few: Dataset, device: str) -> None:
     tame = ("optimizer.lr=0.05", "seed=1")
     experiments = [experiment("scheduler=constant", *own) for own in (tame, wild, (*tame, "seed=2"))]
     expected = [
-        list(setup.make_trainer(each, few, torch.device(device)).run()) for each in (experiments[0], experiments[2])
+        list(setup.make_trainer(each.settings, each.plan, few, torch.device(device)).run())
+        for each in (experiments[0], experiments[2])
     ]
     stack = make_stacked_trainer(experiments, few, torch.device(device))
     seen: list[list[Any]] = []

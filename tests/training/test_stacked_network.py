@@ -101,7 +101,7 @@ def test_a_member_that_was_taken_out_is_a_copy(few: Dataset) -> None:
 
 
 def test_each_member_sees_its_images_in_its_own_order(few: Dataset) -> None:
-    images = ImageSet.of(few.definition, few.train_images, few.train_labels, CPU, channels_last=True).only(
+    images = ImageSet.of(few.info, few.train_images, few.train_labels, CPU, channels_last=True).only(
         torch.arange(65).numpy()
     )
 

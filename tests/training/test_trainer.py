@@ -7,33 +7,34 @@ import pytest
 import torch
 from torch.nn import functional
 
-from archsearch.compose.validate import judge
+from archsearch.compose.validate import validate
 from archsearch.data.augment import make_augment
 from archsearch.data.batches import ImageSet
-from archsearch.data.definitions import DEFINITIONS
+from archsearch.data.info import DATASETS
 from archsearch.data.load import Dataset, load, stratified_holdout
 from archsearch.errors import NonFiniteLossError, UserError
 from archsearch.model.builder import build_plan
 from archsearch.training import trainer as trainer_module
 from archsearch.training.cuda_graphs import GraphedStep
+from archsearch.training.device import pick_device
 from archsearch.training.metrics import EpochMetrics, Score, best_epoch
-from archsearch.training.trainer import Progress, Splits, Trainer, pick_device, seed_epoch
+from archsearch.training.trainer import EpochProgress, Splits, Trainer, seed_epoch
 from tests.support.graph_recorder import Pretender
 from tests.support.requests import QUICK, ask
 
 
 @pytest.fixture(scope="module")
 def digits() -> Dataset:
-    return load(DEFINITIONS["digits"], Path("unused"))
+    return load(DATASETS["digits"], Path("unused"))
 
 
 def trainer(digits: Dataset, *overrides: str) -> Trainer:
-    settings, network = judge(ask(*QUICK, *overrides).config)
+    settings, network = validate(ask(*QUICK, *overrides).config).require()
     kept, held_out = stratified_holdout(digits.train_labels, 250, 0)
     device = torch.device("cpu")
 
     def put(images: Any, labels: Any) -> ImageSet:
-        return ImageSet.of(digits.definition, images, labels, device, settings.trainer.channels_last)
+        return ImageSet.of(digits.info, images, labels, device, settings.trainer.channels_last)
 
     splits = Splits(
         put(digits.train_images[kept], digits.train_labels[kept]),
@@ -191,7 +192,7 @@ def test_the_test_set_is_evaluated_each_epoch_only_when_asked(digits: Dataset) -
 
 
 def test_a_watcher_sees_every_epoch_end(digits: Dataset) -> None:
-    seen: list[Progress] = []
+    seen: list[EpochProgress] = []
     history = list(trainer(digits).run(seen.append))
     ends = [progress for progress in seen if progress.finished]
     assert [progress.score for progress in ends] == [metrics.train for metrics in history]

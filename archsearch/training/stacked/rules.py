@@ -17,7 +17,7 @@ _KINDS = CHANNELWISE | DROPOUTS | {"Conv2d", "BatchNorm2d", "InstanceNorm2d", "G
 
 # What may differ: what belongs to a member alone, and what says nothing about training. All else must be the same, also
 # settings that nobody has thought of here.
-_FREE_SECTIONS = frozenset({"seed", "init", "tracking", "constraints", "sweep", "ui", "resume", "variant"})
+_FREE_SECTIONS = frozenset({"seed", "init", "tracking", "constraints", "sweep", "ui", "resume", "sweep_run"})
 _FREE: Mapping[str, frozenset[str]] = {
     "optimizer": frozenset(
         {"lr", "momentum", "nesterov", "weight_decay", "betas", "eps", "norm_lr_factor", "bias_lr_factor"}
@@ -27,7 +27,7 @@ _FREE: Mapping[str, frozenset[str]] = {
 
 
 class Candidate(Protocol):
-    """A variant that could be a member: an `Experiment`, or anything else with these two."""
+    """A run that could be a member of a stack."""
 
     @property
     def settings(self) -> Settings:

@@ -28,7 +28,7 @@ from archsearch.training.optim import make_scheduler
 from archsearch.training.stacked.network import Stack
 from archsearch.training.stacked.optimizers import make_stacked_optimizer
 from archsearch.training.stacked.scores import MemberMeter, member_losses
-from archsearch.training.trainer import Evaluation, Progress, Splits, seed_epoch
+from archsearch.training.trainer import EpochProgress, Evaluation, Splits, seed_epoch
 
 _WATCH_SECONDS = 0.2  # between two looks at the running losses; each waits for a GPU's queue
 
@@ -45,7 +45,7 @@ class Member:
 
 MemberMetrics: TypeAlias = EpochMetrics | NonFiniteLossError
 MemberEvaluation: TypeAlias = Evaluation | NonFiniteLossError
-StackWatch: TypeAlias = Callable[[list[Progress | NonFiniteLossError]], None]
+StackWatch: TypeAlias = Callable[[list[EpochProgress | NonFiniteLossError]], None]
 
 
 class StackedTrainer:
@@ -237,7 +237,7 @@ class StackedTrainer:
             epochs, images = self.settings.epochs, len(self.splits.train)
             watch(
                 [
-                    self.failures.get(number) or Progress(epoch, epochs, images, score, finished)
+                    self.failures.get(number) or EpochProgress(epoch, epochs, images, score, finished)
                     for number, score in enumerate(scores)
                 ]
             )

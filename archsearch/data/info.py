@@ -11,7 +11,7 @@ _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
 
 @dataclass(frozen=True)
-class Definition:
+class DatasetInfo:
     """One data set: 28x28 grey images in ten classes.
 
     `mean` and `std` are of the training pixels scaled to [0, 1]; images are normalised with them, and files whose
@@ -39,10 +39,10 @@ TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
 FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
 
-DEFINITIONS = {
-    definition.name: definition
-    for definition in (
-        Definition(
+DATASETS = {
+    info.name: info
+    for info in (
+        DatasetInfo(
             name="mnist",
             title="MNIST",
             classes=_DIGITS,
@@ -58,26 +58,24 @@ DEFINITIONS = {
                 TEST_LABELS: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
             },
         ),
-        Definition("fashion_mnist", "Fashion-MNIST", _CLOTHES, 60_000, 10_000, 0.2860, 0.3530, "FashionMNIST"),
-        Definition("kmnist", "Kuzushiji-MNIST", _KANA, 60_000, 10_000, 0.1918, 0.3483, "KMNIST"),
-        Definition("digits", "scikit-learn digits", _DIGITS, 1_500, 297, 0.3059, 0.3251, None),
+        DatasetInfo("fashion_mnist", "Fashion-MNIST", _CLOTHES, 60_000, 10_000, 0.2860, 0.3530, "FashionMNIST"),
+        DatasetInfo("kmnist", "Kuzushiji-MNIST", _KANA, 60_000, 10_000, 0.1918, 0.3483, "KMNIST"),
+        DatasetInfo("digits", "scikit-learn digits", _DIGITS, 1_500, 297, 0.3059, 0.3251, None),
     )
 }
 
 
-def definition_of(name: str) -> Definition:
+def dataset_info(name: str) -> DatasetInfo:
     """The data set that `name` prefers; `auto` is MNIST, where that can be had."""
-    return DEFINITIONS["mnist" if name == "auto" else name]
+    return DATASETS["mnist" if name == "auto" else name]
 
 
-def holdout_size(definition: Definition, validation: int | None) -> int:
+def holdout_size(info: DatasetInfo, validation: int | None) -> int:
     """How many training images are held out. Raises `ConfigError` where the data set has not enough of them."""
-    size = definition.default_validation if validation is None else validation
-    classes = len(definition.classes)
-    if size and not classes <= size <= definition.train_images - classes:
-        rule = (
-            f"0, or between {classes} and {definition.train_images - classes:,} of {definition.title}'s training images"
-        )
+    size = info.default_validation if validation is None else validation
+    classes = len(info.classes)
+    if size and not classes <= size <= info.train_images - classes:
+        rule = f"0, or between {classes} and {info.train_images - classes:,} of {info.title}'s training images"
         raise ConfigError([Problem("data.validation", f"got {size}, must be {rule}")])
     return size
 

@@ -1,0 +1,85 @@
+"""From overrides to a composed configuration, without running anything through Hydra."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from archsearch.compose.overrides import (
+    CONFIG_NAME,
+    VERSION_BASE,
+    complete_arguments,
+    config_folder,
+    parse_arguments,
+)
+from archsearch.compose.request import Request
+
+
+def compose_config(arguments: Sequence[str]) -> DictConfig:
+    """The configuration of one run, with Hydra's own section, for complete command-line `arguments`."""
+    parsed = parse_arguments(arguments)
+    assert parsed is not None
+    with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
+        return compose(CONFIG_NAME, overrides=parsed.composable, return_hydra_config=True)
+
+
+def compose_request(arguments: Sequence[str]) -> Request:
+    """The request for one run, for command-line `arguments` as typed."""
+    return request_of(compose_config(complete_arguments(arguments)))
+
+
+@contextmanager
+def composed_sweep(arguments: Sequence[str]) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    """Hydra's loader, and the configuration that Hydra would pass to the sweeper of a multirun with `arguments`."""
+    parsed = parse_arguments(arguments)
+    assert parsed is not None
+    with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+        yield loader, loader.load_configuration(CONFIG_NAME, overrides=parsed.composable, run_mode=RunMode.MULTIRUN)
+
+
+def sweeps_by_configuration(arguments: Sequence[str]) -> bool:
+    """Whether `arguments` hold several values and the configuration itself (`hydra.mode`) asks for a multirun."""
+    if not any("," in argument or "(" in argument for argument in arguments):
+        return False  # the composed configuration has the mode
+    try:
+        with composed_sweep(arguments) as (_, config):
+            return bool(config.hydra.mode == RunMode.MULTIRUN)
+    except HydraException:
+        return False  # composing it as one run reports the error
+
+
+def request_of(config: DictConfig) -> Request:
+    """The request in a composed configuration with Hydra's own section."""
+    return Request(plain_values(config), choices_of(config.hydra), task_overrides(config.hydra))
+
+
+def choices_of(hydra_config: Any) -> dict[str, str]:
+    """The option chosen in each group, from Hydra's own section; without Hydra's own groups."""
+    return {
+        str(group): str(choice)
+        for group, choice in hydra_config.runtime.choices.items()
+        if choice is not None and not str(group).startswith("hydra/")
+    }
+
+
+def task_overrides(hydra_config: Any) -> tuple[str, ...]:
+    """The overrides of the configuration itself, as typed, from Hydra's own section."""
+    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    assert isinstance(overrides, list)
+    return tuple(map(str, overrides))
+
+
+def plain_values(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain values, interpolations resolved, without Hydra's own section."""
+    nodes = {str(key): config._get_node(key) for key in config if key != "hydra"}
+    return {
+        key: OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else config[key]
+        for key, node in nodes.items()
+    }

@@ -1,0 +1,81 @@
+"""What `resume=` means: the command line and the request that continue a run or a sweep. No torch."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from archsearch.compose.overrides import quote, split_flags
+from archsearch.compose.request import Request
+from archsearch.errors import ResumeError
+from archsearch.runs.folder import find_run, find_sweep, read_config, read_sweep
+from archsearch.runs.result import read_result
+
+# What an override beside `resume=` may change: where things are and how they are run, not what is computed.
+_MOVABLE = ("data.root", "trainer.eval_batch_size", "tracking", "ui", "sweep", "constraints")
+
+
+def may_move(override: str) -> bool:
+    """Whether `override` may stand beside `resume=`."""
+    return _names_any(override, (*_MOVABLE, "resume", "hydra"))
+
+
+def run_arguments(name: str, arguments: Sequence[str]) -> list[str]:
+    """The command line that continues run `name` in its folder, leaving the `.hydra` there alone."""
+    folder = quote(find_run(name))
+    # Quoted, because an id can look like a number, and a path can contain characters of Hydra's grammar.
+    return [*arguments, f"resume={quote(name)}", f"hydra.run.dir={folder}", "hydra.output_subdir=null"]
+
+
+def sweep_arguments(name: str, arguments: Sequence[str]) -> list[str]:
+    """The command line that continues sweep `name` in its folder: with its own overrides unless there are others."""
+    folder = find_sweep(name)
+    sweep = read_sweep(folder)
+    flags, overrides = split_flags(arguments)
+    keys = {override.split("=", 1)[0] for override in overrides}
+    inherited = [override for override in sweep["hydra"] if override.split("=", 1)[0] not in keys]
+    if all(map(may_move, overrides)):
+        inherited += sweep["overrides"]
+    if sweep["config_dir"] and not any(flag.startswith(("--config-dir", "-cd")) for flag in flags):
+        flags += ["--config-dir", *sweep["config_dir"][:1]]
+    return [*flags, *inherited, *overrides, f"resume={quote(folder)}", f"hydra.sweep.dir={quote(folder)}"]
+
+
+def continued_request(request: Request, folder: Path) -> Request:
+    """The request of the run in `folder`, with what the overrides of `request` move. Raises `ResumeError`."""
+    refused = [override for override in request.overrides if not may_move(override)]
+    if refused:
+        raise ResumeError(
+            f"resume continues a run as it was configured; leave out {' '.join(refused)}, or start a new run with it"
+        )
+    result = read_result(folder) or {}
+    if result.get("state") == "FINISHED" and result.get("tracking", {}).get("complete", True):
+        raise ResumeError(f"resume: the run in {folder} is finished, after {result.get('epochs_trained')} epochs")
+    try:
+        config = read_config(folder)
+        choices, overrides = result["choices"], tuple(result["overrides"])
+    except (OSError, yaml.YAMLError, KeyError) as error:
+        raise ResumeError(f"resume: {folder} is no run that can be continued: {error}") from error
+    for override in request.overrides:
+        if _names_any(override, _MOVABLE):
+            _copy_setting(_key(override).replace("/", ".").split("."), request.config, config)
+    return replace(request, config={**config, "resume": request.config["resume"]}, choices=choices, overrides=overrides)
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+").split("=", 1)[0]
+
+
+def _names_any(override: str, settings: Sequence[str]) -> bool:
+    key = _key(override)
+    return any(key == setting or key.startswith((f"{setting}.", f"{setting}/")) for setting in settings)
+
+
+def _copy_setting(path: Sequence[str], source: Any, target: Any) -> None:
+    """Set `target` at `path` to what `source` has there."""
+    *parents, name = path
+    for parent in parents:
+        source, target = source[parent], target.setdefault(parent, {})
+    target[name] = source[name]
