@@ -120,17 +120,7 @@ class Lookahead:
     every: PositiveInt = 5  # steps
 
 
-Augment: TypeAlias = NoAugment | AffineAugment
-Optimizer: TypeAlias = SGD | Adam
-Scheduler: TypeAlias = Constant | MultiStep | Cosine | OneCycle
-Averaging: TypeAlias = NoAveraging | EMA | Lookahead
-
-AUGMENTS: dict[str, type[Augment]] = {"none": NoAugment, "affine": AffineAugment}
-OPTIMIZERS: dict[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": Adam}
-SCHEDULERS: dict[str, type[Scheduler]] = {
-    "constant": Constant,
-    "multistep": MultiStep,
-    "cosine": Cosine,
-    "one_cycle": OneCycle,
-}
-AVERAGINGS: dict[str, type[Averaging]] = {"none": NoAveraging, "ema": EMA, "lookahead": Lookahead}
+Augment: TypeAlias = Annotated[NoAugment | AffineAugment, Field(discriminator="type")]
+Optimizer: TypeAlias = Annotated[SGD | Adam, Field(discriminator="type")]
+Scheduler: TypeAlias = Annotated[Constant | MultiStep | Cosine | OneCycle, Field(discriminator="type")]
+Averaging: TypeAlias = Annotated[NoAveraging | EMA | Lookahead, Field(discriminator="type")]

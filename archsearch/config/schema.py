@@ -1,21 +1,25 @@
 """Plain values -> a validated dataclass, or everything that is wrong with them.
 
-pydantic checks types and ranges; this module turns its findings into our words: the setting's full path, what it
-got, the rule, and the nearest valid choice.
+pydantic checks types and ranges. This module turns its errors into messages with the setting's full path, the value,
+the rule, and the nearest valid choice.
 """
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Annotated, Any, TypeVar, get_args
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from archsearch.errors import Problem, did_you_mean
 
 T = TypeVar("T")
 
-# Strict: `epochs: "3"` and `channels: true` are mistakes. An integer is accepted where a float is wanted.
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+
+# Strict: `epochs: "3"` and `channels: true` are errors. An integer is accepted where a float is expected.
 STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=False)
 
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -32,24 +36,33 @@ _RULES = {
     "tuple_type": "must be a list",
     "finite_number": "must be a finite number",
 }
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
 
 
 def names_of(cls: type) -> tuple[str, ...]:
-    """The settings that `cls` knows."""
+    """The settings that `cls` has."""
     return tuple(field.name for field in fields(cls))
 
 
 def read(cls: type[T], values: object, path: str) -> tuple[T | None, list[Problem]]:
-    """Validate `values` as a `cls` (a pydantic dataclass) found at `path`.
+    """Validate `values` as a `cls` (a pydantic dataclass, which may contain others) at `path`.
 
     Returns the instance and no problems, or None and all problems.
     """
     if not isinstance(values, Mapping):
         return None, [Problem(path, f"must be a mapping of settings, got {show(values)}")]
     try:
-        return cls(**{str(key): value for key, value in values.items()}), []
+        # As JSON, because in strict mode nested dataclasses are read from mappings only there.
+        text = json.dumps({str(key): value for key, value in values.items()}, default=str)
+        instance: T = _adapter(cls).validate_json(text)
+        return instance, []
     except ValidationError as error:
-        return None, _merge_alternatives([_problem(cls, found, path) for found in error.errors()])
+        return None, _merge_alternatives([_problem(cls, details, path) for details in error.errors()])
 
 
 def read_typed(
@@ -60,8 +73,7 @@ def read_typed(
         return None, [Problem(path, f"must be a mapping of settings, got {show(values)}")]
     kind = values.get("type", default)
     if kind not in registry:
-        rule = f"must be one of {', '.join(registry)}{did_you_mean(str(kind), registry)}"
-        return None, [Problem(f"{path}.type", f"got {show(kind)}, {rule}")]
+        return None, [Problem(f"{path}.type", f"got {show(kind)}, {_one_of(registry, kind)}")]
     return read(registry[kind], values, path)
 
 
@@ -74,48 +86,96 @@ def show(value: object) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
-def _problem(cls: type, found: ErrorDetails, path: str) -> Problem:
-    kind, value, context = found["type"], found["input"], found.get("ctx", {})
-    # Behind the field's name, `loc` names members of a union ("int", "literal['same']") and positions of a list.
-    keys = [str(key) for key in found["loc"][:1]]
-    here = ".".join([path, *keys]) if path else ".".join(keys)
-    if kind == "unexpected_keyword_argument":
-        return Problem(here, f"unknown setting{did_you_mean(keys[0], names_of(cls))}")
-    if kind == "missing":
-        return Problem(here, "is missing")
-    if kind == "literal_error":
-        choices = [str(choice) for choice in _choices(cls, keys[0])]
-        hint = did_you_mean(str(value), choices)
-        return Problem(here, f"got {show(value)}, must be one of {', '.join(choices)}{hint}")
-    if kind == "value_error":
-        return Problem(here, str(context["error"]))
-    return Problem(here, f"got {show(value)}, {_rule(kind, context, found['msg'])}")
+class _Location(NamedTuple):
+    """Where an error is: the setting's path, the dataclass that has the setting, and the setting's annotation."""
+
+    path: str
+    owner: type
+    name: str
+    annotation: Any
+
+
+def _locate(cls: type, keys: tuple[int | str, ...], path: str) -> _Location:
+    """Follow pydantic's location of an error through nested dataclasses.
+
+    The location also names the chosen member of a union with a `type`, the members of other unions ("int",
+    "literal['same']") and positions of a list; these are not part of a setting's path.
+    """
+    location = _Location(path, cls, "", cls)
+    remaining = list(keys)
+    while remaining:
+        if is_dataclass(location.annotation) and isinstance(location.annotation, type):
+            owner, name = location.annotation, str(remaining.pop(0))
+            here = f"{location.path}.{name}" if location.path else name
+            location = _Location(here, owner, name, get_type_hints(owner).get(name))
+        elif (members := _by_type(location.annotation)) and remaining[0] in members:
+            location = location._replace(annotation=members[str(remaining.pop(0))])
+        else:
+            break
+    return location
+
+
+def _by_type(annotation: Any) -> dict[str, type]:
+    """The dataclasses of a union by the values of their `type`; empty for any other annotation."""
+    members = [member for member in get_args(annotation) if isinstance(member, type) and is_dataclass(member)]
+    return {
+        str(value): member
+        for member in members
+        for value in get_args(get_type_hints(member).get("type"))
+        if get_origin(get_type_hints(member).get("type")) is Literal
+    }
+
+
+def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
+    location = _locate(cls, details["loc"], path)
+    given, annotation = details["input"], location.annotation
+    match details["type"]:
+        case "union_tag_invalid" | "union_tag_not_found":
+            kind = given.get("type") if isinstance(given, Mapping) else given
+            return Problem(f"{location.path}.type", f"got {show(kind)}, {_one_of(_by_type(annotation), kind)}")
+        case "unexpected_keyword_argument":
+            message = f"unknown setting{did_you_mean(location.name, names_of(location.owner))}"
+        case "missing":
+            message = "is missing"
+        case "literal_error":
+            message = f"got {show(given)}, {_one_of(_choices(annotation), given)}"
+        case "dataclass_type" | "model_attributes_type" | "dict_type":
+            message = f"must be a mapping of settings, got {show(given)}"
+        case "value_error":
+            message = str(details["ctx"]["error"])
+        case "json_invalid":
+            message = "contains a character that is not valid Unicode"
+        case kind:
+            message = f"got {show(given)}, {_rule(kind, details.get('ctx', {}), details['msg'])}"
+    return Problem(location.path or "configuration", message)
+
+
+def _one_of(choices: Mapping[str, object] | list[str], given: object) -> str:
+    return f"must be one of {', '.join(choices)}{did_you_mean(str(given), choices)}"
 
 
 def _rule(kind: str, context: Mapping[str, Any], message: str) -> str:
-    bounds = {"greater_than_equal": "ge", "greater_than": "gt", "less_than_equal": "le", "less_than": "lt"}
-    if kind in bounds:
-        words = kind.replace("greater_than", "more than").replace("less_than", "less than")
-        words = {"more than_equal": "at least", "less than_equal": "at most"}.get(words, words)
-        return f"must be {words} {context[bounds[kind]]}"
+    if kind in _BOUNDS:
+        bound, words = _BOUNDS[kind]
+        return f"must be {words} {context[bound]}"
     return _RULES.get(kind) or message.replace("Input should", "must").lower()
 
 
-def _choices(cls: type, name: str) -> list[object]:
-    annotation = next(field.type for field in fields(cls) if field.name == name)
-    found: list[object] = []
+def _choices(annotation: Any) -> list[str]:
+    """All strings in the literals of an annotation."""
+    choices: list[str] = []
     pending = [annotation]
     while pending:
         for argument in get_args(pending.pop()):
             if isinstance(argument, str):
-                found.append(argument)
+                choices.append(argument)
             else:
                 pending.append(argument)
-    return found
+    return choices
 
 
 def _merge_alternatives(problems: list[Problem]) -> list[Problem]:
-    """A union reports one problem a member; say them as one: "got 'sme', must be a whole number or one of same"."""
+    """A union reports one problem a member; merge them: "got 'sme', must be a whole number or one of same"."""
     merged: dict[str, Problem] = {}
     for problem in problems:
         before = merged.get(problem.path)
@@ -123,5 +183,6 @@ def _merge_alternatives(problems: list[Problem]) -> list[Problem]:
             merged[problem.path] = problem
         elif ", must be " in before.message and ", must be " in problem.message:
             rule = problem.message.split(", must be ", 1)[1]
-            merged[problem.path] = Problem(problem.path, f"{before.message} or {rule}")
+            if rule not in before.message:
+                merged[problem.path] = Problem(problem.path, f"{before.message} or {rule}")
     return list(merged.values())

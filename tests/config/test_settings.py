@@ -62,10 +62,10 @@ def test_every_mistake_of_a_configuration_is_reported_at_once() -> None:
     ) == [
         "model.blocks.conv2: kernel_size 40 does not fit its 26x26 input",
         "data.name: got 'mnst', must be one of auto, mnist, fashion_mnist, kmnist, digits (did you mean mnist?)",
+        "optimizer.type: got 'sdg', must be one of sgd, adam, adamw (did you mean sgd?)",
         "trainer.epochs: got 'many', must be a whole number",
         "trainer.device: got 'gpu', must be auto, cpu, mps, cuda or cuda:<number>",
         "trainer.epoch: unknown setting (did you mean epochs?)",
-        "optimizer.type: got 'sdg', must be one of sgd, adam, adamw (did you mean sgd?)",
         "seed: got -1, must be at least 0",
         "foo: unknown setting",
     ]
