@@ -1,18 +1,18 @@
-"""What can go wrong, as one tree.
+"""The exceptions of archsearch, as one tree.
 
-ArchsearchError                 message for people, no traceback
-├── UserError                   exit status 2: mend the command or the configuration
-│   ├── ConfigError             settings that cannot work, all of them at once
-│   ├── DataError               data that are missing or damaged
-│   ├── StorageError            a folder that cannot be written
+ArchsearchError                 printed as a message, without a traceback
+├── UserError                   exit status 2: correct the command or the configuration
+│   ├── ConfigError             invalid settings, all of them at once
+│   ├── DataError               missing or damaged data
+│   ├── StorageError            a folder or file that cannot be written
 │   ├── TrackingError           a tracking store that cannot be reached or read
-│   ├── ResumeError             a run that cannot be continued
+│   ├── ResumeError             a run or sweep that cannot be resumed
 │   └── ReportError             runs that cannot be found or compared
 └── RunError                    exit status 1: the run itself failed
     ├── NonFiniteLossError      the loss became NaN or infinite
-    ├── OutOfMemoryError        the model and its batch do not fit
-    ├── TimeLimitError          a variant took longer than its sweep allows
-    └── SweepError              a sweep of which not every variant was trained
+    ├── OutOfMemoryError        model and batch do not fit into memory
+    ├── TimeLimitError          a run exceeded the time limit of its sweep
+    └── SweepError              some runs of a sweep were not trained
 """
 
 from collections.abc import Iterable
@@ -27,14 +27,14 @@ class ArchsearchError(Exception):
 
 
 class UserError(ArchsearchError):
-    """Something that a person can mend in the command or the configuration."""
+    """An error that the user can correct in the command or the configuration."""
 
     exit_status = 2
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: the setting's path, and what is wrong with it."""
+    """One invalid setting: its path, and what is wrong with it."""
 
     path: str
     message: str
@@ -44,7 +44,7 @@ class Problem:
 
 
 class ConfigError(UserError):
-    """A configuration that cannot work. `problems` holds everything that is wrong with it."""
+    """An invalid configuration. `problems` holds all its errors, without duplicates."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(dict.fromkeys(problems))
@@ -52,27 +52,27 @@ class ConfigError(UserError):
 
 
 class DataError(UserError):
-    """Data that are missing, damaged, or not what their name says."""
+    """Data are missing, damaged, or not the data set that their name says."""
 
 
 class StorageError(UserError):
-    """A folder or file that cannot be written."""
+    """A folder or file cannot be written."""
 
 
 class TrackingError(UserError):
-    """A tracking store that cannot be reached or read."""
+    """A tracking store cannot be reached or read."""
 
 
 class ResumeError(UserError):
-    """A run that cannot be continued."""
+    """A run or sweep cannot be resumed."""
 
 
 class ReportError(UserError):
-    """Runs that cannot be found, or not be compared."""
+    """Runs cannot be found or compared."""
 
 
 class RunError(ArchsearchError):
-    """A run that started and could not be finished."""
+    """A run started but could not finish."""
 
 
 class NonFiniteLossError(RunError):
@@ -80,24 +80,24 @@ class NonFiniteLossError(RunError):
 
 
 class OutOfMemoryError(RunError):
-    """The model and its batch need more memory than there is."""
+    """Model and batch do not fit into memory."""
 
 
 class TimeLimitError(RunError):
-    """A variant took longer than its sweep allows."""
+    """A run exceeded the time limit of its sweep."""
 
 
 class SweepError(RunError):
-    """A sweep of which not every variant was trained."""
+    """Some runs of a sweep were not trained."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """` (did you mean X?)` where something in `known` resembles `word`, else nothing."""
-    close = get_close_matches(word, list(known), n=1, cutoff=0.6)
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """` (did you mean X?)` if one of `choices` resembles `word`, else an empty string."""
+    close = get_close_matches(word, list(choices), n=1, cutoff=0.6)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of what `error` says, or its kind where it says nothing."""
+    """The first line of the message of `error`, or its class name if there is no message."""
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

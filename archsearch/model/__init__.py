@@ -1,5 +1,5 @@
-"""The model language and what becomes of it. Only `builder` imports torch.
+"""The model language: parsing, planning, building. Only `builder` imports torch.
 
-`spec` parses a model's YAML into a `ModelSpec`, `plan` turns that into layers with shapes, parameters, MACs and
-receptive fields, `builder` turns a plan into an `nn.Sequential`, `table` prints it. Open `spec` first.
+`spec` parses a model's YAML into a `ModelSpec`, `plan` lowers it to layers with shapes, parameters, MACs and receptive
+fields, `builder` builds an `nn.Sequential` from a plan, `table` prints a plan. Open `spec` first.
 """

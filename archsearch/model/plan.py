@@ -1,14 +1,17 @@
-"""What a model becomes, by arithmetic: layers, output shapes, parameters, MACs, receptive field. No torch.
+"""A model's layers with their shapes, parameters, MACs and receptive fields, by arithmetic. No torch.
 
-`plan` lowers a `ModelSpec` to the list of `Layer`s that the builder turns into modules one by one, so what is checked
-and printed here is what will be trained. Conventions:
+`plan` lowers a `ModelSpec` to a list of `Layer`s. The builder makes one module of each, so the plan that is checked and
+printed is the network that is trained. Conventions:
 
-- Shapes are (channels, height, width) or (features,), without the batch.
-- MACs are the multiply-accumulates of convolutions and linear layers for one image; bias, activation, norm and pooling
+- Shapes are (channels, height, width) or (features,), without the batch dimension.
+- MACs are the multiply-accumulates of convolutions and linear layers for one image. Bias, activation, norm and pooling
   count as 0.
-- The receptive field is the side, in input pixels, of the square that one output value depends on, not clipped at the
-  image's border; statistics of norm layers do not count. `jump` is the stride between neighbouring outputs, in input
-  pixels. Both as in Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019.
+- The receptive field is the side, in input pixels, of the square that one output value depends on. It is not clipped at
+  the image's border, and the statistics of norm layers do not count.
+- The jump is the stride between neighbouring outputs, in input pixels.
+
+The last two are defined as in Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks", Distill
+2019.
 """
 
 from collections.abc import Mapping
@@ -36,7 +39,7 @@ _POOLS: dict[Pool, str] = {"max": "MaxPool2d", "avg": "AvgPool2d"}
 
 @dataclass(frozen=True)
 class Layer:
-    """One module of the network: where it sits, how it is constructed, and what it does to its input."""
+    """One module of the network: its place, its constructor arguments, its output shape and its cost."""
 
     block: str
     name: str
@@ -50,20 +53,20 @@ class Layer:
 
     @property
     def path(self) -> str:
-        """The submodule's name in the built network, as in `conv1.norm`."""
+        """The submodule's name in the network, such as `conv1.norm`."""
         return f"{self.block}.{self.name}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A network that fits its input: its layers in order, and their totals."""
+    """The layers of a network in order, and their totals."""
 
     input_shape: Shape
     layers: tuple[Layer, ...]
 
     @property
     def params(self) -> int:
-        """Parameters in all; every one is trainable."""
+        """Total number of parameters. All are trainable."""
         return sum(layer.params for layer in self.layers)
 
     @property
@@ -85,8 +88,8 @@ class Plan:
 def plan(spec: ModelSpec, input_shape: Shape, classes: int, path: str = "model") -> Plan:
     """Lower `spec` for inputs of `input_shape` = (channels, height, width).
 
-    Raises `ConfigError` with everything that does not fit. A block that cannot be sized is reported once; the blocks
-    behind it are still checked for what does not depend on their size.
+    Raises `ConfigError` with every misfit. If a block does not fit its input, the blocks after it are checked only for
+    errors that do not depend on height and width.
     """
     lowering = _Lowering(input_shape)
     for name, block in spec.blocks:
@@ -99,12 +102,12 @@ def plan(spec: ModelSpec, input_shape: Shape, classes: int, path: str = "model")
 
 @dataclass
 class _Lowering:
-    """The state while blocks are appended: the running shape, receptive field and jump."""
+    """The state while layers are appended: the current shape, receptive field and jump."""
 
     shape: Shape
     receptive_field: int = 1
     jump: int = 1
-    sized: bool = True  # False once a block did not fit: height and width are then unknown
+    sized: bool = True  # False once a block did not fit: height and width are unknown from there on
     layers: list[Layer] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -127,18 +130,18 @@ class _Lowering:
         if isinstance(head, LinearHead):
             self._add_flatten()
             for number, size in enumerate(head.hidden, 1):
-                self._add_dropout_in_head(head, f"dropout{number}")
+                self._add_head_dropout(head, f"dropout{number}")
                 self._add_linear(f"hidden{number}", size, head.bias)
                 self._add_activation("head", f"activation{number}", head.activation)
-            self._add_dropout_in_head(head, "dropout")
+            self._add_head_dropout(head, "dropout")
             self._add_linear("linear", classes, head.bias)
         elif head.type == "gap":
             self._add_global_pool()
             self._add_flatten()
-            self._add_dropout_in_head(head, "dropout")
+            self._add_head_dropout(head, "dropout")
             self._add_linear("linear", classes, head.bias)
         else:
-            self._add_dropout_in_head(head, "dropout")
+            self._add_head_dropout(head, "dropout")
             arguments = {"in_channels": self.shape[0], "out_channels": classes, "kernel_size": 1, "bias": head.bias}
             params = classes * (self.shape[0] + head.bias)
             macs = classes * prod(self.shape)
@@ -160,8 +163,8 @@ class _Lowering:
             Layer(block, name, kind, arguments or {}, self.shape, params, macs, self.receptive_field, self.jump)
         )
 
-    def _slide(self, kernel: int, stride: int) -> None:
-        """A window of `kernel` pixels moves in steps of `stride` over the current output."""
+    def _apply_window(self, kernel: int, stride: int) -> None:
+        """Update receptive field and jump for a `kernel` x `kernel` window with `stride`."""
         self.receptive_field += (kernel - 1) * self.jump
         self.jump *= stride
 
@@ -178,12 +181,12 @@ class _Lowering:
             padding = block.padding
             sizes = tuple((size + 2 * padding - extent) // block.stride + 1 for size in (height, width))
             if self.sized and min(sizes) < 1:
-                what = f"kernel_size {block.kernel_size}" + (
-                    f" with dilation {block.dilation} (extent {extent})" if block.dilation > 1 else ""
-                )
-                self._report(path, f"{what} does not fit its {height}x{width} input" + _padded(padding))
+                dilated = f" with dilation {block.dilation} (extent {extent})" if block.dilation > 1 else ""
+                padded = f" padded by {padding}" if padding else ""
+                kernel = f"kernel_size {block.kernel_size}{dilated}"
+                self._report(path, f"{kernel} does not fit its {height}x{width} input{padded}")
                 self.sized = False
-        self._slide(extent, block.stride)
+        self._apply_window(extent, block.stride)
         self.shape = (block.channels, *sizes)
         weights = block.channels * (in_channels // groups) * block.kernel_size**2
         arguments = {
@@ -200,9 +203,9 @@ class _Lowering:
         self._append(name, "conv", "Conv2d", arguments, params, weights * prod(sizes))
 
     def _check_groups(self, block: ConvBlock, in_channels: int, groups: int, path: str) -> None:
-        for what, channels in (("in_channels", in_channels), ("channels", block.channels)):
+        for name, channels in (("in_channels", in_channels), ("channels", block.channels)):
             if channels % groups:
-                self._report(path, f"`{what}` (={channels}) must be divisible by `groups` (={groups})")
+                self._report(path, f"`{name}` (={channels}) must be divisible by `groups` (={groups})")
 
     def _add_activation(self, block: str, name: str, activation: Activation) -> None:
         if activation != "none":
@@ -215,12 +218,12 @@ class _Lowering:
             self._append(name, "norm", "BatchNorm2d", {"num_features": channels}, params)
         elif block.norm == "instance":
             if self.sized and self.shape[1:] == (1, 1):
-                self._report(path, "`norm` (=instance) cannot normalise a 1x1 image: every value would become 0")
+                self._report(path, "`norm` (=instance) cannot normalise a 1x1 image: all values would become 0")
             self._append(name, "norm", "InstanceNorm2d", {"num_features": channels, "affine": True}, params)
         elif block.norm != "none":
             groups = 1 if block.norm == "layer" else block.norm_groups
             if self.sized and channels // groups * prod(self.shape[1:]) == 1:
-                self._report(path, f"`norm` (={block.norm}) cannot normalise groups of one value: they would become 0")
+                self._report(path, f"`norm` (={block.norm}) cannot normalise groups of one value: all would become 0")
             if channels % groups:
                 rule = f"`channels` (={channels}) must be divisible by `norm_groups` (={groups})"
                 self._report(path, rule)
@@ -231,24 +234,25 @@ class _Lowering:
         if self.sized and size > min(height, width):
             self._report(path, f"pool_size {size} does not fit its {height}x{width} input")
             self.sized = False
-        self._slide(size, stride)
+        self._apply_window(size, stride)
         self.shape = (channels, (height - size) // stride + 1, (width - size) // stride + 1)
         self._append(name, "pool", _POOLS[pool], {"kernel_size": size, "stride": stride})
 
     def _add_global_pool(self) -> None:
-        self._see_everything()
+        self._extend_to_image()
         self.shape = (self.shape[0], 1, 1)
         self._append("head", "pool", "AdaptiveAvgPool2d", {"output_size": 1})
 
     def _add_flatten(self) -> None:
-        self._see_everything()
+        self._extend_to_image()
         self.shape = (prod(self.shape),)
         self._append("head", "flatten", "Flatten")
 
-    def _see_everything(self) -> None:
+    def _extend_to_image(self) -> None:
+        """Let the receptive field cover the current height and width."""
         self.receptive_field += (max(self.shape[1:]) - 1) * self.jump
 
-    def _add_dropout_in_head(self, head: Head, name: str) -> None:
+    def _add_head_dropout(self, head: Head, name: str) -> None:
         if head.dropout > 0:
             self._append("head", name, "Dropout", {"p": head.dropout})
 
@@ -261,7 +265,3 @@ class _Lowering:
 
     def _report(self, path: str, message: str) -> None:
         self.problems.append(Problem(path, message))
-
-
-def _padded(padding: int) -> str:
-    return f" padded by {padding}" if padding else ""

@@ -1,8 +1,8 @@
-"""The model language: what a person writes about a network, validated.
+"""The model language: the settings of a model, its blocks and its head, validated.
 
-A model is a mapping of named blocks and a head. `parse_model` turns the composed configuration into a `ModelSpec` in
-which nothing is left open: every block says its channels (after `width`) and everything that it inherits from the
-model. Whether the blocks fit each other is arithmetic on shapes, and done in `archsearch.model.plan`.
+A model is a mapping of named blocks and a head. `parse_model` turns the composed configuration into a `ModelSpec`, in
+which every block has its channels (after `width`) and all the settings that it inherits from the model. Whether the
+blocks fit together is checked in `archsearch.model.plan`.
 """
 
 import math
@@ -30,7 +30,7 @@ STEPS: tuple[Step, ...] = ("conv", "activation", "norm", "dropout")
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Defaults:
-    """What every convolution block takes unless it says otherwise: settings of the model itself."""
+    """Settings of the model that every convolution block inherits unless it sets them itself."""
 
     kernel_size: PositiveInt = 3
     padding: Padding = 0
@@ -49,10 +49,10 @@ class Defaults:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ConvBlock(Defaults):
-    """A convolution with its activation, norm and dropout in any order, and a pooling behind them.
+    """A convolution, activation, norm and dropout in any order, then an optional pooling.
 
-    `padding: same` keeps the size (stride 1 only); `groups: depthwise` is one group a channel. Norm `layer` is
-    `GroupNorm(1, channels)`; `instance` has weight and bias like the others. Dropout `channel` drops whole channels
+    `padding: same` keeps height and width (stride 1 only). `groups: depthwise` is one group per channel. Norm `layer`
+    is `GroupNorm(1, channels)`; `instance` has weight and bias like the others. Dropout `channel` drops whole channels
     (Dropout2d), `element` single values (Dropout).
     """
 
@@ -78,12 +78,12 @@ class PoolBlock:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class LinearHead:
-    """Flatten, then linear layers: one for each size in `hidden`, with `activation`, and one to the classes."""
+    """Flatten, then a linear layer with `activation` for each size in `hidden`, then one to the classes."""
 
     type: Literal["linear"] = "linear"
     hidden: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = ()
     activation: Activation = "relu"
-    dropout: Fraction = 0.0  # in front of every linear layer
+    dropout: Fraction = 0.0  # before every linear layer
     bias: bool = True
 
 
@@ -92,7 +92,7 @@ class GapHead:
     """Global average pooling, then one linear layer to the classes."""
 
     type: Literal["gap"] = "gap"
-    dropout: Fraction = 0.0  # in front of the linear layer
+    dropout: Fraction = 0.0  # before the linear layer
     bias: bool = True
 
 
@@ -101,20 +101,20 @@ class ConvHead:
     """A 1x1 convolution to the classes, then global average pooling."""
 
     type: Literal["conv"] = "conv"
-    dropout: Fraction = 0.0  # in front of the convolution
+    dropout: Fraction = 0.0  # before the convolution
     bias: bool = True
 
 
 Block: TypeAlias = ConvBlock | PoolBlock
 Head: TypeAlias = LinearHead | GapHead | ConvHead
 
-# The registries behind `type:`. A new kind of block or head starts with a line here.
+# The classes that `type:` names.
 BLOCKS: dict[str, type[Block]] = {"conv": ConvBlock, "pool": PoolBlock}
 HEADS: dict[str, type[Head]] = {"linear": LinearHead, "gap": GapHead, "conv": ConvHead}
 
-_OWN = ("width", "blocks", "head")
+_STRUCTURE = ("width", "blocks", "head")
 
-# Block names become attributes of an nn.Sequential, which has these already (a test holds the list against torch).
+# Block names become attributes of an nn.Sequential. These are its own attributes, and `head` (a test checks the list).
 RESERVED = frozenset(
     """T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double
     dump_patches eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half insert
@@ -129,17 +129,17 @@ RESERVED = frozenset(
 
 @plain_dataclass(frozen=True)
 class ModelSpec:
-    """A network in which nothing is left open; `blocks` are in order, with the names that a person gave them."""
+    """A validated model: its named blocks in order, with all inherited settings filled in, and its head."""
 
     blocks: tuple[tuple[str, Block], ...]
     head: Head
 
 
 def scale_channels(block: ConvBlock, width: float, in_channels: int = 1) -> int:
-    """The channels of `block` at `width`, behind a block that has `in_channels` at that width.
+    """The channels of `block` at `width`; `in_channels` are those of its input at that width.
 
-    At width 1 they are as written. Otherwise they are the multiple of the block's `groups` (and of `norm_groups` under
-    group norm) that is nearest to channels x width, halves rounded up, and never less than one such multiple.
+    At width 1 this is `block.channels`. Otherwise it is the multiple of `groups` (and of `norm_groups` with group norm)
+    nearest to channels x width, halves rounded up, and at least one such multiple.
     """
     if width == 1:
         return block.channels
@@ -150,39 +150,37 @@ def scale_channels(block: ConvBlock, width: float, in_channels: int = 1) -> int:
 
 
 def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, list[Problem]]:
-    """Read a `model` section. Returns the spec and no problems, or None and every problem found."""
+    """Read a `model` section. Returns the spec and no problems, or None and all problems."""
     if not isinstance(values, Mapping):
         return None, [Problem(path, f"must be a mapping with blocks and head, got {show(values)}")]
-    problems: list[Problem] = []
-    known = {*_OWN, *names_of(Defaults)}
-    problems += [
-        Problem(f"{path}.{key}", f"unknown setting{did_you_mean(str(key), known)}")
+    settings = (*_STRUCTURE, *names_of(Defaults))
+    problems = [
+        Problem(f"{path}.{key}", f"unknown setting{did_you_mean(str(key), settings)}")
         for key in values
-        if key not in known
+        if key not in settings
     ]
     inherited = {key: value for key, value in values.items() if key in names_of(Defaults)}
-    defaults, found = read(Defaults, inherited, path)
-    problems += found
-    width, found = read(_Width, {"width": values.get("width", 1.0)}, path)
-    problems += found
+    defaults, default_problems = read(Defaults, inherited, path)
+    width, width_problems = read(_Width, {"width": values.get("width", 1.0)}, path)
+    problems += default_problems + width_problems
 
-    # A default that is itself wrong has been reported; the blocks are then read without it.
-    usable = inherited if defaults is not None else {}
+    if defaults is None:
+        inherited = {}  # so that each block does not report the invalid default again
     blocks: list[tuple[str, Block]] = []
     raw_blocks = values.get("blocks")
     if not isinstance(raw_blocks, Mapping) or not raw_blocks:
         problems.append(Problem(f"{path}.blocks", f"must be a mapping of named blocks, got {show(raw_blocks)}"))
         raw_blocks = {}
     for name, raw in raw_blocks.items():
-        here = f"{path}.blocks.{name}"
-        problems += _check_name(str(name), here)
-        block, found = _read_block(raw, usable, here, raw_blocks)
-        problems += found
+        block_path = f"{path}.blocks.{name}"
+        problems += _check_name(str(name), block_path)
+        block, block_problems = _read_block(raw, inherited, block_path, raw_blocks)
+        problems += block_problems
         if block is not None:
             blocks.append((str(name), block))
 
-    head, found = read_typed(HEADS, values.get("head"), f"{path}.head", "linear")
-    problems += found
+    head, head_problems = read_typed(HEADS, values.get("head"), f"{path}.head", "linear")
+    problems += head_problems
     if problems or width is None or head is None:
         return None, problems
     return ModelSpec(tuple(_scaled(blocks, width.width)), head), []
@@ -205,9 +203,9 @@ def _scaled(blocks: Iterable[tuple[str, Block]], width: float) -> Iterator[tuple
 
 def _check_name(name: str, path: str) -> list[Problem]:
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
-        return [Problem(path, "a block's name must be letters, digits and _, and begin with a letter")]
+        return [Problem(path, "a block's name must consist of letters, digits and _, and begin with a letter")]
     if name in RESERVED:
-        return [Problem(path, f"`{name}` is a name that nn.Sequential uses itself; call the block something else")]
+        return [Problem(path, f"`{name}` is reserved; give the block another name")]
     return []
 
 
@@ -216,17 +214,13 @@ def _read_block(
 ) -> tuple[Block | None, list[Problem]]:
     if isinstance(raw, Mapping) and raw.get("type", "conv") == "conv":
         if "channels" not in raw:
-            return None, [
-                Problem(
-                    path, f"needs `channels`, or `type: pool` for a block that only pools{_other_block(path, names)}"
-                ),
-                *(p for p in read(ConvBlock, {"channels": 1, **raw}, path)[1]),
-            ]
+            rule = f"needs `channels`, or `type: pool` for a block that only pools{_similar_block(path, names)}"
+            return None, [Problem(path, rule), *read(ConvBlock, {"channels": 1, **raw}, path)[1]]
         raw = {**inherited, **raw}
     return read_typed(BLOCKS, raw, path, "conv")
 
 
-def _other_block(path: str, names: Iterable[object]) -> str:
-    """A block without channels can be another block's name, misspelt in an override."""
+def _similar_block(path: str, names: Iterable[object]) -> str:
+    """A hint for a block without channels, which can be a misspelt name in an override."""
     name = path.rpartition(".")[2]
     return did_you_mean(name, [str(other) for other in names if other != name])

@@ -1,4 +1,4 @@
-"""The layer table, as text, in torchsummary's rows with what the architecture course teaches beside them. No torch."""
+"""The layer table as text: torchsummary's columns, then MACs, receptive field, jump and block. No torch."""
 
 from archsearch.model.plan import Layer, Plan
 
@@ -7,21 +7,21 @@ _WIDTHS = (20, 26, 12, 13, 16, 6)
 
 
 def layer_table(plan: Plan) -> str:
-    """The table of `plan`, one row a layer; flattening moves no number, and is no row."""
+    """The table of `plan`, one row per layer. Flatten layers have no row, because they compute nothing."""
     rows = [layer for layer in plan.layers if layer.kind != "Flatten"]
     heading = _line(_HEADINGS)
-    width = len(heading) + max(len(row.block) - len(_HEADINGS[-1]) for row in rows if row.block)
-    lines = ["-" * width, heading, "=" * width]
+    line_length = len(heading) + max(len(row.block) - len(_HEADINGS[-1]) for row in rows if row.block)
+    lines = ["-" * line_length, heading, "=" * line_length]
     lines += [_line(_cells(number, layer)) for number, layer in enumerate(rows, 1)]
-    channels, height, wide = plan.input_shape
+    channels, height, width = plan.input_shape
     lines += [
-        "=" * width,
+        "=" * line_length,
         f"Total params: {plan.params:,}",
         f"Trainable params: {plan.params:,}",
         "Non-trainable params: 0",
-        f"Total MACs: {plan.macs:,} for one {channels}x{height}x{wide} image",
-        f"Receptive field: {plan.receptive_field}x{plan.receptive_field} of {height}x{wide} pixels",
-        "-" * width,
+        f"Total MACs: {plan.macs:,} for one {channels}x{height}x{width} image",
+        f"Receptive field: {plan.receptive_field}x{plan.receptive_field} of {height}x{width} pixels",
+        "-" * line_length,
     ]
     return "\n".join(lines)
 

@@ -1,5 +1,5 @@
-"""What archsearch needs from the operating system: nothing here knows about models, runs or settings.
+"""What archsearch needs from the operating system. Nothing here depends on models, runs or settings.
 
-`atomic` writes files that appear by rename, `locks` keeps processes apart, `process` imports quickly, keeps memory and
-ends quickly, `hardware` names the processor. Open `atomic` first.
+`atomic` writes files atomically, `locks` locks folders between processes, `process` speeds up imports, memory
+allocation and exit, `hardware` names the processor. Open `atomic` first.
 """

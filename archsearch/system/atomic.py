@@ -1,4 +1,4 @@
-"""Files that appear by rename: whoever reads them finds the old content or the new, never a half of it."""
+"""Atomic writes: a reader sees the old content or the new content, never a part of it."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to; on leaving without an exception, it takes the place of `path`."""
+    """Yield a temporary path beside `path` to write to. It replaces `path` unless an exception is raised."""
     scratch = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield scratch
@@ -20,6 +20,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path`, by rename."""
+    """Write `text` to `path` atomically."""
     with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from archsearch.errors import ResumeError
 
 @contextmanager
 def exclusive_lock(folder: Path, busy: str) -> Iterator[None]:
-    """Hold the lock of `folder`. Raises `ResumeError` with the message `busy` where another process holds it."""
+    """Hold the lock of `folder`. Raises `ResumeError` with the message `busy` if another process holds it."""
     try:
         with FileLock(folder / ".lock", timeout=0):
             yield

@@ -1,4 +1,4 @@
-"""How a process imports, keeps memory, and ends; each function is here because it was measured to pay."""
+"""Faster imports, memory allocation and exit of a process. Each function has a measured benefit."""
 
 import atexit
 import ctypes
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
-# mallopt's names in malloc.h.
+# From malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
 _MALLOC_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
@@ -20,10 +20,10 @@ _exit_status: int | None = None
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Import large packages here: the garbage collector is off meanwhile, and never looks at what was imported.
+    """Import large packages in this context: the garbage collector is off, and ignores what was imported later, too.
 
-    An import of torch or MLflow creates hundreds of thousands of objects, none of them garbage. The collector would
-    traverse them again and again, which takes a tenth to a fifth of the import time.
+    Importing torch or MLflow creates hundreds of thousands of objects, none of them garbage. The collector would
+    traverse them repeatedly, which takes a tenth to a fifth of the import time.
     """
     if not gc.isenabled():
         yield
@@ -37,12 +37,12 @@ def gc_paused() -> Iterator[None]:
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep up to a gigabyte of freed memory for reuse; returns whether it does.
+    """Let glibc keep up to a gigabyte of freed memory for reuse. Returns whether it does.
 
     A batch's tensors take some megabytes each. By default, glibc returns such blocks to the kernel and requests them
     again, zeroed page by page, for the next batch. These page faults take a fifth of the time of training a small
-    network on the CPU. Results do not change. Malloc settings in the environment are respected; other C libraries have
-    no `mallopt`.
+    network on the CPU. Results do not change. Returns False, and changes nothing, if the environment has malloc
+    settings or the C library has no `mallopt`.
     """
     if any(name in os.environ for name in _MALLOC_VARIABLES):
         return False
@@ -64,7 +64,7 @@ def skip_teardown() -> None:
 
 def end_process(status: int) -> NoReturn:
     """Exit with `status` after all exit functions, skipping teardown if `skip_teardown` was called."""
-    global _exit_status  # noqa: PLW0603 # exit functions are not told the status
+    global _exit_status  # noqa: PLW0603 # exit functions get no status
     _exit_status = status
     raise SystemExit(status)
 
@@ -74,6 +74,6 @@ def _leave() -> None:
         return
     logging.shutdown()  # registered before this function, so it has not run yet
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # a closed pipe
+        with suppress(OSError, ValueError):  # the pipe is closed
             stream.flush()
     os._exit(_exit_status)
