@@ -13,20 +13,26 @@ from archsearch.compose.request import Request
 
 def main() -> None:
     """Validate the configuration on the command line and print its layer table; with `-m`, the table of all runs."""
+    sys.exit(check(sys.argv[1:]))
 
-    def prepare(request: Request) -> Any:
-        from archsearch.compose.validate import validate
 
-        return request, validate(request.config).require()[1]
-
-    def show(prepared: Any) -> None:
-        from archsearch.model.table import layer_table
-
-        request, plan = prepared
-        print(f"{request.name}\n{layer_table(plan)}")
-
+def check(arguments: Sequence[str]) -> int:
+    """Do what the command line `arguments` asks for; returns the exit status."""
     with traceless_overrides() as overrides:
-        sys.exit(dispatch(prepare, show, _show_plan, overrides))
+        return dispatch([*arguments, *overrides], _validate, _show_layers, _show_plan)
+
+
+def _validate(request: Request) -> Any:
+    from archsearch.compose.validate import validate
+
+    return request, validate(request.config).require()[1]
+
+
+def _show_layers(validated: Any) -> None:
+    from archsearch.model.table import layer_table
+
+    request, plan = validated
+    print(f"{request.name}\n{layer_table(plan)}")
 
 
 def _show_plan(arguments: Sequence[str]) -> None:

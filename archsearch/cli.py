@@ -44,41 +44,25 @@ _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 def main() -> NoReturn:
     """`python -m archsearch`, and the console script: train one run, or with `-m` a sweep."""
     skip_teardown()
+    end_process(train(sys.argv[1:]))
 
-    def prepare(request: Request) -> Any:
-        from archsearch.runs.prepare import prepare
 
-        return prepare(request)
-
-    def train(prepared: Any) -> None:
-        from archsearch.runs.recording import recorder_process
-
-        with recorder_process(prepared) as process:  # imports MLflow while this process imports torch
-            with gc_paused():
-                from archsearch.runs.train import train_run
-
-            train_run(prepared, Path(HydraConfig.get().runtime.output_dir), recorder_process=process)
-
-    def sweep(arguments: Sequence[str]) -> None:
-        from archsearch.sweep.job import run_job
-
-        _run_hydra(arguments, run_job)
-
-    end_process(dispatch(prepare, train, sweep))
+def train(arguments: Sequence[str]) -> int:
+    """Train what the command line `arguments` asks for; returns the exit status."""
+    return dispatch(arguments, _prepare, _train, _sweep)
 
 
 def dispatch(
+    arguments: Sequence[str],
     prepare: Callable[[Request], Any],
     run: Callable[[Any], None],
     sweep: Callable[[Sequence[str]], None],
-    extra: Sequence[str] = (),
 ) -> int:
-    """Do what the command line and `extra` ask for; returns the exit status.
+    """Do what the command line `arguments` asks for; returns the exit status.
 
     A single run is prepared before Hydra makes its folder, so that what `prepare` refuses (with a `UserError`) leaves
     no trace; then Hydra calls `run`. A multirun's command line goes to `sweep`.
     """
-    arguments = [*sys.argv[1:], *extra]
     started = False
 
     def act() -> None:
@@ -130,6 +114,28 @@ def traceless_overrides() -> Iterator[list[str]]:
     with tempfile.TemporaryDirectory(prefix="archsearch-") as scratch:
         quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
         yield [*quiet, "hydra.run.dir=.", f"hydra.sweep.dir={scratch}"]
+
+
+def _prepare(request: Request) -> Any:
+    from archsearch.runs.prepare import prepare
+
+    return prepare(request)
+
+
+def _train(prepared: Any) -> None:
+    from archsearch.runs.recording import recorder_process
+
+    with recorder_process(prepared) as process:  # imports MLflow while this process imports torch
+        with gc_paused():
+            from archsearch.runs.train import train_run
+
+        train_run(prepared, Path(HydraConfig.get().runtime.output_dir), recorder_process=process)
+
+
+def _sweep(arguments: Sequence[str]) -> None:
+    from archsearch.sweep.job import run_job
+
+    _run_hydra(arguments, run_job)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,16 @@ _HOST = "127.0.0.1"
 
 def main() -> None:
     """Serve the tracking store that the command line names, until Ctrl-C."""
+    sys.exit(ui(sys.argv[1:]))
+
+
+def ui(arguments: Sequence[str]) -> int:
+    """Do what the command line `arguments` asks for; returns the exit status."""
     with traceless_overrides() as overrides:
-        sys.exit(dispatch(_prepare, _serve, _refuse, overrides))
+        return dispatch([*arguments, *overrides], _prepare, _serve, _refuse_multirun)
 
 
-def _refuse(_arguments: Sequence[str]) -> None:
+def _refuse_multirun(_arguments: Sequence[str]) -> None:
     raise ConfigError([Problem("-m", "there is one UI for all runs; leave it out")])
 
 
@@ -43,7 +48,7 @@ def _prepare(request: "Request") -> Any:
         try:
             probe.bind((_HOST, settings.ui.port))
         except OSError:
-            rule = f"got {settings.ui.port}, which something else listens on already; choose another"
+            rule = f"got {settings.ui.port}, which is in use; choose another"
             raise ConfigError([Problem("ui.port", rule)]) from None
     return store, settings.ui.port
 

@@ -1,29 +1,28 @@
-"""What the tests share: composed configurations, runs in a folder of their own, real MNIST where it lies on disk."""
+"""Fixtures for all tests: a clean environment, a folder of their own, commands, the real MNIST where it is on disk."""
 
 import os
 import signal
 import subprocess
 from pathlib import Path
 
+from tests.support.command_line import Command, run_command
 from tests.support.processes import REPOSITORY, Cli, start
 
-# One thread a process: two torch processes that share two cores by four threads wait for each other most of the time.
+# One thread per process: two torch processes with four threads on two cores wait for each other most of the time.
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 
-# A shell's background job ignores Ctrl-C and hands that down; what the tests start must not, as in a person's shell.
+# A background job ignores Ctrl-C and passes that on to its children; those of the tests must not ignore it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _MNIST = ("MNIST", "raw", "train-images-idx3-ubyte")
 
-# Small enough for a test, large enough to learn something.
-
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the data, the store or the Hydra switches of the person who runs it."""
+    """Tests do not see the data, the store or the Hydra switches of the person who runs them."""
     for name in ("ARCHSEARCH_DATA", "MLFLOW_TRACKING_URI", "HYDRA_FULL_ERROR", "MLFLOW_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
 
@@ -46,8 +45,19 @@ def mnist_root() -> Path:
 
 
 @pytest.fixture
+def command(workspace: Path, capfd: pytest.CaptureFixture[str]) -> Command:
+    """Runs a command in this process, with the workspace as working directory."""
+    del workspace
+
+    def run(*arguments: str, module: str = "archsearch") -> subprocess.CompletedProcess[str]:
+        return run_command(capfd, *arguments, module=module)
+
+    return run
+
+
+@pytest.fixture
 def cli(workspace: Path) -> Cli:
-    """Runs `python -m archsearch ...` in the workspace until it ends."""
+    """Runs a command in a process of its own, with the workspace as working directory."""
 
     def run(*arguments: str, module: str = "archsearch", **environment: str) -> subprocess.CompletedProcess[str]:
         process = start(*arguments, cwd=workspace, module=module, **environment)

@@ -3,11 +3,7 @@
 import ast
 import gc
 import graphlib
-import os
 import re
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -126,56 +122,6 @@ def test_the_error_tree_is_the_one_that_is_drawn() -> None:
     real = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)]
     assert sorted(drawn) == sorted(real)
     assert errors.UserError("x").exit_status == 2 and errors.RunError("x").exit_status == 1
-
-
-def test_the_wheel_runs_anywhere(tmp_path: Path) -> None:
-    """Built, unpacked elsewhere, and used from a folder that is neither: as installed, without a checkout in sight."""
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path), str(REPOSITORY)]
-    subprocess.run(build, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-        assert "archsearch/conf/model/session4.yaml" in names and "archsearch/py.typed" in names
-        assert "hydra_plugins/archsearch/sweeper.py" in names and "hydra_plugins/__init__.py" not in names
-        assert not [name for name in names if name.startswith(("tests/", "conf/"))]
-        archive.extractall(tmp_path / "site")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-
-    def run(*command: str) -> str:
-        done = subprocess.run(
-            [sys.executable, *command], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    assert str(tmp_path / "site") in run("-c", "import archsearch; print(archsearch.__file__)")
-    assert "Total params: 12,954" in run("-m", "archsearch.check", "model=session4")
-    trained = run("-m", "archsearch", "data=digits", "trainer.epochs=1", "tracking=none", "model=session5_step1")
-    assert "Epoch 1/1" in trained
-    assert len(list(elsewhere.glob("outputs/runs/*/result.json"))) == 1
-
-
-def test_tab_completion_of_the_console_script(tmp_path: Path) -> None:
-    """As bash would ask: what could follow `archsearch model=`?"""
-    script = Path(sys.executable).with_name("archsearch")
-    if not script.exists():
-        pytest.skip("archsearch is not installed in this environment")
-    line = "archsearch model=session4_"
-    install = subprocess.run(
-        [str(script), "--shell-completion", "install=bash"], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert "complete -o nospace" in install.stdout
-    done = subprocess.run(
-        [str(script), "--shell-completion", "query=bash"],
-        cwd=tmp_path,
-        env={**os.environ, "COMP_LINE": line, "COMP_POINT": str(len(line))},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert {"model=session4_gap", "model=session4_conv_head"} <= set(done.stdout.split())
 
 
 def test_what_is_imported_in_one_go_is_not_looked_through_for_garbage() -> None:

@@ -1,0 +1,30 @@
+"""`python -m archsearch.check`: a model's layer table, and nothing left behind."""
+
+from pathlib import Path
+
+from tests.support.command_line import Command
+
+
+def test_it_prints_the_layer_table(command: Command) -> None:
+    done = command("model=session4", module="archsearch.check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Linear-29                  [-1, 10]       1,450" in done.stdout and "Total params: 12,954" in done.stdout
+
+
+def test_it_refuses_what_cannot_be_built(command: Command) -> None:
+    done = command("model.blocks.conv1.kernel_size=99", module="archsearch.check")
+    assert done.returncode == 2 and "does not fit" in done.stderr
+
+
+def test_it_leaves_nothing_behind(command: Command, workspace: Path) -> None:
+    command("model=session4", module="archsearch.check")
+    command("model.blocks.conv1.kernel_size=99", module="archsearch.check")
+    assert not list(workspace.iterdir())
+
+
+def test_it_finds_models_in_the_working_directory(command: Command, workspace: Path) -> None:
+    folder = workspace / "conf" / "model"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("blocks: {only: {channels: 3}}\nhead: {type: gap}\n")
+    done = command("model=mine", "model.blocks.only.kernel_size=5", module="archsearch.check")
+    assert done.returncode == 0 and "Total params: 124" in done.stdout, done.stderr

@@ -1,0 +1,39 @@
+"""Errors that a person can correct: one message that names the setting, status 2, nothing created."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (("trainer.epocs=3", "model=sesion4"), ("trainer.epocs: unknown setting (did you mean epochs?)", "session4?")),
+        (("trainer.epochs=many",), ("trainer.epochs: got 'many', must be a whole number",)),
+        (("model.blocks.conv2.kernel_size=40",), ("model.blocks.conv2: kernel_size 40 does not fit its 26x26 input",)),
+        (("data=mnist", "data.root=/nowhere/at/all"), ("data=digits", "train-images-idx3-ubyte", "/nowhere/at/all")),
+        (("trainer.device=cuda:77", "data=digits"), ("trainer.device: got 'cuda:77'",)),
+        (("resume=nothing",), ("resume=nothing: no run with this id",)),
+        (("model.dropout=0,1",), ("add --multirun",)),
+        (("tracking.uri=sqlite:////proc/x/mlflow.db", "data=digits"), ("/proc/x",)),
+        (("hydra.run.dir=/proc/nowhere", "data=digits", "tracking=none"), ("/proc/nowhere", "hydra.run.dir=")),
+    ],
+)
+def test_a_wrong_command_gets_one_message_and_leaves_nothing(
+    command: Command, workspace: Path, arguments: tuple[str, ...], messages: tuple[str, ...]
+) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr and done.stderr.startswith("archsearch:")
+    for message in messages:
+        assert message in done.stderr
+    assert not list(workspace.glob("**/result.json")) and not list(workspace.glob("**/*.db"))
+
+
+def test_a_misspelt_model_of_ones_own_is_suggested(command: Command, workspace: Path) -> None:
+    folder = workspace / "conf" / "model"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("blocks: {only: {channels: 3}}\nhead: {type: gap}\n")
+    assert "did you mean mine?" in command("model=mien", module="archsearch.check").stderr

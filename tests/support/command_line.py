@@ -1,0 +1,43 @@
+"""Commands in this process: as a person types them, but without the seconds that a process takes to start."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from subprocess import CompletedProcess
+
+import pytest
+
+from archsearch.check import check
+from archsearch.cli import train
+from archsearch.ui import ui
+
+_COMMANDS = {"archsearch": train, "archsearch.check": check, "archsearch.ui": ui}
+
+Command = Callable[..., CompletedProcess[str]]
+
+
+def run_command(
+    capture: pytest.CaptureFixture[str], *arguments: str, module: str = "archsearch"
+) -> CompletedProcess[str]:
+    """What `python -m MODULE ARGUMENTS` prints and returns."""
+    capture.readouterr()
+    with restored_logging():
+        status = _COMMANDS[module](arguments)
+    output, errors = capture.readouterr()
+    return CompletedProcess(list(arguments), status, output, errors)
+
+
+@contextmanager
+def restored_logging() -> Iterator[None]:
+    """Undo what Hydra does to the root logger and archsearch's."""
+    loggers = [logging.getLogger(), logging.getLogger("archsearch")]
+    before = [(logger, logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    try:
+        yield
+    finally:
+        for logger, handlers, level, propagate in before:
+            for handler in logger.handlers:
+                if handler not in handlers:
+                    handler.close()
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
