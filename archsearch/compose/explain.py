@@ -28,29 +28,29 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
     """Everything that is wrong with the command line `arguments`, which Hydra refused with `error`.
 
     Hydra stops at the first mistake. So the override at fault is taken out and the rest composed again, until Hydra
-    accepts what is left; that is then validated as usual.
+    accepts what remains; that is then validated as usual.
     """
     parsed = parse_arguments(complete_arguments(arguments))
-    overrides = _without_sweeps(parsed.composable if parsed is not None else [])
+    remaining = _without_sweeps(parsed.composable if parsed is not None else [])
     refused: list[tuple[Exception, str]] = []
     with _fresh_hydra():
         while True:
-            culprit = next((override for override in overrides if _is_about(error, override)), None)
+            culprit = next((override for override in remaining if _concerns(error, override)), None)
             if culprit is None:
-                known = plain_values(compose(CONFIG_NAME))
-                other: tuple[Problem, ...] = (Problem("command line", _compact(error)),)
+                config = plain_values(compose(CONFIG_NAME))
+                others: tuple[Problem, ...] = (Problem("command line", _message(error)),)
                 break
             refused.append((error, culprit))
-            overrides.remove(culprit)
+            remaining.remove(culprit)
             try:
-                known = plain_values(compose(CONFIG_NAME, overrides=overrides))
+                config = plain_values(compose(CONFIG_NAME, overrides=remaining))
             except Exception as next_error:  # Hydra, OmegaConf and ANTLR each have their own
                 error = next_error
             else:
-                result = validate(known)
-                other = (*result.problems, *result.violations)
+                result = validate(config)
+                others = (*result.problems, *result.violations)
                 break
-    return ConfigError([*(_explained(reason, culprit, known) for reason, culprit in refused), *other])
+    return ConfigError([*(_problem(reason, culprit, config) for reason, culprit in refused), *others])
 
 
 @contextmanager
@@ -65,74 +65,80 @@ def _fresh_hydra() -> Iterator[None]:
         GlobalHydra.instance().hydra = active
 
 
-def _key(word: str) -> str:
-    return re.split("[=@]", word.lstrip("+~"), maxsplit=1)[0]
-
-
 def _without_sweeps(overrides: Sequence[str]) -> list[str]:
     """Each override with the first value that it sweeps over."""
-    parser, single = OverridesParser.create(), []
-    for word in overrides:
+    parser = OverridesParser.create()
+
+    def first_value(text: str) -> str:
         try:
-            override = parser.parse_override(word)
-            if override.is_sweep_override() and not override.is_interval_sweep():
-                word = f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"  # noqa: PLW2901
+            override = parser.parse_override(text)
         except HydraException:
-            pass  # as it is: a pattern, or what Hydra will refuse
-        single.append(word)
-    return single
+            return text  # a pattern, or what Hydra will refuse
+        if not override.is_sweep_override() or override.is_interval_sweep():
+            return text
+        return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
+
+    return [first_value(text) for text in overrides]
 
 
-def _is_about(error: Exception, word: str) -> bool:
+def _key(override: str) -> str:
+    return re.split("[=@]", override.lstrip("+~"), maxsplit=1)[0]
+
+
+def _concerns(error: Exception, override: str) -> bool:
+    """Whether Hydra raised `error` because of `override`."""
     missing = getattr(error, "missing_cfg_file", None)
     if missing is not None:
-        return word.endswith(f"={missing.rsplit('/', 1)[-1]}") and _key(word) == missing.rsplit("/", 1)[0]
-    if "must be a string or a list" in str(error):  # Hydra does not say which group it means
-        return "." not in _key(word) and word.endswith("=null")
-    return f"'{_key(word)}'" in str(error) or word in str(error)
+        group, _, option = missing.rpartition("/")
+        return override.endswith(f"={option}") and _key(override) == (group or missing)
+    if "must be a string or a list" in str(error):  # Hydra does not name the group
+        return "." not in _key(override) and override.endswith("=null")
+    return f"'{_key(override)}'" in str(error) or override in str(error)
 
 
-def _explained(error: Exception, culprit: str, known: Mapping[str, Any]) -> Problem:
+def _problem(error: Exception, override: str, config: Mapping[str, Any]) -> Problem:
+    """What is wrong with `override`; `config` is the configuration without it."""
     missing, options = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
     if missing is not None and options:
-        group, _, choice = missing.rpartition("/")
-        rule = f"must be one of {', '.join(options)}{did_you_mean(choice, options)}"
-        return Problem(group, f"got {show(choice)}, {rule}")
-    if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(culprit), known):
-        return _unknown(_key(culprit), known)
-    return Problem(_key(culprit), _compact(error))
+        group, _, option = missing.rpartition("/")
+        rule = f"must be one of {', '.join(options)}{did_you_mean(option, options)}"
+        return Problem(group, f"got {show(option)}, {rule}")
+    if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(override), config):
+        return _unknown_setting(_key(override), config)
+    return Problem(_key(override), _message(error))
 
 
-def _exists(path: str, known: Mapping[str, Any]) -> bool:
-    here: Any = known
-    for part in path.split("."):
-        if not isinstance(here, Mapping) or part not in here:
+def _exists(path: str, config: Mapping[str, Any]) -> bool:
+    node: Any = config
+    for name in path.split("."):
+        if not isinstance(node, Mapping) or name not in node:
             return False
-        here = here[part]
+        node = node[name]
     return True
 
 
-def _unknown(path: str, known: Mapping[str, Any]) -> Problem:
-    """What is unknown about `path`: the first part of it that is not in `known`."""
-    here: Any = known
-    parts = path.replace("/", ".").split(".")
-    if parts[0] == "hydra":
+def _unknown_setting(path: str, config: Mapping[str, Any]) -> Problem:
+    """Names the first part of `path` that `config` does not have, and the nearest one that it has."""
+    names = path.replace("/", ".").split(".")
+    if names[0] == "hydra":
         return Problem(path, "unknown setting; --cfg hydra shows those of Hydra, its launcher and its sweeper")
+    node: Any = config
     depth = 0
-    while depth < len(parts) - 1 and isinstance(here, Mapping) and parts[depth] in here:
-        here = here[parts[depth]]
+    while depth < len(names) - 1 and isinstance(node, Mapping) and names[depth] in node:
+        node = node[names[depth]]
         depth += 1
-    part, place = parts[depth], ".".join(parts[: depth + 1])
-    names = list(here) if isinstance(here, Mapping) else []
-    for pattern, more in model_levels():
+    unknown, place = names[depth], ".".join(names[: depth + 1])
+    alternatives = list(node) if isinstance(node, Mapping) else []
+    for pattern, settings in model_levels():
         if pattern.match(f"{place}="):
-            names += more
-    if parts[:depth] == ["model", "blocks"]:
-        return Problem(place, f"unknown block{did_you_mean(part, names)}; +{place}={{channels: ...}} adds one")
-    return Problem(place, f"unknown setting{did_you_mean(part, names)}")
+            alternatives += settings
+    hint = did_you_mean(unknown, alternatives)
+    if names[:depth] == ["model", "blocks"]:
+        return Problem(place, f"unknown block{hint}; +{place}={{channels: ...}} adds one")
+    return Problem(place, f"unknown setting{hint}")
 
 
-def _compact(error: Exception) -> str:
-    """Hydra's own message, less the markers of its parser."""
+def _message(error: Exception) -> str:
+    """Hydra's own message, without the markers of its parser."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return "\n  ".join(lines) or first_line(error)

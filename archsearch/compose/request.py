@@ -1,15 +1,16 @@
-"""What a person asked for."""
+"""A request: what the command line asks for, composed but not yet validated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_LONGEST = 200  # letters of a name; MLflow's databases take 250
+_LONGEST_NAME = 200  # characters; MLflow's databases take 250
+_NOT_IN_A_NAME = ("model=", "hydra", "data.root=", "tracking", "sweep.", "sweep_run=")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for: the composed `config` as plain values, the `choices` of its groups, the `overrides`."""
+    """The composed `config` as plain values, the `choices` of its groups, and the `overrides` as typed."""
 
     config: dict[str, Any]
     choices: Mapping[str, str]
@@ -17,14 +18,10 @@ class Request:
 
     @property
     def name(self) -> str:
-        """A run's name: what makes a variant different, else its model and what else was said on the command line."""
+        """The run's name: what varies in its sweep, or else its model and the other overrides."""
         sweep_run = self.config.get("sweep_run")
         if sweep_run is not None and sweep_run["name"]:
-            return str(sweep_run["name"])[:_LONGEST]
-        said = [override.lstrip("+") for override in self.overrides]
-        about = [
-            word
-            for word in said
-            if not word.startswith(("model=", "hydra", "data.root=", "tracking", "sweep.", "sweep_run="))
-        ]
-        return " ".join([self.choices["model"], *about])[:_LONGEST]
+            return str(sweep_run["name"])[:_LONGEST_NAME]
+        overrides = [override.lstrip("+") for override in self.overrides]
+        others = [override for override in overrides if not override.startswith(_NOT_IN_A_NAME)]
+        return " ".join([self.choices["model"], *others])[:_LONGEST_NAME]
