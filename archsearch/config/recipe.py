@@ -1,7 +1,7 @@
-"""How a network learns: the typed settings of its start, its images, its optimizer, its schedule, its average.
+"""The typed settings of training: initialisation, augmentation, optimizer, scheduler, weight averaging.
 
-They stand here, not beside the code that they configure, because that code imports torch, and a configuration is
-judged before torch is imported.
+They are here, not beside the code that they configure, because that code imports torch, and a configuration is
+validated before torch is imported.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -14,11 +14,11 @@ from archsearch.config.schema import STRICT, Fraction, NonNegativeFloat, Positiv
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Initial:
-    """Where the weights begin: as torch draws them, or nearer to something useful."""
+    """The initial weights of the convolutions."""
 
-    # The first convolution's filters: torch's, or what decorrelates patches of the training images.
+    # The filters of the first convolution: torch's, or ones that decorrelate patches of the training images.
     first_conv: Literal["torch", "whitening"] = "torch"
-    # All other convolutions: torch's, or with the identity in as many channels as there are.
+    # All other convolutions: torch's, or with the identity in as many channels as possible.
     convs: Literal["torch", "dirac"] = "torch"
 
 
@@ -29,11 +29,11 @@ class NoAugment:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class AffineAugment:
-    """Random rotation, shift and scale of every training image (the names are torchvision's RandomAffine's)."""
+    """Random rotation, shift and scale of every training image, with the names of torchvision's RandomAffine."""
 
     type: Literal["affine"] = "affine"
     degrees: Annotated[float, Field(ge=0, le=180)]  # drawn from [-degrees, degrees]
-    translate: Annotated[float, Field(ge=0, le=1)]  # of the image's side, drawn from [-translate, translate]
+    translate: Annotated[float, Field(ge=0, le=1)]  # fraction of the image's side, drawn from [-translate, translate]
     scale: Fraction  # the factor is drawn from [1 - scale, 1 + scale]
 
 
@@ -44,8 +44,8 @@ class SGD:
     momentum: Fraction = 0.0
     nesterov: bool = False
     weight_decay: NonNegativeFloat = 0.0
-    norm_lr_factor: PositiveFloat = 1.0  # times `lr`: the rate of the norm layers' weights and biases
-    bias_lr_factor: PositiveFloat = 1.0  # times `lr`: the rate of all other biases
+    norm_lr_factor: PositiveFloat = 1.0  # the learning rate of norm layers is `lr` times this
+    bias_lr_factor: PositiveFloat = 1.0  # the learning rate of all other biases is `lr` times this
 
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
@@ -70,7 +70,7 @@ class Constant:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class MultiStep:
-    """The rate is multiplied by `gamma` once each of `milestones` epochs has been trained."""
+    """Multiplies the learning rate by `gamma` after each of the epochs in `milestones`."""
 
     type: Literal["multistep"] = "multistep"
     milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
@@ -79,7 +79,7 @@ class MultiStep:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Cosine:
-    """From `optimizer.lr` down to `min_lr` along half a cosine, step by step."""
+    """From `optimizer.lr` down to `min_lr` along half a cosine, updated every step."""
 
     type: Literal["cosine"] = "cosine"
     min_lr: NonNegativeFloat = 0.0
@@ -87,7 +87,7 @@ class Cosine:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class OneCycle:
-    """Up to `optimizer.lr` and down again, step by step (Smith, arXiv:1708.07120; torch's OneCycleLR)."""
+    """Up to `optimizer.lr` and down again, updated every step (Smith, arXiv:1708.07120; torch's OneCycleLR)."""
 
     type: Literal["one_cycle"] = "one_cycle"
     pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
@@ -104,16 +104,19 @@ class NoAveraging:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class EMA:
-    """An exponential moving average of the weights is evaluated and kept; training does not see it."""
+    """Evaluates and saves an exponential moving average of the weights. Training itself is unchanged."""
 
     type: Literal["ema"] = "ema"
-    decay: Fraction = 0.99  # of each update, once there were about 10 / (1 - decay) of them; less before
+    decay: Fraction = 0.99  # reached after about 10 / (1 - decay) updates; lower before
     every: PositiveInt = 1  # steps
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Lookahead:
-    """Every so many steps slow weights move towards the trained ones, which go on from there; the slow are kept."""
+    """Every few steps, slow weights move towards the trained ones, and training continues from them.
+
+    The slow weights are evaluated and saved.
+    """
 
     type: Literal["lookahead"] = "lookahead"
     alpha: Annotated[float, Field(gt=0, le=1)] = 0.5  # how far the slow weights move

@@ -1,6 +1,6 @@
-"""Data sets, validated and whole in memory; splits; batches; augmentation.
+"""Data sets, held completely in memory; splits; batches; augmentation.
 
-`info` says what each data set is (sizes, classes, statistics, checksums), `files` finds, downloads and validates files,
-`load` reads a data set into arrays and holds images out, `batches` makes normalised batches of tensors on a device,
-`augment` changes batches at random. Open `info` first.
+`info` describes each data set (sizes, classes, statistics, checksums), `files` finds, downloads and validates files,
+`load` reads a data set into arrays and splits it, `batches` makes normalised batches of tensors on a device, `augment`
+transforms batches at random. Open `info` first.
 """

@@ -1,4 +1,4 @@
-"""Random changes of a batch, drawn on its device from torch's global generator, which the trainer seeds."""
+"""Random transforms of a batch, drawn on its device from torch's global generator, which the trainer seeds."""
 
 import math
 
@@ -11,22 +11,22 @@ from archsearch.data.batches import Transform
 
 
 def make_augment(settings: Augment) -> Transform | None:
-    """The transform of pixels in [0, 1] that `settings` describe, or None."""
+    """The transform of pixels in [0, 1] that `settings` describe, or None for no augmentation."""
     return Affine(settings) if isinstance(settings, AffineAugment) else None
 
 
 class Affine:
-    """Rotate, scale and shift every image by its own random amounts; what comes from outside the image is black."""
+    """Rotate, scale and shift every image by random amounts of its own. Pixels from outside the image are black."""
 
     def __init__(self, settings: AffineAugment) -> None:
         self.settings = settings
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(batch, channels, height, width) -> the same shape."""
+        """Transform `images` (batch, channels, height, width), keeping their shape."""
         count, device = len(images), images.device
         angle = _uniform(count, math.radians(self.settings.degrees), device)
         scale = 1 + _uniform(count, self.settings.scale, device)
-        # grid_sample asks where each output pixel comes from: the inverse map, in coordinates from -1 to 1.
+        # grid_sample needs the inverse map, from output to input pixels, in coordinates from -1 to 1.
         cosine, sine = torch.cos(angle) / scale, torch.sin(angle) / scale
         shift_x, shift_y = (_uniform(count, 2 * self.settings.translate, device) for _ in range(2))
         inverse = torch.stack(

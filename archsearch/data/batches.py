@@ -1,4 +1,4 @@
-"""Images that live on a device, and normalised batches of them: one indexing operation a batch, no loop over images."""
+"""Images on a device, and normalised batches of them: one indexing operation per batch, no loop over images."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ Transform = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Some images of a data set: those at `chosen` (n,) of `images` (N, channels, height, width), and their labels.
+    """A subset of a data set: the images at `indices` (n,) of `images` (N, channels, height, width), and their labels.
 
-    `images` are uint8, `labels` (n,) int64, all on one device. Different sets share the same `images`, and so do, where
-    a file is mapped, different processes.
+    `images` are uint8, `labels` (n,) int64, all on one device. Subsets share the same `images`. If their file is
+    memory-mapped, processes share them, too.
     """
 
     images: Tensor
-    chosen: Tensor
+    indices: Tensor
     labels: Tensor
     mean: float
     std: float
@@ -35,7 +35,7 @@ class ImageSet:
     def of(
         cls, info: DatasetInfo, images: Bytes, labels: Bytes, device: torch.device, channels_last: bool
     ) -> "ImageSet":
-        """Put arrays on `device`, to be normalised with the statistics of `info`."""
+        """All of `images` and `labels`, on `device`. Batches are normalised with the statistics of `info`."""
         return cls(
             torch.from_numpy(images).to(device),
             torch.arange(len(labels), device=device),
@@ -45,52 +45,52 @@ class ImageSet:
             channels_last,
         )
 
-    def only(self, chosen: Indices) -> "ImageSet":
-        """Those at the positions `chosen` (n,); the images themselves are not copied."""
-        positions = torch.from_numpy(chosen).to(self.images.device)
-        return replace(self, chosen=self.chosen[positions], labels=self.labels[positions])
+    def only(self, positions: Indices) -> "ImageSet":
+        """The subset at `positions` (n,). The images are not copied."""
+        kept = torch.from_numpy(positions).to(self.images.device)
+        return replace(self, indices=self.indices[kept], labels=self.labels[kept])
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of normalised images (batch, channels, height, width) and labels (batch,), each image once."""
+        """Yield batches of normalised images (batch, channels, height, width) and labels (batch,), each image once."""
         for start in range(0, len(self), batch_size):
-            part = slice(start, start + batch_size)
-            yield self._prepare(self.images[self.chosen[part]], None), self.labels[part]
+            batch = slice(start, start + batch_size)
+            yield self._prepare(self.images[self.indices[batch]], None), self.labels[batch]
 
     def shuffled(
         self, batch_size: int, generator: torch.Generator, augment: Transform | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Like `in_order`, in an order drawn from `generator` (of the CPU), augmented.
+        """Like `in_order`, but augmented and in an order drawn from `generator` (on the CPU).
 
-        A last batch of a single image is left out: batch norm cannot train on it where the image has shrunk to 1x1.
+        A last batch of a single image is dropped, because batch norm cannot train on one 1x1 image.
         """
         order = torch.randperm(len(self), generator=generator).to(self.images.device)
-        for part in torch.split(order, batch_size):
-            if len(part) > 1 or batch_size == 1:
-                yield self._prepare(self.images[self.chosen[part]], augment), self.labels[part]
+        for batch in torch.split(order, batch_size):
+            if len(batch) > 1 or batch_size == 1:
+                yield self._prepare(self.images[self.indices[batch]], augment), self.labels[batch]
 
     def shuffled_side_by_side(
         self, batch_size: int, generators: Sequence[torch.Generator], augment: Transform | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Like `shuffled` for several members at once, each in the order that its own generator draws.
 
-        Gives images (batch, members * channels, height, width), the members' channels side by side, and labels
-        (members, batch). `augment` sees each image alone, as (batch * members, channels, height, width).
+        Yields images (batch, members * channels, height, width), with the members' channels side by side, and labels
+        (members, batch). `augment` gets single images, as (batch * members, channels, height, width).
         """
         channels = self.images.shape[1]
 
-        def each(pixels: Tensor) -> Tensor:
+        def augment_members(pixels: Tensor) -> Tensor:
             assert augment is not None
-            apart = torch.unflatten(pixels, 1, (-1, channels)).flatten(0, 1)
-            return torch.unflatten(augment(apart), 0, (len(pixels), -1)).flatten(1, 2)
+            single = torch.unflatten(pixels, 1, (-1, channels)).flatten(0, 1)
+            return torch.unflatten(augment(single), 0, (len(pixels), -1)).flatten(1, 2)
 
         orders = torch.stack([torch.randperm(len(self), generator=generator) for generator in generators])
-        for part in torch.split(orders.to(self.images.device), batch_size, dim=1):
-            if part.shape[1] > 1 or batch_size == 1:
-                images = self.images[self.chosen[part.T]].flatten(1, 2)
-                yield self._prepare(images, None if augment is None else each), self.labels[part]
+        for batch in torch.split(orders.to(self.images.device), batch_size, dim=1):
+            if batch.shape[1] > 1 or batch_size == 1:
+                images = self.images[self.indices[batch.T]].flatten(1, 2)
+                yield self._prepare(images, None if augment is None else augment_members), self.labels[batch]
 
     def steps(self, batch_size: int) -> int:
-        """How many batches `shuffled` gives."""
+        """The number of batches that `shuffled` yields."""
         return steps_per_epoch(len(self), batch_size)
 
     def _prepare(self, images: Tensor, augment: Transform | None) -> Tensor:

@@ -1,7 +1,7 @@
 """Finding, downloading and validating the files of a data set.
 
-torchvision downloads; the files are read here, because torchvision answers a truncated file with a bare AssertionError
-and costs two seconds of import, also when there is nothing to download. No torch unless something must be downloaded.
+torchvision is used for downloading only. It takes two seconds to import, and raises a bare AssertionError for a
+truncated file. Imports no torch unless something must be downloaded.
 """
 
 import getpass
@@ -24,19 +24,23 @@ from archsearch.errors import DataError, StorageError
 
 Bytes = NDArray[np.uint8]
 
-_NETWORK_TIMEOUT = 10.0  # seconds without an answer until a download is given up
-_MEAN_TOLERANCE = 0.002  # Fashion-MNIST, KMNIST and MNIST lie 0.06 and more apart
+_NETWORK_TIMEOUT = 10.0  # seconds without an answer after which a download fails
+_MEAN_TOLERANCE = 0.002  # the means of Fashion-MNIST, KMNIST and MNIST differ by 0.06 or more
 
 
 def missing_files(info: DatasetInfo, root: Path) -> list[str]:
-    """The files of `info` that are neither plain nor gzipped under `root`."""
+    """The files of `info` that are not under `root`, neither plain nor gzipped."""
     if info.folder is None:
         return []
     return [name for name in FILES if _find(_raw_folder(info, root), name) is None]
 
 
 def ensure_files(info: DatasetInfo, root: Path) -> None:
-    """Download what is missing. Raises `DataError` that says what is wanted, and where, when that fails."""
+    """Download missing files into `root`.
+
+    Raises `DataError`, which names the files and their folder, if the download fails, and `StorageError` if `root`
+    cannot be written.
+    """
     if not missing_files(info, root):
         return
     try:
@@ -44,7 +48,7 @@ def ensure_files(info: DatasetInfo, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(_lock_path(root)):
-                missing = missing_files(info, root)  # another process may have brought them meanwhile
+                missing = missing_files(info, root)  # another process may have downloaded them
                 if missing:
                     _download(info, root, missing)
         finally:
@@ -57,7 +61,7 @@ def ensure_files(info: DatasetInfo, root: Path) -> None:
 def read_files(info: DatasetInfo, root: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
     """Train images (N, 28, 28), train labels (N,), test images, test labels, all uint8.
 
-    Raises `DataError` for files that are truncated, swapped, or of another data set.
+    Raises `DataError` for files that are missing, damaged, swapped, or of another data set.
     """
     folder = _raw_folder(info, root)
     sizes = (info.train_images, info.train_images, info.test_images, info.test_images)
@@ -66,17 +70,19 @@ def read_files(info: DatasetInfo, root: Path) -> tuple[Bytes, Bytes, Bytes, Byte
     for name, size, shape in zip(FILES, sizes, shapes, strict=True):
         path = _find(folder, name)
         if path is None:
-            raise DataError(_wanted(info, folder, [name], "it is missing"))
+            raise DataError(_missing_data(info, folder, [name], "it is missing"))
         arrays.append(_read_idx(path, (size, *shape), info, info.checksums.get(name)))
     train_images, train_labels, test_images, test_labels = arrays
     for labels, name in ((train_labels, FILES[1]), (test_labels, FILES[3])):
         if labels.max() >= len(info.classes):
-            raise DataError(f"{folder / name}: holds the label {labels.max()}, {info.title} has 0 to 9")
+            raise DataError(
+                f"{folder / name}: contains the label {labels.max()}; the labels of {info.title} are 0 to 9"
+            )
     mean = float(train_images.mean()) / 255
     if abs(mean - info.mean) > _MEAN_TOLERANCE:
         raise DataError(
-            f"{folder / FILES[0]}: not {info.title}'s training images: their mean is {mean:.4f},"
-            f" {info.title}'s is {info.mean:.4f}"
+            f"{folder / FILES[0]}: not the training images of {info.title}:"
+            f" their mean is {mean:.4f}, must be {info.mean:.4f}"
         )
     return train_images, train_labels, test_images, test_labels
 
@@ -92,14 +98,14 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def _read_idx(path: Path, shape: tuple[int, ...], info: DatasetInfo, checksum: str | None) -> Bytes:
-    """One file in the IDX format: 0, 0, type (8 is uint8), dimensions, each dimension as big-endian int32, bytes."""
+    """Read a file in IDX format: 0, 0, type (8 is uint8), number of dimensions, each as big-endian int32, bytes."""
     content: Bytes
     try:
         if path.suffix == ".gz":
             content = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
         else:
-            # Mapped, so that all processes that train on it share one copy; "c" keeps whatever is written to oneself.
-            empty = not path.stat().st_size  # nothing that could be mapped
+            # Memory-mapped, so that all processes share one copy. Mode "c" keeps writes private to the process.
+            empty = not path.stat().st_size  # an empty file cannot be mapped
             content = np.empty(0, np.uint8) if empty else np.asarray(np.memmap(path, np.uint8, mode="c"))
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
@@ -107,50 +113,50 @@ def _read_idx(path: Path, shape: tuple[int, ...], info: DatasetInfo, checksum: s
     expected = len(header) + int(np.prod(shape))
     if len(content) != expected:
         raise DataError(
-            f"{path}: damaged: {len(content):,} bytes, {info.title}'s has {expected:,};"
-            " delete it, and it will be downloaded again"
+            f"{path}: damaged: got {len(content):,} bytes, must be {expected:,} for {info.title};"
+            " delete the file to download it again"
         )
-    found = content[: len(header)].tobytes()
-    if found != header:
-        raise DataError(f"{path}: not the file that its name says: its header is {found.hex()}")
+    actual_header = content[: len(header)].tobytes()
+    if actual_header != header:
+        raise DataError(f"{path}: wrong file: its header is {actual_header.hex()}, must be {header.hex()}")
     if checksum is not None and hashlib.sha256(content.data).hexdigest() != checksum:
-        raise DataError(f"{path}: damaged, or not {info.title}'s: its SHA-256 is not {checksum[:12]}...")
+        raise DataError(f"{path}: damaged, or not of {info.title}: its SHA-256 is not {checksum[:12]}...")
     return content[len(header) :].reshape(shape)
 
 
 def _download(info: DatasetInfo, root: Path, missing: list[str]) -> None:
     folder = _raw_folder(info, root)
-    # Into a folder beside the real one first: an interrupted download leaves no half file behind.
-    with tempfile.TemporaryDirectory(dir=root, prefix="download-") as scratch, _impatient():
+    # Into a temporary folder first, so that an interrupted download leaves no incomplete file.
+    with tempfile.TemporaryDirectory(dir=root, prefix="download-") as scratch, _network_timeout():
         try:
             from torchvision import datasets
 
             getattr(datasets, str(info.folder))(scratch, download=True)
-        # torchvision against a CPU-only torch is a RuntimeError at import; a download can fail in any of these ways.
+        # Importing a torchvision that does not match torch is a RuntimeError. Downloads fail with any of the others.
         except (ImportError, RuntimeError, OSError, HTTPException) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            raise DataError(_wanted(info, folder, missing, f"downloading failed: {reason}")) from error
+            raise DataError(_missing_data(info, folder, missing, f"downloading failed: {reason}")) from error
         folder.mkdir(parents=True, exist_ok=True)
         for name in missing:
             (_raw_folder(info, Path(scratch)) / name).replace(folder / name)
 
 
 def _lock_path(root: Path) -> Path:
-    # Not under `root`: a lock file would be the only thing left there by a download that failed.
+    # Outside of `root`, which then stays empty if the download fails.
     name = hashlib.sha256(f"{getpass.getuser()}:{root.resolve()}".encode()).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"archsearch-{name}.lock"
 
 
-def _wanted(info: DatasetInfo, folder: Path, missing: list[str], reason: str) -> str:
+def _missing_data(info: DatasetInfo, folder: Path, missing: list[str], reason: str) -> str:
     return (
         f"data={info.name}: {info.title} is not on disk, and {reason}\n"
-        f"  wanted in {folder}: {', '.join(missing)} (plain or .gz)\n"
-        "  set ARCHSEARCH_DATA (or data.root) to the folder that holds them, or use data=digits, which needs no files"
+        f"  missing in {folder}: {', '.join(missing)} (plain or .gz)\n"
+        "  set ARCHSEARCH_DATA (or data.root) to the folder of the data sets, or use data=digits, which needs no files"
     )
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
+def _network_timeout() -> Iterator[None]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_NETWORK_TIMEOUT)
     try:

@@ -1,4 +1,4 @@
-"""What each data set is. No torch."""
+"""The data sets: sizes, classes, statistics, checksums. No torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ _KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 class DatasetInfo:
     """One data set: 28x28 grey images in ten classes.
 
-    `mean` and `std` are of the training pixels scaled to [0, 1]; images are normalised with them, and files whose
-    pixels have others are not this data set. `checksums` are SHA-256 of the unpacked files, where they are known.
+    `mean` and `std` are those of the training pixels, scaled to [0, 1]. Images are normalised with them, and files with
+    another mean are rejected. `checksums` are the SHA-256 of unpacked files, where known.
     """
 
     name: str
@@ -25,13 +25,13 @@ class DatasetInfo:
     test_images: int
     mean: float
     std: float
-    folder: str | None  # torchvision's name of the class and the folder; None where no files are needed
+    folder: str | None  # torchvision's name of the class and the folder; None if no files are needed
     checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
     shape: tuple[int, int, int] = (1, 28, 28)
 
     @property
     def default_validation(self) -> int:
-        """Training images held out unless `data.validation` says otherwise."""
+        """Number of training images held out if `data.validation` is null."""
         return self.train_images // 6
 
 
@@ -66,12 +66,12 @@ DATASETS = {
 
 
 def dataset_info(name: str) -> DatasetInfo:
-    """The data set that `name` prefers; `auto` is MNIST, where that can be had."""
+    """The data set `name`; MNIST for `auto`."""
     return DATASETS["mnist" if name == "auto" else name]
 
 
 def holdout_size(info: DatasetInfo, validation: int | None) -> int:
-    """How many training images are held out. Raises `ConfigError` where the data set has not enough of them."""
+    """The number of training images held out. Raises `ConfigError` if that leaves too few images in either part."""
     size = info.default_validation if validation is None else validation
     classes = len(info.classes)
     if size and not classes <= size <= info.train_images - classes:
@@ -81,6 +81,6 @@ def holdout_size(info: DatasetInfo, validation: int | None) -> int:
 
 
 def steps_per_epoch(images: int, batch_size: int) -> int:
-    """Batches in an epoch over `images`, less a last batch of a single image."""
+    """The number of batches in an epoch of `images` images. A last batch of a single image is dropped."""
     full, rest = divmod(images, batch_size)
     return full + (rest > 1)

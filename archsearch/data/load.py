@@ -1,4 +1,4 @@
-"""A data set as arrays in memory, and which of its training images are held out."""
+"""A data set as arrays in memory, and the split of its training images."""
 
 import hashlib
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class ResolvedDataset:
-    """The data set that a run uses. `fallback` says why it is not the one that `auto` would have preferred."""
+    """The data set that a run uses. `fallback` is the reason if `auto` did not get MNIST."""
 
     info: DatasetInfo
     fallback: str | None = None
@@ -35,7 +35,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identifies every image and label."""
+        """A hash of all images and labels."""
         digest = hashlib.blake2b(digest_size=8)
         for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
             digest.update(np.ascontiguousarray(array).data)
@@ -43,18 +43,19 @@ class Dataset:
 
 
 def resolve_dataset(name: str, root: Path) -> ResolvedDataset:
-    """Settle which data set `name` means, and see to its files, downloading them where needed.
+    """The data set that `name` refers to, with its files downloaded if they are missing.
 
-    `auto` is MNIST, or digits where MNIST cannot be had; every other name is strict and raises `DataError`.
+    `auto` is MNIST, or digits if MNIST is not available. Any other name raises `DataError` or `StorageError` if its
+    data set is not available.
     """
     try:
-        wanted = dataset_info(name)
-        ensure_files(wanted, root)
+        info = dataset_info(name)
+        ensure_files(info, root)
     except (DataError, StorageError) as error:
         if name != "auto":
             raise
         return ResolvedDataset(DATASETS["digits"], str(error).splitlines()[0])
-    return ResolvedDataset(wanted)
+    return ResolvedDataset(info)
 
 
 def load(info: DatasetInfo, root: Path) -> Dataset:
@@ -66,11 +67,11 @@ def load(info: DatasetInfo, root: Path) -> Dataset:
 
 
 def stratified_holdout(labels: Bytes, size: int, seed: int) -> tuple[Indices, Indices]:
-    """Split into (kept, held out), `size` of them held out, every class in proportion to its share.
+    """Split the indices of `labels` into (kept, held out), with `size` held out and every class in proportion.
 
     The same `seed` gives the same split on every machine.
     """
-    # RandomState, not Generator: its stream is frozen, so a split stays what it was under every NumPy.
+    # RandomState, not Generator: its stream is frozen, so the split is the same under every version of NumPy.
     random = np.random.RandomState(seed)
     counts = np.bincount(labels)
     exact = counts * (size / len(labels))

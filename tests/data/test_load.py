@@ -1,0 +1,100 @@
+"""Resolving, loading and splitting data sets."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from archsearch.data.info import DATASETS, FILES
+from archsearch.data.load import Dataset, load, resolve_dataset, stratified_holdout
+from archsearch.errors import DataError, StorageError
+
+
+@pytest.fixture(scope="module")
+def digits() -> Dataset:
+    return load(DATASETS["digits"], Path("unused"))
+
+
+def test_auto_is_mnist_if_its_files_are_there(mnist_root: Path) -> None:
+    dataset = resolve_dataset("auto", mnist_root)
+    assert dataset.info.name == "mnist" and dataset.fallback is None
+
+
+@pytest.mark.usefixtures("offline")
+def test_auto_falls_back_to_digits_with_the_reason(tmp_path: Path) -> None:
+    dataset = resolve_dataset("auto", tmp_path)
+    assert dataset.info.name == "digits"
+    assert dataset.fallback is not None and "MNIST is not on disk" in dataset.fallback
+
+
+def test_auto_falls_back_to_digits_if_the_folder_cannot_be_created() -> None:
+    assert resolve_dataset("auto", Path("/dev/null/data")).info.name == "digits"
+
+
+@pytest.mark.usefixtures("offline")
+def test_a_named_data_set_has_no_fallback(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="data=kmnist: Kuzushiji-MNIST is not on disk"):
+        resolve_dataset("kmnist", tmp_path)
+    with pytest.raises(StorageError):
+        resolve_dataset("mnist", Path("/dev/null/data"))
+
+
+def test_auto_does_not_hide_damaged_files(tmp_path: Path) -> None:
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name in FILES:
+        (folder / name).write_bytes(b"half")
+    dataset = resolve_dataset("auto", tmp_path)
+    with pytest.raises(DataError, match="damaged: got 4 bytes"):
+        load(dataset.info, tmp_path)
+
+
+def test_digits_have_the_shapes_and_statistics_of_their_info(digits: Dataset) -> None:
+    assert digits.train_images.shape == (digits.info.train_images, 1, 28, 28) == (1500, 1, 28, 28)
+    assert digits.test_images.shape == (digits.info.test_images, 1, 28, 28) == (297, 1, 28, 28)
+    pixels = digits.train_images / 255
+    assert pixels.mean() == pytest.approx(digits.info.mean, abs=1e-4)
+    assert pixels.std() == pytest.approx(digits.info.std, abs=1e-4)
+
+
+def test_mnist_has_the_shapes_and_statistics_of_its_info(mnist_root: Path) -> None:
+    mnist = load(DATASETS["mnist"], mnist_root)
+    assert mnist.train_images.shape == (60_000, 1, 28, 28) and mnist.test_images.shape == (10_000, 1, 28, 28)
+    assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    pixels = mnist.train_images / 255
+    assert (round(pixels.mean(), 4), round(pixels.std(), 4)) == (mnist.info.mean, mnist.info.std)
+
+
+def test_equal_data_have_equal_fingerprints(digits: Dataset) -> None:
+    assert load(DATASETS["digits"], Path("unused")).fingerprint == digits.fingerprint
+
+
+def test_the_fingerprint_depends_on_every_array(digits: Dataset) -> None:
+    arrays = [digits.train_images, digits.train_labels, digits.test_images, digits.test_labels]
+    fingerprints = {digits.fingerprint}
+    for index, array in enumerate(arrays):
+        changed = array.copy()
+        changed.flat[-1] += 1
+        fingerprints.add(Dataset(digits.info, *arrays[:index], changed, *arrays[index + 1 :]).fingerprint)
+    assert len(fingerprints) == 5
+
+
+LABELS = np.repeat(np.arange(10, dtype=np.uint8), [600, 400, 500, 500, 500, 500, 500, 500, 501, 499])
+
+
+def test_a_split_is_complete_and_disjoint() -> None:
+    kept, held_out = stratified_holdout(LABELS, 833, seed=0)
+    assert len(held_out) == 833
+    assert sorted([*kept, *held_out]) == list(range(5000))
+
+
+def test_every_class_is_held_out_in_proportion() -> None:
+    _, held_out = stratified_holdout(LABELS, 833, seed=0)
+    shares = np.bincount(LABELS[held_out]) / np.bincount(LABELS)
+    assert np.abs(shares - 833 / 5000).max() < 0.002
+
+
+def test_a_split_depends_on_its_seed_only() -> None:
+    first = stratified_holdout(LABELS, 833, seed=0)[1]
+    assert first[:5].tolist() == [1, 8, 12, 14, 15]  # on every machine, under every version of NumPy
+    assert set(first) != set(stratified_holdout(LABELS, 833, seed=1)[1])
