@@ -20,7 +20,8 @@ T = TypeVar("T")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 
 # Strict: `epochs: "3"` and `channels: true` are errors. An integer is accepted where a float is expected.
-STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=False)
+# The string below a setting is its description, for help and for editors.
+STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=False, use_attribute_docstrings=True)
 
 PositiveInt = Annotated[int, Field(ge=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]

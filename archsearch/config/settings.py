@@ -19,9 +19,13 @@ class DataSettings:
     """The data set, its folder, and how many training images are held out for choosing models."""
 
     name: DatasetName
+    """the data set; auto is MNIST, or digits where MNIST cannot be had"""
     root: Annotated[str, Field(min_length=1)]
-    validation: NonNegativeInt | None = None  # images; null holds out one sixth of the training set, 10,000 of MNIST's
+    """the folder of the data sets (default: ARCHSEARCH_DATA, else data)"""
+    validation: NonNegativeInt | None = None
+    """images held out for choosing models; null is one sixth, 10,000 of MNIST's"""
     split_seed: NonNegativeInt = 0
+    """selects which images are held out"""
 
 
 def _check_device(device: str) -> str:
@@ -35,29 +39,45 @@ class TrainerSettings:
     """How the network is trained, and on which device."""
 
     epochs: PositiveInt
+    """passes over the training images"""
     batch_size: PositiveInt
-    label_smoothing: Fraction = 0.0  # the share of each label that the training loss spreads over all classes
+    """images per training step"""
+    label_smoothing: Fraction = 0.0
+    """share of each label that the training loss spreads over all classes"""
     eval_batch_size: PositiveInt = 1000
-    test_every_epoch: bool = False  # the reference's protocol; otherwise the test set is evaluated once, after training
+    """images per evaluation step"""
+    test_every_epoch: bool = False
+    """evaluate the test set after each epoch (the reference's protocol), not only once"""
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
-    threads: PositiveInt | None = None  # torch's on the CPU; null leaves the number to torch
+    """auto, cpu, mps, cuda or cuda:<number>"""
+    threads: PositiveInt | None = None
+    """torch's threads on the CPU; null leaves the number to torch"""
     precision: Literal["float32", "bfloat16"] = "float32"
+    """of forward and backward passes"""
     channels_last: bool = True
-    fused: bool = True  # on the CPU in float32 and channels_last, compute ReLU, batch norm and dropout as one layer
+    """keep the channels of a pixel next to each other in memory"""
+    fused: bool = True
+    """on the CPU in float32 and channels_last, compute ReLU, batch norm and dropout as one layer"""
     compile: bool = False
-    cuda_graphs: bool = False  # on an NVIDIA GPU, launch forward and backward of a step as one graph
+    """use torch.compile"""
+    cuda_graphs: bool = False
+    """on an NVIDIA GPU, launch forward and backward of a step as one graph"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrackingSettings:
-    """Where MLflow records runs. `uri: null` means MLFLOW_TRACKING_URI, or else SQLite under `outputs/`."""
+    """Where MLflow records runs, and what it records of them."""
 
     enabled: bool = True
+    """record runs in MLflow"""
     uri: str | None = None
+    """the tracking store; null is MLFLOW_TRACKING_URI, else SQLite in outputs/"""
     experiment: Annotated[str, Field(min_length=1)] = "archsearch"
-    # Whether the trained network and its pictures are logged; `auto` does so for single runs and a sweep's best run.
+    """the MLflow experiment"""
     log_model: bool | Literal["auto"] = "auto"
+    """log the trained network; auto does so for single runs and a sweep's best run"""
     log_figures: bool | Literal["auto"] = "auto"
+    """log figures; auto does so for single runs and a sweep's best run"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -65,22 +85,31 @@ class Constraints:
     """Limits that a model must respect; null is no limit."""
 
     max_params: PositiveInt | None = None
+    """parameters at most"""
     max_macs: PositiveInt | None = None
+    """multiply-accumulates per image at most"""
     min_receptive_field: PositiveInt | None = None
+    """side of the receptive field at least, in input pixels"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SweepSettings:
     """How the runs of a multirun are combined and distributed."""
 
-    workers: PositiveInt | None = None  # processes; null starts one per CPU core, or `jobs_per_gpu` per GPU
+    workers: PositiveInt | None = None
+    """processes; null is one per CPU core, or jobs_per_gpu per GPU"""
     jobs_per_gpu: PositiveInt = 1
-    stack: PositiveInt = 1  # runs that train as one network, at most
-    invalid: Literal["stop", "skip"] = "stop"  # what happens to the sweep if some runs cannot be built
-    retries: NonNegativeInt = 0  # of a run that failed, unless it diverged or took too long
-    time_limit: PositiveFloat | None = None  # seconds for one run
-    # Settings that vary together: [a, b], or several such groups, [[a, b], [c, d]].
+    """processes per GPU"""
+    stack: PositiveInt = 1
+    """train up to this many runs as one network, where their layers allow it"""
+    invalid: Literal["stop", "skip"] = "stop"
+    """stop before anything is trained if a run cannot be built, or skip such runs"""
+    retries: NonNegativeInt = 0
+    """further attempts at a run that failed, unless it diverged or took too long"""
+    time_limit: PositiveFloat | None = None
+    """seconds for one run; null is no limit"""
     zip: Annotated[tuple[str | tuple[str, ...], ...], Field(strict=False)] = ()
+    """settings that vary together: [a, b], or several such groups, [[a, b], [c, d]]"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -90,13 +119,18 @@ class SweepRunSettings:
     sweep: str
     number: NonNegativeInt
     name: str
-    parent: str | None = None  # the sweep's own run in MLflow
-    run_id: str | None = None  # an MLflow run that an earlier attempt began and left without a checkpoint
+    parent: str | None = None
+    """the sweep's own run in MLflow"""
+    run_id: str | None = None
+    """an MLflow run that an earlier attempt began and left without a checkpoint"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class UiSettings:
+    """The MLflow UI that `python -m archsearch.ui` starts."""
+
     port: Annotated[int, Field(ge=1, le=65535)] = 5000
+    """of the UI, on 127.0.0.1"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -115,7 +149,9 @@ class Settings:
     sweep: SweepSettings
     ui: UiSettings
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """of initial weights, order of images, dropout and augmentation"""
     resume: str | None = None
+    """the run to continue (id, folder or last); with -m the sweep (folder or last)"""
     sweep_run: SweepRunSettings | None = None
 
 
