@@ -16,10 +16,10 @@ from archsearch.config.schema import STRICT, Fraction, NonNegativeFloat, Positiv
 class Initial:
     """The initial weights of the convolutions."""
 
-    # The filters of the first convolution: torch's, or ones that decorrelate patches of the training images.
     first_conv: Literal["torch", "whitening"] = "torch"
-    # All other convolutions: torch's, or with the identity in as many channels as possible.
+    """the first convolution's filters: torch's, or ones that decorrelate patches of the images"""
     convs: Literal["torch", "dirac"] = "torch"
+    """the other convolutions: torch's, or with the identity in as many channels as possible"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -32,20 +32,29 @@ class AffineAugment:
     """Random rotation, shift and scale of every training image, with the names of torchvision's RandomAffine."""
 
     type: Literal["affine"] = "affine"
-    degrees: Annotated[float, Field(ge=0, le=180)]  # drawn from [-degrees, degrees]
-    translate: Annotated[float, Field(ge=0, le=1)]  # fraction of the image's side, drawn from [-translate, translate]
-    scale: Fraction  # the factor is drawn from [1 - scale, 1 + scale]
+    degrees: Annotated[float, Field(ge=0, le=180)]
+    """rotation, drawn from [-degrees, degrees]"""
+    translate: Annotated[float, Field(ge=0, le=1)]
+    """shift as a fraction of the image's side, drawn from [-translate, translate]"""
+    scale: Fraction
+    """the factor is drawn from [1 - scale, 1 + scale]"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class SGD:
     type: Literal["sgd"] = "sgd"
     lr: PositiveFloat
+    """learning rate; a scheduler starts from it or rises to it"""
     momentum: Fraction = 0.0
+    """share of the last step that is added to the next"""
     nesterov: bool = False
+    """Nesterov's momentum"""
     weight_decay: NonNegativeFloat = 0.0
-    norm_lr_factor: PositiveFloat = 1.0  # the learning rate of norm layers is `lr` times this
-    bias_lr_factor: PositiveFloat = 1.0  # the learning rate of all other biases is `lr` times this
+    """L2 penalty of the weights"""
+    norm_lr_factor: PositiveFloat = 1.0
+    """factor of `lr` for the weights and biases of norm layers"""
+    bias_lr_factor: PositiveFloat = 1.0
+    """factor of `lr` for all other biases"""
 
     def __post_init__(self) -> None:
         if self.nesterov and not self.momentum:
@@ -56,11 +65,17 @@ class SGD:
 class Adam:
     type: Literal["adam", "adamw"]
     lr: PositiveFloat
+    """learning rate; a scheduler starts from it or rises to it"""
     betas: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.9, 0.999)
+    """decay of the averages of gradients and of their squares"""
     eps: PositiveFloat = 1e-8
+    """added to the denominator"""
     weight_decay: NonNegativeFloat = 0.0
+    """L2 penalty of the weights (adam), or decoupled decay (adamw)"""
     norm_lr_factor: PositiveFloat = 1.0
+    """factor of `lr` for the weights and biases of norm layers"""
     bias_lr_factor: PositiveFloat = 1.0
+    """factor of `lr` for all other biases"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -74,7 +89,9 @@ class MultiStep:
 
     type: Literal["multistep"] = "multistep"
     milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
+    """epochs after which the rate is multiplied"""
     gamma: PositiveFloat = 0.1
+    """the factor at each milestone"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -83,6 +100,7 @@ class Cosine:
 
     type: Literal["cosine"] = "cosine"
     min_lr: NonNegativeFloat = 0.0
+    """the rate at the end"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -91,10 +109,15 @@ class OneCycle:
 
     type: Literal["one_cycle"] = "one_cycle"
     pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    """share of the steps in which the rate rises"""
     div_factor: PositiveFloat = 25.0
+    """the rate starts at optimizer.lr / div_factor"""
     final_div_factor: PositiveFloat = 1e4
+    """the rate ends at its start / final_div_factor"""
     anneal_strategy: Literal["cos", "linear"] = "cos"
+    """shape of the rise and the fall"""
     cycle_momentum: bool = True
+    """let momentum fall and rise in the opposite direction"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -107,8 +130,10 @@ class EMA:
     """Evaluates and saves an exponential moving average of the weights. Training itself is unchanged."""
 
     type: Literal["ema"] = "ema"
-    decay: Fraction = 0.99  # reached after about 10 / (1 - decay) updates; lower before
-    every: PositiveInt = 1  # steps
+    decay: Fraction = 0.99
+    """share of the average that each update keeps; lower in the first updates"""
+    every: PositiveInt = 1
+    """steps between updates"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -119,8 +144,10 @@ class Lookahead:
     """
 
     type: Literal["lookahead"] = "lookahead"
-    alpha: Annotated[float, Field(gt=0, le=1)] = 0.5  # how far the slow weights move
-    every: PositiveInt = 5  # steps
+    alpha: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """how far the slow weights move towards the trained ones"""
+    every: PositiveInt = 5
+    """steps between moves"""
 
 
 Augment: TypeAlias = Annotated[NoAugment | AffineAugment, Field(discriminator="type")]

@@ -33,14 +33,23 @@ class Defaults:
     """Settings of the model that every convolution block inherits unless it sets them itself."""
 
     kernel_size: PositiveInt = 3
+    """side of the convolution's window, in pixels"""
     padding: Padding = 0
+    """pixels on each side, or `same` to keep height and width (stride 1 only)"""
     bias: bool = True
+    """of the convolution"""
     activation: Activation = "relu"
+    """activation function"""
     norm: Norm = "batch"
+    """normalisation; layer is GroupNorm with one group"""
     norm_groups: PositiveInt = 1
+    """groups of group norm"""
     dropout: Fraction = 0.0
+    """probability"""
     dropout_kind: DropoutKind = "channel"
+    """drop whole channels (Dropout2d) or single values (Dropout)"""
     order: Annotated[tuple[Step, ...], Field(strict=False)] = STEPS
+    """order of the four steps"""
 
     def __post_init__(self) -> None:
         if sorted(self.order) != sorted(STEPS):
@@ -58,12 +67,19 @@ class ConvBlock(Defaults):
 
     type: Literal["conv"] = "conv"
     channels: PositiveInt
+    """output channels, before `width`"""
     stride: PositiveInt = 1
+    """of the convolution, in pixels"""
     dilation: PositiveInt = 1
+    """distance between the window's pixels"""
     groups: Groups = 1
+    """groups of channels; depthwise is one per channel"""
     pool: Pool = "none"
+    """pooling after the block's steps"""
     pool_size: PositiveInt = 2
+    """side of the pooling window, in pixels"""
     pool_stride: PositiveInt | None = None
+    """null is `pool_size`"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -72,8 +88,11 @@ class PoolBlock:
 
     type: Literal["pool"] = "pool"
     pool: Literal["max", "avg"] = "max"
+    """kind of pooling"""
     pool_size: PositiveInt = 2
+    """side of the pooling window, in pixels"""
     pool_stride: PositiveInt | None = None
+    """null is `pool_size`"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -82,9 +101,13 @@ class LinearHead:
 
     type: Literal["linear"] = "linear"
     hidden: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = ()
+    """sizes of the hidden linear layers"""
     activation: Activation = "relu"
-    dropout: Fraction = 0.0  # before every linear layer
+    """after each hidden layer"""
+    dropout: Fraction = 0.0
+    """probability, before every linear layer"""
     bias: bool = True
+    """of the linear layers"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -92,8 +115,10 @@ class GapHead:
     """Global average pooling, then one linear layer to the classes."""
 
     type: Literal["gap"] = "gap"
-    dropout: Fraction = 0.0  # before the linear layer
+    dropout: Fraction = 0.0
+    """probability, before the linear layer"""
     bias: bool = True
+    """of the linear layer"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -101,8 +126,10 @@ class ConvHead:
     """A 1x1 convolution to the classes, then global average pooling."""
 
     type: Literal["conv"] = "conv"
-    dropout: Fraction = 0.0  # before the convolution
+    dropout: Fraction = 0.0
+    """probability, before the convolution"""
     bias: bool = True
+    """of the convolution"""
 
 
 Block: TypeAlias = ConvBlock | PoolBlock
@@ -189,6 +216,7 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class _Width:
     width: PositiveFloat
+    """factor of every block's channels"""
 
 
 def _scaled(blocks: Iterable[tuple[str, Block]], width: float) -> Iterator[tuple[str, Block]]:
