@@ -1,7 +1,6 @@
 """The package itself: its layers, its surface, its wheel."""
 
 import ast
-import gc
 import graphlib
 import re
 from pathlib import Path
@@ -10,7 +9,6 @@ import pytest
 
 import archsearch
 from archsearch import errors
-from archsearch.system.process import gc_paused
 from tests.support.processes import REPOSITORY
 
 PACKAGE = REPOSITORY / "archsearch"
@@ -122,16 +120,3 @@ def test_the_error_tree_is_the_one_that_is_drawn() -> None:
     real = [name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)]
     assert sorted(drawn) == sorted(real)
     assert errors.UserError("x").exit_status == 2 and errors.RunError("x").exit_status == 1
-
-
-def test_what_is_imported_in_one_go_is_not_looked_through_for_garbage() -> None:
-    before = gc.get_freeze_count()
-    try:
-        with gc_paused():
-            assert not gc.isenabled()
-        assert gc.isenabled() and gc.get_freeze_count() > before
-        with pytest.raises(ImportError), gc_paused():
-            raise ImportError
-        assert gc.isenabled()
-    finally:
-        gc.unfreeze()

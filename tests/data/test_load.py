@@ -1,5 +1,6 @@
 """Resolving, loading and splitting data sets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,14 +70,11 @@ def test_equal_data_have_equal_fingerprints(digits: Dataset) -> None:
     assert load(DATASETS["digits"], Path("unused")).fingerprint == digits.fingerprint
 
 
-def test_the_fingerprint_depends_on_every_array(digits: Dataset) -> None:
-    arrays = [digits.train_images, digits.train_labels, digits.test_images, digits.test_labels]
-    fingerprints = {digits.fingerprint}
-    for index, array in enumerate(arrays):
-        changed = array.copy()
-        changed.flat[-1] += 1
-        fingerprints.add(Dataset(digits.info, *arrays[:index], changed, *arrays[index + 1 :]).fingerprint)
-    assert len(fingerprints) == 5
+@pytest.mark.parametrize("field", ["train_images", "train_labels", "test_images", "test_labels"])
+def test_the_fingerprint_depends_on_every_array(digits: Dataset, field: str) -> None:
+    changed = getattr(digits, field).copy()
+    changed.flat[-1] += 1
+    assert replace(digits, **{field: changed}).fingerprint != digits.fingerprint
 
 
 LABELS = np.repeat(np.arange(10, dtype=np.uint8), [600, 400, 500, 500, 500, 500, 500, 500, 501, 499])

@@ -1,47 +1,126 @@
-"""Freed memory is kept: counted in page faults, which do not depend on the machine's speed."""
+"""Imports without garbage collection, memory that is kept, and exit without teardown."""
 
+import gc
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
+from archsearch.system.process import gc_paused
 from tests.support.processes import REPOSITORY
 
-FAULTS = """
+
+@pytest.fixture
+def _unfrozen() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("_unfrozen")
+def test_garbage_is_not_collected_during_imports() -> None:
+    with gc_paused():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("_unfrozen")
+def test_imported_objects_are_exempt_from_later_collections() -> None:
+    before = gc.get_freeze_count()
+    with gc_paused():
+        pass
+    assert gc.get_freeze_count() > before
+
+
+@pytest.mark.usefixtures("_unfrozen")
+def test_collection_resumes_after_a_failed_import() -> None:
+    with pytest.raises(ImportError), gc_paused():
+        raise ImportError
+    assert gc.isenabled()
+
+
+@pytest.mark.usefixtures("_unfrozen")
+def test_imports_can_be_nested() -> None:
+    with gc_paused():
+        with gc_paused():
+            pass
+        assert not gc.isenabled()
+
+
+def run_code(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process of its own: what is tested here changes the whole process."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+# Counts page faults, which do not depend on the machine's speed. glibc may keep smaller blocks by itself.
+_PAGE_FAULTS = """
 import resource, sys
-import torch
 from archsearch.system.process import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else None
-torch.set_num_threads(1)
-# Of 40 MB each: smaller ones glibc keeps by itself at times, where something else lies behind them.
-for _ in range(3):  # the first ones have to get it
-    [torch.ones(10_000_000) for _ in range(2)]
+for _ in range(3):  # allocates the memory
+    [bytearray(40_000_000) for _ in range(2)]
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    [torch.ones(10_000_000) for _ in range(2)]
+for _ in range(5):
+    [b"x" * 40_000_000 for _ in range(2)]
 print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-def faults(*arguments: str, **environment: str) -> tuple[str, int]:
-    done = subprocess.run(
-        [sys.executable, "-c", FAULTS, *arguments], env={**os.environ, "PYTHONPATH": str(REPOSITORY), **environment},
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+def page_faults(*arguments: str, **environment: str) -> tuple[str, int]:
+    done = run_code(_PAGE_FAULTS, *arguments, **environment)
+    assert done.returncode == 0, done.stderr
     kept, count = done.stdout.split()
     return kept, int(count)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc")
-def test_memory_that_was_freed_is_used_again() -> None:
-    kept, few = faults("keep")
+def test_freed_memory_is_reused() -> None:
+    kept, few = page_faults("keep")
     if kept == "False":
         pytest.skip("this C library has no mallopt")
-    _, many = faults("leave")
+    _, many = page_faults("leave")
     assert few * 10 < many
 
 
-def test_a_persons_own_settings_of_malloc_are_left_alone() -> None:
-    kept, _ = faults("keep", MALLOC_TRIM_THRESHOLD_="131072")
+def test_malloc_settings_in_the_environment_are_respected() -> None:
+    kept, _ = page_faults("keep", MALLOC_TRIM_THRESHOLD_="131072")
     assert kept == "False"
+
+
+# The object's destructor would print when the interpreter is torn down.
+_EXIT = """
+import atexit, sys
+from archsearch.system.process import end_process, skip_teardown
+
+class Noisy:
+    def __del__(self):
+        print("teardown")
+
+noisy = Noisy()
+if sys.argv[1] == "skip":
+    skip_teardown()
+atexit.register(print, "exit function")
+end_process(3)
+"""
+
+
+def test_a_process_ends_with_its_status_after_its_exit_functions() -> None:
+    done = run_code(_EXIT, "skip")
+    assert (done.returncode, done.stdout) == (3, "exit function\n")
+
+
+def test_a_process_is_torn_down_unless_that_is_skipped() -> None:
+    done = run_code(_EXIT, "normal")
+    assert (done.returncode, done.stdout) == (3, "exit function\nteardown\n")
+
+
+def test_a_process_that_ends_otherwise_is_torn_down() -> None:
+    done = run_code(_EXIT.replace("end_process(3)", "sys.exit(4)"), "skip")
+    assert (done.returncode, done.stdout) == (4, "exit function\nteardown\n")
