@@ -1,27 +1,28 @@
 #!/usr/bin/env python3
-"""What MLflow, plots and checkpoints add to a run: the default run with them and, in turn, without MLflow and plots.
+"""What MLflow, figures and checkpoints add to a run: the default run, in turn with one without MLflow and figures.
 
 usage: python benchmarks/overhead.py [--rounds 5] [--epochs 2]
 
-Both train the default recipe on MNIST for a few epochs. What is added are the differences of the times before the first
-epoch, of the epochs themselves (a process beside them imports MLflow and torch while the first is trained), and after
-the last one; and all of the time between epochs, where checkpoints are written with and without MLflow. That is then
-held against runs of all the epochs of the default recipe, and of the reference's 19 on all images. The tracking store
-exists already, as in all runs but a folder's first. ARCHSEARCH_DATA names the folder with the MNIST files.
+Both train the default recipe on MNIST for a few epochs. Added time is the difference between the two before the first
+epoch, during the epochs (a process beside them imports MLflow and torch while the first epoch is trained) and after the
+last one, plus all of the time between epochs, where both write checkpoints. It is reported relative to a run of all the
+epochs of the default recipe, and to one of the reference's 19 epochs on all images. The tracking store exists already,
+as it does for all but the first run in a folder. ARCHSEARCH_DATA names the folder with the MNIST files.
 """
 
-import argparse
-import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from collections.abc import Sequence
 
-import runner
-from runner import Candidate, Row, Table
-from words import default_epochs
+import machine
+from arguments import data_root, parser_of_benchmark
+from candidates.reference import EPOCHS, TRAINING_IMAGES
+from checkout import BENCHMARKS, default_epochs
+from results_file import output_path, write_results
+from runner import Candidate, Table, alternate
+from summary import Row, format_spread, spread, target
 
-REFERENCE_EPOCHS, REFERENCE_IMAGES = 19, 60_000
 WITH, WITHOUT = "tracking=mlflow", "tracking=none"
 BARE = [WITHOUT, "tracking.log_figures=false", "tracking.log_model=false"]
 METRICS = (
@@ -30,51 +31,46 @@ METRICS = (
 )  # fmt: skip
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=2, help="of each run; at least 2, or nothing lies between them")
-    parser.add_argument("--words", nargs="*", default=[], help="overrides of both runs; for trials only")
-    parser.add_argument("--output", type=Path, help="of the results; a trial must say it")
-    asked = parser.parse_args()
-    output = runner.output_of(parser, asked.output, "overhead", trial=bool(asked.words))
-    if asked.epochs < 2:
-        parser.error("--epochs must be at least 2")
+    parser = parser_of_benchmark(__doc__, rounds=5)
+    parser.add_argument("--epochs", type=int, default=2, help="epochs per run, at least 2")
+    parser.add_argument("--words", nargs="*", default=[], metavar="OVERRIDE", help="for both runs; for trials only")
+    options = parser.parse_args(argv)
+    trial = bool(options.words)
+    output = output_path(parser, options.output, "overhead", trial=trial)
+    if options.epochs < 2:
+        parser.error(f"--epochs: got {options.epochs}, must be at least 2 to have a time between epochs")
 
-    load = runner.load_before()
-    root = Path(os.environ.get("ARCHSEARCH_DATA", "data")).absolute()
-    words = ["data=mnist", f"data.root={root}", f"trainer.epochs={asked.epochs}", "seed={round}", *asked.words]
+    load = machine.load_before()
+    overrides = ["data=mnist", f"data.root={data_root()}", f"trainer.epochs={options.epochs}", "seed={round}"]
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "candidates.command", "--folder", folder, "--"]
-        first = [*command, "data=digits", "trainer.epochs=1"]  # makes the store
-        subprocess.run(first, cwd=runner.BENCHMARKS, check=True, capture_output=True)
-        candidates = [Candidate(WITHOUT, [*command, *words, *BARE]), Candidate(WITH, [*command, *words, WITH])]
-        table = runner.alternate(candidates, asked.rounds)
+        create_store = [*command, "data=digits", "trainer.epochs=1"]
+        subprocess.run(create_store, cwd=BENCHMARKS, check=True, capture_output=True)
+        command += [*overrides, *options.words]
+        table = alternate([Candidate(WITHOUT, [*command, *BARE]), Candidate(WITH, [*command, WITH])], options.rounds)
     epochs = default_epochs()
-    rounds = list(zip(table.rows[WITHOUT], table.rows[WITH], strict=True))
-    found = [added(bare, full, epochs) for bare, full in rounds]
-    summary = {key: runner.spread([each[key] for each in found]) for key in found[0]}
-    longer = [added(bare, full, REFERENCE_EPOCHS, REFERENCE_IMAGES)["percent"] for bare, full in rounds]
-    summary["percent_of_reference"] = runner.spread(longer)
+    summary = summarize(table, epochs)
     show(table, summary, epochs)
-    targets = (
-        []
-        if asked.words
-        else [
-            runner.target("% of a default run that is added", summary["percent"]["median"], 2.0),
-            runner.target("% of the reference's run", summary["percent_of_reference"]["median"], 2.0),
-            runner.target("seconds added after the last epoch", summary["after"]["median"], 5.0),
-        ]
-    )
-    settings = {"rounds": asked.rounds, "epochs": asked.epochs, "default_epochs": epochs, "load_before": load}
-    runner.write_results(output, settings, table, METRICS, added=summary, targets=targets)
+    targets = [] if trial else targets_of(summary)
+    settings = {"rounds": options.rounds, "epochs": options.epochs, "default_epochs": epochs, "load_before": load}
+    write_results(output, settings, table, METRICS, added=summary, targets=targets)
+
+
+def summarize(table: Table, epochs: int) -> dict[str, Row]:
+    """Spreads over the rounds of what is `added` to a run of so many `epochs`, and of the share of the reference's."""
+    rounds = list(zip(table.rows[WITHOUT], table.rows[WITH], strict=True))
+    rows = [added(bare, full, epochs) for bare, full in rounds]
+    summary = {key: spread([row[key] for row in rows]) for key in rows[0]}
+    percents = [added(bare, full, EPOCHS, TRAINING_IMAGES)["percent"] for bare, full in rounds]
+    return {**summary, "percent_of_reference": spread(percents)}
 
 
 def added(bare: Row, full: Row, epochs: int, images: int | None = None) -> Row:
-    """The seconds that a round's `full` run of so many epochs would take in all, and those that `bare` would not.
+    """The seconds that the `full` run of a round adds to the `bare` one, and `whole`, its own, scaled to `epochs`.
 
-    `images` are those of an epoch, if not as many as were trained on.
+    `images` is the number of images per epoch; the default is the number that the runs trained on.
     """
     epoch = (bare["training_seconds"] + bare["evaluation_seconds"]) / bare["epochs"]
     if images is not None:
@@ -88,18 +84,27 @@ def added(bare: Row, full: Row, epochs: int, images: int | None = None) -> Row:
     return {"before": before, "during": during, "between": between, "after": after, "whole": whole, "percent": percent}
 
 
-def show(table: Table, summary: Row, epochs: int) -> None:
-    """Print where the time went, in seconds: medians, with ranges."""
+def show(table: Table, summary: dict[str, Row], epochs: int) -> None:
+    """Print where the time went: seconds, medians with ranges."""
     print(f"\n{'seconds':28}{WITHOUT:>24}{WITH:>24}")
     for metric in METRICS:
-        cells = [runner.show_spread(runner.spread(table.values(name, metric))) for name in (WITHOUT, WITH)]
+        cells = [format_spread(spread(table.values(name, metric))) for name in (WITHOUT, WITH)]
         print(f"{metric:28}" + "".join(f"{cell:>24}" for cell in cells))
-    parts = {key: runner.show_spread(found) for key, found in summary.items()}
+    parts = {key: format_spread(values) for key, values in summary.items()}
     print(f"\nadded to a run of {epochs} epochs, seconds: before training {parts['before']}", end="")
     print(f", during it {parts['during']}, checkpoints and records between epochs {parts['between']}", end="")
     print(f", after the last one {parts['after']}")
     print(f"of {summary['whole']['median']:.0f} s: {parts['percent']} %", end="")
-    print(f"; of the reference's 19 epochs: {parts['percent_of_reference']} %\n")
+    print(f"; of the reference's {EPOCHS} epochs: {parts['percent_of_reference']} %\n")
+
+
+def targets_of(summary: dict[str, Row]) -> list[Row]:
+    """The targets for what a run adds."""
+    return [
+        target("% of a default run that is added", summary["percent"]["median"], 2.0),
+        target("% of the reference's run", summary["percent_of_reference"]["median"], 2.0),
+        target("seconds added after the last epoch", summary["after"]["median"], 5.0),
+    ]
 
 
 if __name__ == "__main__":

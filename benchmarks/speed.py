@@ -1,23 +1,25 @@
 #!/usr/bin/env python3
-"""How fast the reference net is trained and evaluated: archsearch, the plain loop, Lightning, Keras, in turn.
+"""How fast the reference network is trained and evaluated by archsearch, the plain loop, Lightning and Keras, in turn.
 
 usage: python benchmarks/speed.py [--rounds 3] [--epochs 2] [--candidates loop,archsearch,sweep,lightning,keras]
 
-All train the same net (12,954 parameters) on 50,000 images of MNIST in batches of 128 by the same recipe, on the CPU
-with torch's own number of threads, and evaluate 10,000 images; a sweep has one variant a core. Their test accuracies
-must agree, or there is no result. ARCHSEARCH_DATA names the folder with the MNIST files. `--rivals-python` names the
-interpreter of an environment with benchmarks/requirements.txt.
+All candidates train the same network (12,954 parameters) with the same recipe on 50,000 images of MNIST in batches of
+128, on the CPU with torch's default number of threads, and evaluate 10,000 images. A sweep has one run per core. There
+is no result unless their test accuracies agree. ARCHSEARCH_DATA names the folder with the MNIST files.
+`--rivals-python` names the interpreter of an environment with benchmarks/requirements.txt.
 """
 
-import argparse
 import os
 import statistics
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 
-import runner
+import machine
+from arguments import data_root, parser_of_benchmark
 from candidates.reference import BATCH, TRAINING_IMAGES
-from runner import Candidate, Row, Table
+from results_file import output_path, write_results
+from runner import Candidate, Table, alternate, require_same
+from summary import Row, format_spread, spread, target
 
 MODULES = {
     "loop": "loop",
@@ -34,104 +36,109 @@ METRICS = (
 )  # fmt: skip
 RATIOS = METRICS[:3]
 EXACT = ("params", "train_images")
-# Points between two candidates' mean test accuracies. Seeds differed by 0.16 points (one sd) in a trial of 200 steps of
-# the reference's recipe; after the 782 steps of two epochs about 0.1 is expected, so that means of three rounds differ
-# by about 0.08: 0.3 is beyond luck. Every result has the sd that it had itself, as `sd_between_seeds`.
+# The largest allowed difference of two candidates' mean test accuracies, in points. Seeds differed by 0.16 points (one
+# sd) after 200 steps of the reference's recipe. After the 782 steps of two epochs about 0.1 is expected, so means of
+# three rounds differ by about 0.08, and 0.3 is significant. Each result has its own sd, `sd_between_seeds`.
 TOLERANCE = 0.3
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, check, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = parser_of_benchmark(__doc__, rounds=3)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--candidates", default=",".join(MODULES))
     parser.add_argument("--rivals-python", default=sys.executable, metavar="PATH")
-    parser.add_argument("--images", type=int, default=IMAGES, help="trained on; fewer is for trials only")
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of accuracies; more is for trials only")
-    parser.add_argument("--output", type=Path, help="of the results; a trial must say it")
-    asked = parser.parse_args()
-    trial = (asked.images, asked.tolerance) != (IMAGES, TOLERANCE)
-    output = runner.output_of(parser, asked.output, "speed", trial=trial)
-    names = asked.candidates.split(",")
+    parser.add_argument(
+        "--images", type=int, default=IMAGES, help="size of the training set; change it for trials only"
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=TOLERANCE, help="points between mean accuracies; change it for trials only"
+    )
+    options = parser.parse_args(argv)
+    trial = (options.images, options.tolerance) != (IMAGES, TOLERANCE)
+    output = output_path(parser, options.output, "speed", trial=trial)
+    names = options.candidates.split(",")
     unknown = [name for name in names if name not in MODULES]
     if unknown or BASE not in names:
-        parser.error(f"--candidates: some of {', '.join(MODULES)}, and {BASE} among them; got {asked.candidates}")
-    if not 0 < asked.images < TRAINING_IMAGES:
-        parser.error(f"--images: fewer than {TRAINING_IMAGES:,}, so that some are left for evaluation")
-    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # some would use a GPU and some would not
+        parser.error(f"--candidates: got {options.candidates}, must be {BASE} and any of {', '.join(MODULES)}")
+    if not 0 < options.images < TRAINING_IMAGES:
+        parser.error(f"--images: got {options.images}, must be between 1 and {TRAINING_IMAGES - 1}")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # not all candidates would use a GPU
 
-    load = runner.load_before()
-    root = Path(os.environ.get("ARCHSEARCH_DATA", "data")).absolute()
-    told = ["--root", str(root), "--images", str(asked.images), "--epochs", str(asked.epochs), "--seed", "{round}"]
+    load = machine.load_before()
+    shared = ["--root", str(data_root()), "--images", str(options.images), "--epochs", str(options.epochs)]
     candidates = [
         Candidate(
             name,
-            [asked.rivals_python if name in RIVALS else sys.executable, "-m", f"candidates.{MODULES[name]}", *told],
+            [
+                options.rivals_python if name in RIVALS else sys.executable,
+                *("-m", f"candidates.{MODULES[name]}", *shared, "--seed", "{round}"),
+            ],
         )
         for name in names
     ]
-    table = runner.alternate(candidates, asked.rounds)
+    table = alternate(candidates, options.rounds)
     for row in (row for rows in table.rows.values() for row in rows):
         row["whole_images_per_second"] = row["images_trained"] / row["seconds"]
-    apart = runner.require_same(table, BASE, EXACT, {"test_accuracy": asked.tolerance})
+    differences = require_same(table, BASE, EXACT, {"test_accuracy": options.tolerance})
     check = {
         "equal": list(EXACT),
-        "accuracy_tolerance": asked.tolerance,
-        "accuracy_largest_difference": apart["test_accuracy"],
-        "sd_between_seeds": _noise(table),
+        "accuracy_tolerance": options.tolerance,
+        "accuracy_largest_difference": differences["test_accuracy"],
+        "sd_between_seeds": deviation_between_seeds(table),
     }
-    ratios = {
-        name: {metric: runner.spread(table.ratios(name, BASE, metric)) for metric in RATIOS} for name in table.rows
-    }
+    ratios = {name: {metric: spread(table.ratios(name, BASE, metric)) for metric in RATIOS} for name in table.rows}
     show(table, ratios, check)
     settings = {
-        "rounds": asked.rounds,
-        "epochs": asked.epochs,
-        "images": asked.images,
+        "rounds": options.rounds,
+        "epochs": options.epochs,
+        "images": options.images,
         "batch_size": BATCH,
         "load_before": load,
     }
-    targets = [] if trial else _targets(table, ratios)
-    runner.write_results(output, settings, table, METRICS, ratios=ratios, same=check, targets=targets)
+    targets = [] if trial else targets_of(table, ratios)
+    write_results(output, settings, table, METRICS, ratios=ratios, same=check, targets=targets)
 
 
-def _noise(table: Table) -> float | None:
-    """The sd of test accuracy within a candidate, over rounds with different seeds, pooled; a sweep has means."""
+def deviation_between_seeds(table: Table) -> float | None:
+    """The sd of test accuracy between seeds, pooled over candidates. A sweep's accuracies are means, so it is left out.
+
+    None if there is only one round.
+    """
     groups = [table.values(name, "test_accuracy") for name in table.rows if name != "sweep"]
     variances = [statistics.variance(group) for group in groups if len(group) > 1]
     return statistics.fmean(variances) ** 0.5 if variances else None
 
 
 def show(table: Table, ratios: dict[str, Row], check: Row) -> None:
-    """Print the table: medians over the rounds, with their ranges."""
+    """Print medians over the rounds, with their ranges."""
     print(f"\n{'':11}{'training, images/s':>27}  {f'times the {BASE}':>21}  {'evaluation, images/s':>27}", end="")
     print(f"  {f'times the {BASE}':>21}  {'whole command':>13}  accuracy  first step, s  peak, MB")
     for name in table.rows:
-        one = {metric: runner.spread(table.values(name, metric)) for metric in METRICS}
+        spreads = {metric: spread(table.values(name, metric)) for metric in METRICS}
         cells = [
-            f"{runner.show_spread(one['images_per_second'], '{:,.0f}'):>27}",
-            f"{runner.show_spread(ratios[name]['images_per_second']):>21}",
-            f"{runner.show_spread(one['evaluation_images_per_second'], '{:,.0f}'):>27}",
-            f"{runner.show_spread(ratios[name]['evaluation_images_per_second']):>21}",
-            f"{one['whole_images_per_second']['median']:>13,.0f}",
+            f"{format_spread(spreads['images_per_second'], '{:,.0f}'):>27}",
+            f"{format_spread(ratios[name]['images_per_second']):>21}",
+            f"{format_spread(spreads['evaluation_images_per_second'], '{:,.0f}'):>27}",
+            f"{format_spread(ratios[name]['evaluation_images_per_second']):>21}",
+            f"{spreads['whole_images_per_second']['median']:>13,.0f}",
             f"{statistics.fmean(table.values(name, 'test_accuracy')):>8.2f}",
-            f"{one['seconds_to_first_step']['median']:>13.1f}",
-            f"{one['peak_rss_bytes']['median'] / 1e6:>8,.0f}",
+            f"{spreads['seconds_to_first_step']['median']:>13.1f}",
+            f"{spreads['peak_rss_bytes']['median'] / 1e6:>8,.0f}",
         ]
         print(f"{name:11}" + "  ".join(cells))
     sd = check["sd_between_seeds"]
     print(
-        f"\nthe same net and images; mean accuracies within {check['accuracy_largest_difference']:.2f} points", end=""
+        f"\nsame network and images; mean accuracies within {check['accuracy_largest_difference']:.2f} points", end=""
     )
     print(f" (allowed: {check['accuracy_tolerance']:g}; sd between seeds {'unknown' if sd is None else f'{sd:.2f}'})")
     for name, reason in table.skipped.items():
         print(f"SKIPPED {name}: {reason}")
 
 
-def _targets(table: Table, ratios: dict[str, Row]) -> list[Row]:
-    """What was wanted of two CPU cores, and what came out."""
-    found = []
+def targets_of(table: Table, ratios: dict[str, Row]) -> list[Row]:
+    """The targets for two CPU cores."""
+    targets = []
     for name, metric, bound in (
         ("archsearch", "images_per_second", 1.7),
         ("sweep", "images_per_second", 2.5),
@@ -139,11 +146,11 @@ def _targets(table: Table, ratios: dict[str, Row]) -> list[Row]:
     ):
         if name in ratios:
             what = f"{name}: {metric} over the {BASE}'s"
-            found.append(runner.target(what, ratios[name][metric]["median"], bound, at_least=True))
+            targets.append(target(what, ratios[name][metric]["median"], bound, at_least=True))
     if "sweep" in table.rows:
         peak = max(table.values("sweep", "peak_rss_bytes"))
-        found.append(runner.target("sweep: GB of a worker at its peak", peak / 1e9, 1.5))
-    return found
+        targets.append(target("sweep: GB of a worker at its peak", peak / 1e9, 1.5))
+    return targets
 
 
 if __name__ == "__main__":

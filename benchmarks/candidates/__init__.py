@@ -1,1 +1,1 @@
-"""What is measured: each module is one candidate, `python -m candidates.loop` and so on, run in `benchmarks/`."""
+"""One module per candidate, run as `python -m candidates.loop` and so on in `benchmarks/`."""

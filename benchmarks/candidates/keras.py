@@ -1,6 +1,6 @@
-"""Keras 3 as its users write it: arrays in memory and `fit`; the same net, initial weights and recipe.
+"""Keras 3 as its users write it: arrays in memory and `fit`. Network, initial weights and recipe are the reference's.
 
-The backend is KERAS_BACKEND's, else the first of torch, JAX and TensorFlow that is installed.
+`KERAS_BACKEND` selects the backend; the default is the first of torch, JAX and TensorFlow that is installed.
 """
 
 import os
@@ -16,25 +16,25 @@ BACKENDS = ("torch", "jax", "tensorflow")
 
 def main() -> None:
     """Train, evaluate, print."""
-    asked, clock = reference.arguments(), reference.Clock()
+    options, clock = reference.arguments(), reference.Clock()
     reference.require("keras")
     backend = os.environ.get("KERAS_BACKEND") or next(filter(find_spec, BACKENDS), "torch")
     reference.require(backend)
     os.environ["KERAS_BACKEND"] = backend
     import keras
 
-    first = backend == "torch"  # channels: torch's own order, which spares a transposition a layer
-    keras.config.set_image_data_format("channels_first" if first else "channels_last")
-    keras.utils.set_random_seed(asked.seed)
-    images, labels = _read(asked.root, "train", first)
-    test_images, test_labels = _read(asked.root, "t10k", first)
+    channels_first = backend == "torch"  # torch's own layout, which saves a transposition per layer
+    keras.config.set_image_data_format("channels_first" if channels_first else "channels_last")
+    keras.utils.set_random_seed(options.seed)
+    images, labels = _read(options.root, "train", channels_first)
+    test_images, test_labels = _read(options.root, "t10k", channels_first)
     net = _network(keras, images.shape[1:])
     net.compile(
         keras.optimizers.SGD(reference.LR, momentum=reference.MOMENTUM),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
 
-    class Watch(keras.callbacks.Callback):  # type: ignore[misc]
+    class Timing(keras.callbacks.Callback):  # type: ignore[misc]
         def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
             clock.start()
 
@@ -45,17 +45,18 @@ def main() -> None:
             clock.trained()
 
     net.fit(
-        images[: asked.images], labels[: asked.images],
-        batch_size=reference.BATCH, epochs=asked.epochs, shuffle=True, verbose=0, callbacks=[Watch()],
+        images[: options.images], labels[: options.images],
+        batch_size=reference.BATCH, epochs=options.epochs, shuffle=True, verbose=0, callbacks=[Timing()],
     )  # fmt: skip
     clock.start()
     correct = int((net.predict(test_images, batch_size=1000, verbose=0).argmax(axis=1) == test_labels).sum())
     clock.evaluated()
     params = sum(prod(weight.shape) for weight in net.trainable_weights)
     assert params == reference.PARAMS
-    packages = reference.versions("keras", "torch" if first else backend)
-    known = {"backend": backend, "versions": packages}
-    reference.emit(asked, clock, params=params, correct=correct, tested=len(test_labels), **known)
+    packages = reference.versions("keras", backend)
+    reference.emit(
+        options, clock, params=params, correct=correct, tested=len(test_labels), backend=backend, versions=packages
+    )
 
 
 def _read(root: str, name: str, channels_first: bool) -> tuple[Any, Any]:
@@ -73,7 +74,7 @@ def _network(keras: Any, shape: tuple[int, ...]) -> Any:
     channels = 1 if keras.config.image_data_format() == "channels_first" else -1
 
     def initial(fan_in: int) -> dict[str, Any]:
-        """torch's: weights and biases are uniform within 1 / sqrt(fan_in); each initializer draws once."""
+        """The initialisation of torch: uniform within 1 / sqrt(fan_in). Keras draws once per initializer."""
         bound = 1 / sqrt(fan_in)
         kernel, bias = (keras.initializers.RandomUniform(-bound, bound) for _ in range(2))
         return {"kernel_initializer": kernel, "bias_initializer": bias}

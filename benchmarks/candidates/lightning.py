@@ -1,4 +1,4 @@
-"""Lightning's Trainer on the reference's net and DataLoader, with nothing beside training: its `barebones` mode."""
+"""Lightning's Trainer in `barebones` mode, with the reference's network and DataLoader."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from candidates import reference
 
 def main() -> None:
     """Train, evaluate, print."""
-    asked, clock = reference.arguments(), reference.Clock()
+    options, clock = reference.arguments(), reference.Clock()
     reference.require("lightning", "torch", "torchvision")
     import lightning
     import torch
@@ -45,17 +45,24 @@ def main() -> None:
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), lr=reference.LR, momentum=reference.MOMENTUM)
 
-    lightning.seed_everything(asked.seed)
-    train, test = reference.loaders(asked.root, asked.images)
+    lightning.seed_everything(options.seed)
+    train, test = reference.loaders(options.root, options.images)
     module = Module()
-    # No logger, checkpoints, bars, summary, sanity check: the fastest that its Trainer has.
-    trainer = lightning.Trainer(accelerator="cpu", devices=1, max_epochs=asked.epochs, barebones=True)
+    # No logger, checkpoints, progress bar, summary or sanity check: the Trainer's fastest mode.
+    trainer = lightning.Trainer(accelerator="cpu", devices=1, max_epochs=options.epochs, barebones=True)
     trainer.fit(module, train)
     trainer.test(module, test, verbose=False)
     params = sum(parameter.numel() for parameter in module.parameters())
     packages = reference.versions("torch", "torchvision", "lightning")
-    known = {"threads": torch.get_num_threads(), "versions": packages}
-    reference.emit(asked, clock, params=params, correct=module.correct, tested=len(test.dataset), **known)
+    reference.emit(
+        options,
+        clock,
+        params=params,
+        correct=module.correct,
+        tested=len(test.dataset),
+        threads=torch.get_num_threads(),
+        versions=packages,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""What the candidates share: arguments, the network, the data, and what each of them prints.
+"""What the candidates share: arguments, network, data, timing, and the line of JSON that each prints.
 
-torch is imported late: the clock of the first step runs from the start of the process, and Keras may do without torch.
+torch is imported late: the time to the first step counts from the start of the process, and Keras may not need torch.
+Nothing here imports archsearch, which a rival's environment may not have.
 """
 
 import argparse
@@ -17,30 +18,31 @@ from typing import Any
 
 PARAMS, BATCH, LR, MOMENTUM = 12_954, 128, 0.01, 0.9
 MEAN, DEVIATION = 0.1307, 0.3081
-TRAINING_IMAGES = 60_000
-SKIPPED = 77  # runner.SKIPPED, without importing archsearch into a rival's process
+EPOCHS, TRAINING_IMAGES = 19, 60_000
+BEGAN = "BENCHMARK_BEGAN"  # environment variable: when the candidate was started, in seconds since 1970
+SKIPPED = 77  # exit status if something that the candidate needs is not installed
 
 
-def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """What every candidate is told: all of them the same."""
+def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options of every candidate."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", required=True, help="folder of the data sets, with MNIST/raw in it")
     parser.add_argument("--images", type=int, default=50_000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    return parser.parse_args(words)
+    return parser.parse_args(argv)
 
 
 def require(*packages: str) -> None:
-    """End as skipped unless all of `packages` are installed."""
+    """Exit with status `SKIPPED` unless all `packages` are installed."""
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
-        print(f"{', '.join(missing)} is not installed; benchmarks/requirements.txt has it", file=sys.stderr)
+        print(f"{', '.join(missing)} is not installed; see benchmarks/requirements.txt", file=sys.stderr)
         raise SystemExit(SKIPPED)
 
 
 def network() -> Any:
-    """The reference net, as its notebook has it."""
+    """The reference network, as in the course's notebook."""
     from torch import nn
 
     def block(inputs: int, outputs: int, kernel: int, *rest: nn.Module) -> list[nn.Module]:
@@ -59,7 +61,7 @@ def network() -> Any:
 
 
 def loaders(root: str, images: int) -> tuple[Any, Any]:
-    """The notebook's way to the images: torchvision, transformed one by one, in a DataLoader; training and test."""
+    """DataLoaders of the first `images` training images and of the test set, transformed one by one as in the notebook."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
 
@@ -70,7 +72,7 @@ def loaders(root: str, images: int) -> tuple[Any, Any]:
 
 
 class Clock:
-    """Times training and evaluation, and the first step."""
+    """Measures the seconds of training, of evaluation, and to the end of the first step."""
 
     def __init__(self) -> None:
         self.first_step: float | None = None
@@ -80,9 +82,9 @@ class Clock:
         self._began = time.perf_counter()
 
     def step(self) -> None:
-        """A training step is done."""
+        """Record the end of the first training step; later calls do nothing."""
         if self.first_step is None:
-            self.first_step = time.time() - float(os.environ.get("BENCHMARK_BEGAN", "nan"))
+            self.first_step = time.time() - float(os.environ.get(BEGAN, "nan"))
 
     def trained(self) -> None:
         self.training = time.perf_counter() - self._began
@@ -91,36 +93,36 @@ class Clock:
         self.evaluation = time.perf_counter() - self._began
 
 
-def emit(asked: argparse.Namespace, clock: Clock, *, params: int, correct: int, tested: int, **more: Any) -> None:
-    """Print a candidate's line of JSON."""
+def emit(options: argparse.Namespace, clock: Clock, *, params: int, correct: int, tested: int, **more: Any) -> None:
+    """Print the candidate's line of JSON; `more` is added to it."""
     row = {
-        "images_per_second": asked.epochs * asked.images / clock.training,
+        "images_per_second": options.epochs * options.images / clock.training,
         "evaluation_images_per_second": tested / clock.evaluation,
         "test_accuracy": 100 * correct / tested,
         "params": params,
-        "train_images": asked.images,
+        "train_images": options.images,
         "test_images": tested,
-        "images_trained": asked.epochs * asked.images,
+        "images_trained": options.epochs * options.images,
         "training_seconds": clock.training,
         "evaluation_seconds": clock.evaluation,
         "seconds_to_first_step": clock.first_step,
         "peak_rss_bytes": peak_rss(resource.getrusage(resource.RUSAGE_SELF)),
-        "seed": asked.seed,
+        "seed": options.seed,
     }
     print(json.dumps({**row, **more}), flush=True)
 
 
 def peak_rss(usage: resource.struct_rusage) -> int:
-    """In bytes: macOS counts these, Linux KiB."""
+    """Peak memory in bytes. macOS reports bytes, Linux KiB."""
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Of Python and `packages`."""
-    found = {"python": platform.python_version()}
+    """The versions of Python and `packages`."""
+    installed = {"python": platform.python_version()}
     for package in packages:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            installed[package] = "not installed"
+    return installed
