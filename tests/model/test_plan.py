@@ -1,4 +1,4 @@
-"""The arithmetic, held against the built modules, a gradient probe and torch's own counter: never against itself."""
+"""Plans, compared with the built network, with gradients and with torch's counter of operations."""
 
 from typing import Any
 
@@ -15,6 +15,11 @@ from tests.support.models import BLOCKS, HEADS, MNIST, lower, problems_of
 from tests.support.requests import ask, session4
 
 
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
 @pytest.mark.parametrize(
     ("preset", "params"),
     [
@@ -26,14 +31,14 @@ from tests.support.requests import ask, session4
     ],
 )
 def test_presets_have_their_parameters(preset: str, params: int) -> None:
-    network = lower(ask(f"model={preset}").config["model"])
-    assert network.params == params
-    assert sum(weight.numel() for weight in build_plan(network).parameters()) == params
+    plan = lower(ask(f"model={preset}").config["model"])
+    assert plan.params == params
+    assert sum(weight.numel() for weight in build_plan(plan).parameters()) == params
 
 
-def test_end_dropout_drops_only_there() -> None:
-    network = lower(ask("model=session4_end_dropout").config["model"])
-    dropouts = [(layer.path, layer.kind, layer.arguments["p"]) for layer in network.layers if "Dropout" in layer.kind]
+def test_session4_end_dropout_has_dropout_at_the_end_of_each_block_only() -> None:
+    plan = lower(ask("model=session4_end_dropout").config["model"])
+    dropouts = [(layer.path, layer.kind, layer.arguments["p"]) for layer in plan.layers if "Dropout" in layer.kind]
     assert dropouts == [("conv3.dropout", "Dropout2d", 0.25), ("conv5.dropout", "Dropout2d", 0.25)]
 
 
@@ -42,7 +47,7 @@ def test_session5_step1_has_no_dropout_and_pools_twice() -> None:
     assert kinds.count("AvgPool2d") == 2 and not any("Dropout" in kind for kind in kinds)
 
 
-def test_several_misfits_are_reported_at_once() -> None:
+def test_all_misfits_are_reported_at_once() -> None:
     model = session4(
         conv6={"channels": 7, "kernel_size": 5, "groups": 2},
         conv7={"channels": 7, "padding": "same", "stride": 2, "norm": "group", "norm_groups": 2},
@@ -70,7 +75,7 @@ def test_several_misfits_are_reported_at_once() -> None:
         ({"kernel_size": 13, "padding": 1}, "kernel_size 13 does not fit its 9x9 input padded by 1"),
     ],
 )
-def test_misfits(change: dict[str, Any], message: str) -> None:
+def test_misfits_name_the_block_and_the_rule(change: dict[str, Any], message: str) -> None:
     assert any(f"model.blocks.conv5: {message}" in problem for problem in problems_of(session4(conv5=change)))
 
 
@@ -87,37 +92,37 @@ def test_arithmetic_agrees_with_the_built_network(
 ) -> None:
     model = {"width": width, "blocks": {f"b{i}": block for i, block in enumerate(blocks)}, "head": head}
     try:
-        network = lower(model, size)
+        plan = lower(model, size)
     except ConfigError:
         assume(False)
-    module = build_plan(network)
-    seen: dict[str, tuple[int, ...]] = {}
-    for path, layer in module.named_modules():
-        layer.register_forward_hook(lambda _m, _i, out, path=path: seen.__setitem__(path, tuple(out.shape[1:])))
+    network = build_plan(plan)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path, module in network.named_modules():
+        module.register_forward_hook(lambda _m, _i, out, path=path: shapes.__setitem__(path, tuple(out.shape[1:])))
 
-    module.train()(torch.randn(2, *size))  # a training step must work, too
-    assert {layer.path: layer.output for layer in network.layers} == {
-        path: shape for path, shape in seen.items() if "." in path
+    network.train()(torch.randn(2, *size))  # a training step must work, too
+    assert {layer.path: layer.output for layer in plan.layers} == {
+        path: shape for path, shape in shapes.items() if "." in path
     }
-    for layer in network.layers:
-        assert sum(weight.numel() for weight in module.get_submodule(layer.path).parameters()) == layer.params
-    assert network.output_shape == (10,)
+    for layer in plan.layers:
+        assert sum(weight.numel() for weight in network.get_submodule(layer.path).parameters()) == layer.params
+    assert plan.output_shape == (10,)
 
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        module.eval()(torch.randn(1, *size))
-    assert counter.get_total_flops() == 2 * network.macs
+        network.eval()(torch.randn(1, *size))
+    assert counter.get_total_flops() == 2 * plan.macs
 
 
-def test_macs_of_session4_layer_by_layer() -> None:
-    network = lower(session4())
-    module = build_plan(network).eval()
+def test_each_layer_of_session4_has_the_macs_that_torch_counts() -> None:
+    plan = lower(session4())
+    network = build_plan(plan).eval()
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        module(torch.randn(1, *MNIST))
-    counted = counter.get_flop_counts()
-    for layer in network.layers:
-        assert sum(counted.get(f"Sequential.{layer.path}", {}).values()) == 2 * layer.macs, layer.path
+        network(torch.randn(1, *MNIST))
+    counts = counter.get_flop_counts()
+    for layer in plan.layers:
+        assert sum(counts.get(f"Sequential.{layer.path}", {}).values()) == 2 * layer.macs, layer.path
 
 
 @pytest.mark.parametrize(
@@ -130,15 +135,15 @@ def test_macs_of_session4_layer_by_layer() -> None:
         {"conv5": None, "trans2": {"kernel_size": 2}},
     ],
 )
-def test_receptive_field_and_jump_by_gradient_probe(changes: dict[str, Any]) -> None:
-    """The gradient of one output value in the middle of a large image is non-zero exactly in its receptive field."""
+def test_the_gradient_of_one_output_covers_its_receptive_field(changes: dict[str, Any]) -> None:
+    """The windows of two neighbouring outputs, in the middle of a large image, are one jump apart."""
     side = 90
     model = session4(**changes) | {"dropout": 0, "activation": "none", "norm": "none"}
-    network = lower(model, (1, side, side))
-    features = nn.Sequential(*list(build_plan(network).double())[:-1])
+    plan = lower(model, (1, side, side))
+    features = nn.Sequential(*list(build_plan(plan).double())[:-1])
     for weight in features.parameters():
-        nn.init.uniform_(weight, 0.5, 1)  # positive: no two paths cancel
-    for module in features.modules():  # the maximum is one input's; the average has the same window, and shows it whole
+        nn.init.uniform_(weight, 0.5, 1)  # positive, so that no two paths cancel
+    for module in features.modules():  # the gradient of a maximum covers one pixel, that of an average the whole window
         for name, child in module.named_children():
             if isinstance(child, nn.MaxPool2d):
                 setattr(module, name, nn.AvgPool2d(child.kernel_size, child.stride))
@@ -150,19 +155,19 @@ def test_receptive_field_and_jump_by_gradient_probe(changes: dict[str, Any]) -> 
         (gradient,) = torch.autograd.grad(output[0, 0, middle, column], image, retain_graph=True)
         columns = gradient[0, 0].abs().sum(dim=0).nonzero().flatten()
         windows.append((int(columns.min()), int(columns.max())))
-    last = [layer for layer in network.layers if layer.block != "head"][-1]
+    last = [layer for layer in plan.layers if layer.block != "head"][-1]
     assert windows[0][1] - windows[0][0] + 1 == last.receptive_field
     assert windows[1][0] - windows[0][0] == last.jump
 
 
 @pytest.mark.parametrize("head", ["linear", "gap", "conv"])
-def test_receptive_field_of_the_logits_by_gradient_probe(head: str) -> None:
+def test_the_gradient_of_a_logit_covers_the_receptive_field_of_the_network(head: str) -> None:
     model = session4() | {"dropout": 0, "activation": "none", "norm": "none", "head": {"type": head}}
-    network = lower(model)
-    module = build_plan(network).double()
-    for weight in module.parameters():
+    plan = lower(model)
+    network = build_plan(plan).double()
+    for weight in network.parameters():
         nn.init.uniform_(weight, 0.5, 1)
     image = torch.rand(1, *MNIST, dtype=torch.double, requires_grad=True)
-    (gradient,) = torch.autograd.grad(module(image)[0, 0], image)
-    seen = gradient[0, 0].abs().sum(dim=0).nonzero()
-    assert len(seen) == network.receptive_field == 26
+    (gradient,) = torch.autograd.grad(network(image)[0, 0], image)
+    columns = gradient[0, 0].abs().sum(dim=0).nonzero()
+    assert len(columns) == plan.receptive_field == 26

@@ -1,4 +1,4 @@
-"""The model language: what it accepts, and what it says about what it does not."""
+"""The model language: what it accepts, and its errors."""
 
 import pytest
 from torch import nn
@@ -13,20 +13,28 @@ def problems_of(model: object) -> list[str]:
     return [str(problem) for problem in problems]
 
 
-def test_blocks_inherit_what_the_model_says_and_keep_what_they_say() -> None:
-    model = session4(conv2={"activation": "gelu"}) | {"activation": "silu", "norm": "group", "norm_groups": 4}
+def conv_blocks(model: object) -> dict[str, ConvBlock]:
     spec, problems = parse_model(model)
-    assert not problems and spec is not None
-    blocks = dict(spec.blocks)
-    assert isinstance(blocks["conv1"], ConvBlock) and isinstance(blocks["conv2"], ConvBlock)
-    assert isinstance(blocks["trans1"], ConvBlock)
-    assert (blocks["conv1"].activation, blocks["conv2"].activation) == ("silu", "gelu")
+    assert spec is not None, problems
+    return {name: block for name, block in spec.blocks if isinstance(block, ConvBlock)}
+
+
+def test_blocks_keep_their_order() -> None:
+    assert list(conv_blocks(session4())) == ["conv1", "conv2", "conv3", "trans1", "conv4", "conv5", "trans2"]
+
+
+def test_blocks_inherit_the_settings_of_the_model() -> None:
+    blocks = conv_blocks(session4() | {"activation": "silu", "norm": "group", "norm_groups": 4})
+    assert {(block.activation, block.norm, block.norm_groups) for block in blocks.values()} == {("silu", "group", 4)}
+
+
+def test_the_settings_of_a_block_override_those_of_the_model() -> None:
+    blocks = conv_blocks(session4(conv2={"activation": "gelu"}))
+    assert (blocks["conv1"].activation, blocks["conv2"].activation) == ("relu", "gelu")
     assert (blocks["conv1"].dropout, blocks["trans1"].dropout) == (0.1, 0)
-    assert blocks["conv1"].norm_groups == 4
-    assert [name for name, _ in spec.blocks] == ["conv1", "conv2", "conv3", "trans1", "conv4", "conv5", "trans2"]
 
 
-def test_every_mistake_of_a_model_is_reported_at_once() -> None:
+def test_all_errors_of_a_model_are_reported_at_once() -> None:
     model = session4(
         conv3={"chanels": 3, "kernel_size": 0},
         conv4={"padding": "sme", "activation": "rleu"},
@@ -44,7 +52,7 @@ def test_every_mistake_of_a_model_is_reported_at_once() -> None:
     ]
 
 
-def test_a_wrong_default_is_reported_once_and_where_it_stands() -> None:
+def test_an_invalid_setting_of_the_model_is_not_repeated_for_each_block() -> None:
     assert problems_of(session4() | {"norm": "bath"}) == [
         "model.norm: got 'bath', must be one of batch, group, layer, instance, none (did you mean batch?)"
     ]
@@ -65,13 +73,13 @@ def test_a_wrong_default_is_reported_once_and_where_it_stands() -> None:
         ({"order": ["conv", "norm", "norm", "dropout"]}, "must name each of"),
     ],
 )
-def test_wrong_values(change: dict[str, object], message: str) -> None:
+def test_invalid_values_are_rejected(change: dict[str, object], message: str) -> None:
     (problem,) = problems_of(session4(conv3=change))
     assert problem.startswith("model.blocks.conv3")
     assert message in problem
 
 
-def test_a_block_without_channels_is_told_both_ways_out() -> None:
+def test_the_error_for_a_block_without_channels_names_both_remedies() -> None:
     model = session4()
     model["blocks"]["extra"] = {"pool": "max", "pol_size": 3}
     assert problems_of(model) == [
@@ -81,12 +89,12 @@ def test_a_block_without_channels_is_told_both_ways_out() -> None:
 
 
 @pytest.mark.parametrize("values", [None, 3, [], {"blocks": {}, "head": {}}, {"blocks": None, "head": {}}])
-def test_what_is_no_model_at_all(values: object) -> None:
+def test_a_model_must_be_a_mapping_with_blocks(values: object) -> None:
     assert any(problem.startswith(("model: ", "model.blocks: ")) for problem in problems_of(values))
 
 
 @pytest.mark.parametrize("raw", [None, 3, "conv", []])
-def test_what_is_no_block_at_all(raw: object) -> None:
+def test_a_block_must_be_a_mapping(raw: object) -> None:
     model = session4()
     model["blocks"]["conv3"] = raw
     (problem,) = problems_of(model)
@@ -94,15 +102,14 @@ def test_what_is_no_block_at_all(raw: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["train", "head", "conv.1", "1conv", "_conv", "conv 1", ""])
-def test_block_names_that_cannot_be_submodules(name: str) -> None:
+def test_names_that_cannot_be_submodules_are_rejected(name: str) -> None:
     model = session4()
     model["blocks"][name] = {"channels": 4, "kernel_size": 1}
     assert problems_of(model)[0].startswith(f"model.blocks.{name}: ")
 
 
-def test_reserved_names_are_those_of_this_torch() -> None:
-    taken = {name for name in dir(nn.Sequential()) if not name.startswith("_")}
-    assert taken <= RESERVED
+def test_all_public_attributes_of_sequential_are_reserved() -> None:
+    assert {name for name in dir(nn.Sequential()) if not name.startswith("_")} <= RESERVED
 
 
 @pytest.mark.parametrize(
@@ -117,29 +124,27 @@ def test_reserved_names_are_those_of_this_torch() -> None:
         (10, 2, 1, 20),
     ],
 )
-def test_width_rounds_to_the_nearest_multiple_halves_up(
+def test_width_rounds_channels_to_the_nearest_multiple_of_groups(
     channels: int, width: float, groups: int, expected: int
 ) -> None:
     assert scale_channels(ConvBlock(channels=channels, groups=groups), width) == expected
 
 
-def test_width_keeps_group_norm_possible() -> None:
+def test_width_keeps_channels_divisible_by_norm_groups() -> None:
     block = ConvBlock(channels=12, groups=2, norm="group", norm_groups=3)
     assert [scale_channels(block, width) for width in (0.5, 0.75, 1.25)] == [6, 12, 18]
 
 
-def test_width_keeps_depthwise_blocks_possible() -> None:
+def test_width_keeps_channels_of_depthwise_blocks_divisible_by_their_inputs() -> None:
     model = {
         "width": 0.3,
         "blocks": {"conv": {"channels": 12}, "pool": {"type": "pool"}, "deep": {"channels": 24, "groups": "depthwise"}},
         "head": {"type": "gap"},
     }
-    spec, problems = parse_model(model)
-    assert spec is not None, problems
-    assert [block.channels for _, block in spec.blocks if isinstance(block, ConvBlock)] == [4, 8]
+    assert [block.channels for block in conv_blocks(model).values()] == [4, 8]
 
 
-def test_pool_blocks_take_no_dropout_from_the_model() -> None:
+def test_pool_blocks_inherit_nothing() -> None:
     model = session4()
     model["blocks"]["pool"] = {"type": "pool", "pool": "avg"}
     spec, _ = parse_model(model)
