@@ -1,11 +1,13 @@
-"""Many runs: a grid is expanded, planned, trained by a pool of processes, and resumed after whatever stopped it.
+"""Many runs: a grid is expanded, planned, trained by a pool of processes, and resumed after any interruption.
 
-Planning, without torch: `grid` expands the command line, `composer` composes each run, `fingerprint` tells whether two
-runs are the same, `estimate` how long one takes, `plan` is the result and `plan_table` its text.
+Planning, without torch: `grid` expands the command line, `composer` composes the configuration of each run,
+`fingerprint` finds runs with the same result, `estimate` predicts how long a run takes. `plan` puts them together and
+`plan_table` prints it.
 
-Training: `sweeper` and `launcher` are what Hydra calls (through hydra_plugins/archsearch), `record` is `sweep.json`,
-`numbering` gives runs their numbers and folders, `job` is a run as a Hydra job, `pool`, `worker` and `machine` are the
-processes, `display` what people see of them.
+Training: Hydra calls `sweeper` and `launcher` (through hydra_plugins/archsearch). `record` is `sweep.json`, `numbering`
+gives runs their numbers and folders, `job` is a run as a Hydra job, `pool`, `worker` and `machine` are the processes,
+`display` and `logs` show their progress.
 
-Results: `results` is the table, `pictures` draws it, `closing` writes, records and prints both. Open `sweeper` first.
+Results: `results` collects what became of the runs, `result_tables` prints it, `pictures` draws it, `closing` writes,
+records and prints all of it. Open `sweeper` first.
 """

@@ -1,7 +1,7 @@
-"""A variant's configuration from its overrides: what Hydra would compose, at a hundredth of its time.
+"""Composes the configuration of a run as Hydra would, a hundred times as fast.
 
-Hydra composes a configuration in two steps: groups are chosen and merged (0.2 s), then values are set (a tenth of a
-millisecond). Variants mostly differ in values only, so the first step is done once for each choice of groups.
+Hydra composes in two steps: it merges the chosen groups (0.2 s), then sets values (0.1 ms). The runs of a sweep mostly
+differ in values only, so the first step is cached for each choice of groups.
 """
 
 import copy
@@ -27,13 +27,13 @@ from archsearch.errors import ConfigError
 
 @dataclass(frozen=True)
 class _Base:
-    pickled: bytes  # the configuration without Hydra's own section; unpickling is four times as fast as copying
+    pickled: bytes  # the configuration without Hydra's section; unpickling is four times as fast as copying
     hydra: DictConfig
     choices: Mapping[str, str]
 
 
 class Composer:
-    """Composes the variants of the sweep whose own configuration, as Hydra composed it, is `master`."""
+    """Composes the runs of a sweep; `master` is the configuration that Hydra passes to the sweeper."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader, self.master = loader, master
@@ -43,14 +43,14 @@ class Composer:
         self._is_group = cache(lambda key: bool(loader.get_group_options(key)))
 
     def request(self, overrides: Sequence[str], number: int) -> Request:
-        """The request for run `number`. Raises `ConfigError` with everything that Hydra refuses about it."""
+        """The request for run `number`. Raises `ConfigError` with an explanation of Hydra's error."""
         before = HydraConfig.instance().cfg
         try:
             parsed = [self._parsed(override) for override in overrides]
             chosen = [self._is_choice(override) for override in parsed]
             base = self._base(tuple(itertools.compress(overrides, chosen)))
             config: DictConfig = pickle.loads(base.pickled)
-            # Hydra's own function (a private one, held by a test against what Hydra itself composes).
+            # A private function of Hydra's; a test compares its result with what Hydra composes.
             apply = self.loader._apply_overrides_to_config  # type: ignore[attr-defined]
             apply([override for override in parsed if not self._is_choice(override)], config)
             with read_write(base.hydra), open_dict(base.hydra):
@@ -63,7 +63,7 @@ class Composer:
             HydraConfig.instance().cfg = before
 
     def _is_choice(self, override: Override) -> bool:
-        """Whether it chooses an option of a group, rather than a value."""
+        """Whether `override` chooses an option of a group, rather than a value."""
         if override.package is not None:
             return True
         return not isinstance(override.value(), dict) and self._is_group(override.key_or_group)
@@ -82,12 +82,13 @@ class Composer:
     def _explained(self, error: Exception, overrides: Sequence[str]) -> ConfigError:
         from archsearch.compose.explain import explain
 
-        # Explaining takes composing again, so what Hydra says of a thousand variants alike is explained once.
+        # Explaining composes again, so an error that a thousand runs share is explained once.
         if str(error) not in self._explanations:
             self._explanations[str(error)] = explain(error, [*overrides, *self._config_dir()])
         return self._explanations[str(error)]
 
     def _config_dir(self) -> list[str]:
         sources: Any = self.master.hydra.runtime.config_sources
-        given = [it.path for it in sources if it.provider in ("command-line", "hydra.searchpath in command-line")]
-        return [override for path in given for override in ("--config-dir", path)]
+        providers = ("command-line", "hydra.searchpath in command-line")
+        paths = [source.path for source in sources if source.provider in providers]
+        return [override for path in paths for override in ("--config-dir", path)]

@@ -1,4 +1,4 @@
-"""How long a variant will train: by its arithmetic, and by how long others like it took on this machine."""
+"""How long a run will train: from its MACs, and from how long recent runs took on this machine."""
 
 from pathlib import Path
 from statistics import median
@@ -8,9 +8,9 @@ from archsearch.data.info import DatasetInfo, holdout_size
 from archsearch.model.plan import Plan
 from archsearch.runs.result import RESULT, read_result
 
-# Seconds that a training image takes one core of an AMD EPYC; fitted to session4 at three widths (docs/results.md).
+# Seconds per training image on one core of an AMD EPYC, fitted to session4 at three widths (docs/results.md).
 _FIXED, _PER_MAC = 440e-6, 150e-12
-_RECENT = 40  # runs that are looked at
+_RECENT_RUNS = 40
 
 
 def estimate(settings: Settings, network: Plan, info: DatasetInfo, slowness: float = 1.0) -> float:
@@ -20,9 +20,9 @@ def estimate(settings: Settings, network: Plan, info: DatasetInfo, slowness: flo
 
 
 def slowness_here(outputs: Path) -> float:
-    """How many times longer than estimated the latest runs under `outputs` took (their median); 1 without any."""
+    """Median ratio of measured to estimated time of the latest runs under `outputs`; 1 if there are none."""
     paths = sorted(outputs.glob(f"**/{RESULT}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    results = [result for path in paths[:_RECENT] if (result := read_result(path.parent)) is not None]
+    results = [result for path in paths[:_RECENT_RUNS] if (result := read_result(path.parent)) is not None]
     rates = [(result["macs"], result["images_per_second"]) for result in results if result.get("images_per_second")]
     return median(1 / (rate * _image_seconds(macs)) for macs, rate in rates) if rates else 1.0
 

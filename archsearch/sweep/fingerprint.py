@@ -1,4 +1,4 @@
-"""What a variant's result depends on, as a short text that is equal where the results would be."""
+"""A hash of everything that a run's result depends on: runs with equal fingerprints have equal results."""
 
 import hashlib
 import json
@@ -10,41 +10,41 @@ from archsearch.config.settings import Settings
 from archsearch.data.info import DatasetInfo
 from archsearch.model.spec import ModelSpec
 
-# Raised when the same settings begin to train differently.
+# Incremented when the same settings start to train differently.
 FORMAT = 1
 
-# Where things lie, how many images are evaluated at once, what computes them how: none of it is part of the idea.
-_BESIDE_THE_POINT = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused", "cuda_graphs"}}
+# Not part of a variant: where data lies, the evaluation batch size, and how computations are executed.
+_IGNORED = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused", "cuda_graphs"}}
 
 
 def fingerprint(spec: ModelSpec, settings: Settings, info: DatasetInfo) -> str:
-    """Identifies everything that influences the result of training `spec` on `info`, in 16 hexadecimal digits."""
+    """Hash everything that influences the result of training `spec` on `info`, as 16 hexadecimal digits."""
     influences = {
         "format": FORMAT,
-        "model": _said(spec),
-        "data": [info.name, _said(settings.data, _BESIDE_THE_POINT["data"])],
-        "augment": _said(settings.augment),
-        "optimizer": _said(settings.optimizer),
-        "scheduler": _said(settings.scheduler),
-        "trainer": _said(settings.trainer, _BESIDE_THE_POINT["trainer"]),
+        "model": _plain(spec),
+        "data": [info.name, _plain(settings.data, _IGNORED["data"])],
+        "augment": _plain(settings.augment),
+        "optimizer": _plain(settings.optimizer),
+        "scheduler": _plain(settings.scheduler),
+        "trainer": _plain(settings.trainer, _IGNORED["trainer"]),
         "seed": settings.seed,
     }
-    for name, later in {"averaging": settings.averaging, "init": settings.init}.items():
-        if later not in (NoAveraging(), Initial()):  # those groups are younger than this format
-            influences[name] = _said(later)
+    for name, group in {"averaging": settings.averaging, "init": settings.init}.items():
+        if group not in (NoAveraging(), Initial()):  # these groups were added after format 1
+            influences[name] = _plain(group)
     return hashlib.blake2b(json.dumps(influences).encode(), digest_size=8).hexdigest()
 
 
-def _said(value: Any, without: set[str] | None = None) -> Any:
-    """Plain values, less whatever is at its default: a setting that is added later changes no fingerprint."""
+def _plain(value: Any, ignored: set[str] | None = None) -> Any:
+    """`value` as plain values, without defaults, so that adding a setting later changes no fingerprint."""
     if is_dataclass(value):
-        said = {
+        values = {
             field.name: getattr(value, field.name)
             for field in fields(value)
-            if field.name not in (without or ())
+            if field.name not in (ignored or ())
             and (field.default is MISSING or getattr(value, field.name) != field.default)
         }
-        return [type(value).__name__, {name: _said(inner) for name, inner in said.items()}]
+        return [type(value).__name__, {name: _plain(item) for name, item in values.items()}]
     if isinstance(value, (tuple, list)):
-        return [_said(inner) for inner in value]
+        return [_plain(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""The command line of a sweep, expanded: one list of overrides a variant."""
+"""Expands the command line of a sweep into one list of overrides per run."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -11,45 +11,46 @@ from hydra.errors import HydraException
 from archsearch.compose.labels import describe, unquote
 from archsearch.compose.overrides import complete_override
 from archsearch.errors import ConfigError, Problem, did_you_mean
+from archsearch.runs.formatting import count
 
-# Settings of where things lie and how the sweep itself is run: they are the same for all of its variants.
+# Settings of the sweep itself and of where things lie, which all of its runs share.
 _NOT_SWEPT = ("sweep", "tracking", "ui", "resume", "data.root", "sweep_run")
 
 SEED_IS_LUCK = (
-    "the best of several seeds is luck, not a better architecture (of ten, it looks 0.1 points better than it is);"
-    " seed=1,2,3 makes replicates, whose mean counts"
+    "the best of several seeds is luck, not a better architecture (the best of ten looks 0.1 points better than it is);"
+    " seed=1,2,3 trains replicates, whose mean counts"
 )
 
 
 @dataclass(frozen=True)
 class GridPoint:
-    """One variant of a grid: its overrides, and the values of what varies, by the setting's name."""
+    """One run of a grid: its overrides, and the values of the settings that vary."""
 
     overrides: tuple[str, ...]
     values: Mapping[str, str]
 
     @property
     def name(self) -> str:
-        """`dropout=0.05 width=1.5`: what varies, short."""
+        """The settings that vary, shortened: `dropout=0.05 width=1.5`."""
         return describe(self.values)
 
 
 def expand(
     overrides: Sequence[str], linked: Sequence[str | Sequence[str]] = (), loader: ConfigLoader | None = None
 ) -> list[GridPoint]:
-    """All combinations of what `overrides` sweep over, the first setting changing slowest.
+    """All combinations of the values that `overrides` sweep over; the first setting changes slowest.
 
-    The settings of each group in `linked` (`sweep.zip`) take their first values together, then their second ones.
-    Of two overrides of the same setting, the later one counts. `loader` is needed for patterns such as
-    `model=glob(session4*)`. Raises `ConfigError`.
+    The settings of each group in `linked` (`sweep.zip`) vary together: they take their first values, then their second
+    ones, and so on. A later override of the same setting replaces an earlier one. Patterns such as
+    `model=glob(session4*)` need the `loader`. Raises `ConfigError`.
     """
     problems: list[Problem] = []
-    choices: dict[str, list[str]] = {}  # the alternatives of each setting, as overrides
-    values: dict[str, list[str]] = {}  # of those that vary, what they vary over
+    choices: dict[str, list[str]] = {}  # the overrides of each setting, one for each of its values
+    values: dict[str, list[str]] = {}  # the values of each setting that varies
     parser = OverridesParser.create(config_loader=loader)
     for text in map(complete_override, overrides):
         try:
-            (override,) = parser.parse_overrides([text])  # unlike its singular, this passes the loader on
+            (override,) = parser.parse_overrides([text])  # parse_override does not use the loader
         except HydraException as error:
             problems.append(Problem("command line", str(error)))
             continue
@@ -62,10 +63,10 @@ def expand(
         elif not override.is_discrete_sweep() and name == "seed":
             problems.append(Problem(name, f"cannot be searched: {SEED_IS_LUCK}"))
         elif not override.is_discrete_sweep():
-            rule = "sweeps over an interval; a grid needs single values: a,b,c, choice(...) or range(...)"
+            rule = "got an interval, must be single values in a grid: a,b,c, choice(...) or range(...)"
             problems.append(Problem(name, rule))
-        elif _is_about(name, _NOT_SWEPT):
-            problems.append(Problem(name, "is the same for all runs of a sweep; give it one value"))
+        elif _belongs_to(name, _NOT_SWEPT):
+            problems.append(Problem(name, "cannot vary within a sweep; give it one value"))
         else:
             values[name] = list(override.sweep_string_iterator())
             choices[key] = [f"{key}={value}" for value in values[name]]
@@ -75,19 +76,20 @@ def expand(
     return _combined(choices, values, groups)
 
 
-def count_variants(points: Sequence[Mapping[str, str]]) -> int:
-    """How many variants runs with these varying values are: runs that differ only in `seed` are one."""
-    return len({tuple((key, value) for key, value in values.items() if key != "seed") for values in points})
+def count_runs(runs: Sequence[Mapping[str, str]]) -> str:
+    """`9 runs of 3 variants`, for runs with these values: runs that differ only in `seed` are one variant."""
+    variants = {tuple((key, value) for key, value in values.items() if key != "seed") for values in runs}
+    return f"{count(len(runs), 'run')} of {count(len(variants), 'variant')}"
 
 
-def _is_about(name: str, sections: Sequence[str]) -> bool:
+def _belongs_to(name: str, sections: Sequence[str]) -> bool:
     return any(name == section or name.startswith(f"{section}.") for section in sections)
 
 
 def _groups(
     linked: Sequence[str | Sequence[str]], values: Mapping[str, Sequence[str]], problems: list[Problem]
 ) -> list[tuple[str, ...]]:
-    """`sweep.zip`, as groups of names that vary and have equally many values."""
+    """`sweep.zip` as groups of settings, each of which must vary and have as many values as the others."""
     plain = [name for name in linked if isinstance(name, str)]
     groups = [tuple(plain)] if plain else []
     groups += [tuple(group) for group in linked if not isinstance(group, str)]
@@ -100,16 +102,12 @@ def _groups(
     for group in groups:
         if "seed" in group and len(group) > 1:
             others = " and ".join(name for name in group if name != "seed")
-            rule = (
-                f"would give each value of {others} a seed of its own, so that luck and {others} cannot be told apart"
-            )
-            problems.append(
-                Problem("sweep.zip", f"seed {rule}; leave it out, and every value is trained with every seed")
-            )
+            rule = f"seed would be confounded with {others}: each value of {others} would have a seed of its own"
+            problems.append(Problem("sweep.zip", f"{rule}; leave seed out to train every value with every seed"))
         lengths = {name: len(values[name]) for name in group if name in values}
         if len(set(lengths.values())) > 1:
             counted = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            problems.append(Problem("sweep.zip", f"settings that move together need equally many values: {counted}"))
+            problems.append(Problem("sweep.zip", f"settings that vary together need equally many values: {counted}"))
     return groups
 
 
@@ -118,10 +116,10 @@ def _combined(
 ) -> list[GridPoint]:
     group_of = {name: group for group in groups for name in group}
     axes = list(dict.fromkeys(group_of.get(name, (name,)) for name in values))
-    rows = []
+    points = []
     for positions in itertools.product(*(range(len(values[axis[0]])) for axis in axes)):
-        at = {name: position for axis, position in zip(axes, positions, strict=True) for name in axis}
-        overrides = tuple(overrides[at.get(key.lstrip("+"), 0)] for key, overrides in choices.items())
-        rows.append(GridPoint(overrides, {name: unquote(values[name][at[name]]) for name in values}))
-    varying = [name for name in values if len({row.values[name] for row in rows}) > 1]
-    return [GridPoint(row.overrides, {name: row.values[name] for name in varying}) for row in rows]
+        position_of = {name: position for axis, position in zip(axes, positions, strict=True) for name in axis}
+        overrides = tuple(options[position_of.get(key.lstrip("+"), 0)] for key, options in choices.items())
+        points.append(GridPoint(overrides, {name: unquote(values[name][position_of[name]]) for name in values}))
+    varying = [name for name in values if len({point.values[name] for point in points}) > 1]
+    return [GridPoint(point.overrides, {name: point.values[name] for name in varying}) for point in points]

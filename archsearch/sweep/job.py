@@ -1,4 +1,4 @@
-"""A run of a sweep as a Hydra job: the overrides that tell it which run it is, and what a launcher calls."""
+"""A run of a sweep as a Hydra job: the overrides that identify it, and the function that a launcher calls."""
 
 import logging
 from collections.abc import Sequence
@@ -21,14 +21,14 @@ SWEEP_RUN = "++sweep_run="
 
 
 def job_overrides(overrides: Sequence[str], folder: str, sweep_run: SweepRunSettings) -> list[str]:
-    """A run's overrides, its `folder` within the sweep's, and which run of which sweep it is."""
+    """A run's overrides, with its `folder` within the sweep's folder and its `sweep_run` settings."""
     values = {name: value for name, value in vars(sweep_run).items() if not name.startswith("_")}
     mapping = ",".join(f"{name}:{_literal(value)}" for name, value in values.items())
     return [*overrides, f"{SUBDIR}{quote(folder)}", f"{SWEEP_RUN}{{{mapping}}}"]
 
 
 def subdir_of(master: DictConfig, number: int, overrides: Sequence[str]) -> str:
-    """A job's folder within its sweep's: from its `overrides`, else from `hydra.sweep.subdir`."""
+    """A job's folder within the sweep's folder: from its `overrides`, otherwise from `hydra.sweep.subdir`."""
     for override in overrides:
         if override.startswith(SUBDIR):
             return str(OverridesParser.create().parse_override(override).value())
@@ -56,7 +56,7 @@ def run_job(config: DictConfig) -> dict[str, Any]:
     try:
         return train_run(prepare_in_sweep(request, folder), folder).as_dict()
     except Exception:
-        log.exception("this run failed")  # Hydra keeps it out of the log
+        log.exception("this run failed")  # Hydra does not log it
         raise
 
 

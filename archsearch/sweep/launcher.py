@@ -1,4 +1,4 @@
-"""The launcher that trains a multirun's jobs on this machine: prepares them, and passes them to a pool."""
+"""The launcher that trains the jobs of a multirun on this machine: it prepares them and passes them to a pool."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ from archsearch.sweep.job import SUBDIR, subdir_of
 from archsearch.sweep.machine import cores, gpus_here, slots_here
 from archsearch.sweep.pool import Pool
 from archsearch.sweep.record import record_failure
-from archsearch.sweep.worker import Ended, Job, Team
+from archsearch.sweep.worker import AttemptEnd, Job, Team
 from archsearch.tracking.sweeps import begun_runs, end_run
 from archsearch.training.stacked.rules import why_not_stackable
 
@@ -31,7 +31,7 @@ WORKERS_LOG = "workers.log"
 def launch(
     loader: ConfigLoader, master: DictConfig, job_overrides: Sequence[Sequence[str]], first_number: int
 ) -> list[JobReturn]:
-    """Train the jobs with these overrides in worker processes; returns what became of them, in order."""
+    """Train the jobs with these overrides in worker processes; returns Hydra's return value of each, in order."""
     folder = Path(str(master.hydra.sweep.dir))
     folder.mkdir(parents=True, exist_ok=True)
     composer, resolve_once = Composer(loader, master), cache(resolve_dataset)
@@ -41,9 +41,9 @@ def launch(
         number = first_number + position
         run_folder = folder / subdir_of(master, number, overrides)
         try:
-            own_overrides = [override for override in overrides if not override.startswith(SUBDIR)]
-            prepared = prepare_in_sweep(composer.request(own_overrides, number), run_folder, resolve_once)
-        except Exception as error:  # one that cannot even start is no reason not to train the others
+            task_overrides = [override for override in overrides if not override.startswith(SUBDIR)]
+            prepared = prepare_in_sweep(composer.request(task_overrides, number), run_folder, resolve_once)
+        except Exception as error:  # the other jobs are trained all the same
             refused[position] = error
             continue
         sweep_run = prepared.settings.sweep_run
@@ -58,21 +58,21 @@ def launch(
     ]
 
 
-def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, Ended]:
+def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, AttemptEnd]:
     settings = jobs[0].prepared.settings.sweep
     on_cpu = all(job.prepared.settings.trainer.device == "cpu" for job in jobs)
     slots = slots_here(settings, 0 if on_cpu else gpus_here())
     job_environment = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
     shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
     seconds = _estimates(jobs)
-    # The longest first, so that no worker is left alone with a long one at the end.
+    # The longest first, so that at the end no worker trains a long team while the others are idle.
     teams = sorted(teams_of(jobs, settings), key=lambda team: -sum(seconds[job.number] for job in team))
     with Display({job.number: job.prepared.request.name for job in jobs}, seconds) as display:
         pool = Pool(
             [{**slot, **job_environment} for slot in slots],
             settings,
             folder / WORKERS_LOG,
-            _RecordingWatcher(display),
+            _RecordingListener(display),
             _renew,
             threads=max(1, cores() // len(slots)) if shares_gpu else 1,
         )
@@ -80,9 +80,9 @@ def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, E
 
 
 def teams_of(jobs: Sequence[Job], settings: SweepSettings) -> list[Team]:
-    """Group jobs that train as one network: at most `sweep.stack`, where they can and none has begun.
+    """Group jobs into teams that train as one network: stackable jobs that have not begun, at most `sweep.stack` each.
 
-    A time limit is for one run, so with one each job trains alone.
+    With `sweep.time_limit`, which applies to single runs, each job trains alone.
     """
     teams: list[list[Job]] = []
     size = settings.stack if settings.time_limit is None else 1
@@ -98,30 +98,30 @@ def teams_of(jobs: Sequence[Job], settings: SweepSettings) -> list[Team]:
     return [tuple(team) for team in teams]
 
 
-def _stackable(one: PreparedRun, other: PreparedRun) -> bool:
-    return why_not_stackable([one, other]) is None
+def _stackable(first: PreparedRun, second: PreparedRun) -> bool:
+    return why_not_stackable([first, second]) is None
 
 
-class _RecordingWatcher:
-    """A pool's watcher that records what a dead process could not, and passes everything on to `display`."""
+class _RecordingListener:
+    """Records the failures that a dead worker could not record, and passes all reports on to `display`."""
 
     def __init__(self, display: Display) -> None:
         self.display = display
-        self.started, self.progress = display.started, display.progress
+        self.started, self.progressed = display.started, display.progressed
         self.stopping, self.tick = display.stopping, display.tick
 
-    def ended(self, job: Job, ended: Ended, retried: bool) -> None:
-        """Write a failure to the run's folder and to MLflow, unless the run itself did, and pass it on."""
-        if ended.state == "FAILED":
-            prepared, reason = job.prepared, ended.reason or ""
+    def ended(self, job: Job, end: AttemptEnd, retried: bool) -> None:
+        """Write a failure to the run's folder and to MLflow unless the worker did."""
+        if end.state == "FAILED":
+            prepared, reason = job.prepared, end.reason or ""
             run_id = record_failure(job.folder, reason)
             if run_id is not None and prepared.store is not None:
                 end_run(prepared.store, prepared.settings.tracking.experiment, run_id, reason)
-        self.display.ended(job, ended, retried)
+        self.display.ended(job, end, retried)
 
 
 def _renew(job: Job) -> Job:
-    """`job` for another attempt: from its checkpoint, or else at least in the MLflow run that it began."""
+    """`job` for another attempt: from its checkpoint if it has one, otherwise from the start in the same MLflow run."""
     if (job.folder / CHECKPOINT).is_file():
         return replace(job, prepared=replace(job.prepared, resumed=job.folder))
     return replace(job, prepared=_adopt_begun_run(job.prepared))
@@ -149,18 +149,18 @@ def _refused_return(overrides: Sequence[str], error: Exception) -> JobReturn:
     return returned
 
 
-def _job_return(job: Job, overrides: Sequence[str], outcomes: Mapping[int, Ended]) -> JobReturn:
-    ended = outcomes[job.number]
+def _job_return(job: Job, overrides: Sequence[str], outcomes: Mapping[int, AttemptEnd]) -> JobReturn:
+    end = outcomes[job.number]
     returned = JobReturn(
         overrides=list(overrides),
         cfg=OmegaConf.create(job.prepared.request.config),
         working_dir=str(Path.cwd()),
         task_name="archsearch",
     )
-    if ended.result is None:
-        returned.status, returned.return_value = JobStatus.FAILED, SweepError(ended.reason or ended.state)
+    if end.result is None:
+        returned.status, returned.return_value = JobStatus.FAILED, SweepError(end.reason or end.state)
     else:
-        final = ended.result["final"]
+        final = end.result["final"]
         returned.status = JobStatus.COMPLETED
         returned.return_value = final.get("val/accuracy", final.get("test/accuracy"))
     return returned

@@ -1,4 +1,4 @@
-"""What this machine has for a sweep, and the environments of the processes that share it."""
+"""Cores and GPUs of this machine, and the environments of the workers that share them."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archsearch.config.settings import SweepSettings
 
-# Every library that would otherwise start a thread a core in each worker.
+# Libraries that otherwise start one thread per core in every worker.
 _THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -20,12 +20,12 @@ _THREADS = (
 
 
 def thread_cap(threads: int) -> dict[str, str]:
-    """The environment in which no library starts more than `threads` threads."""
+    """Environment variables that limit every library to `threads` threads."""
     return dict.fromkeys(_THREADS, str(threads))
 
 
 def slots_here(settings: SweepSettings, gpus: int) -> list[dict[str, str]]:
-    """The environment of each worker on this machine with `gpus` GPUs: `jobs_per_gpu` each, or else one a core."""
+    """The environment of each worker: `jobs_per_gpu` workers on each of `gpus` GPUs, or one per core without GPUs."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(number) for number in range(gpus)]
     slots: list[dict[str, str]] = [
@@ -37,12 +37,12 @@ def slots_here(settings: SweepSettings, gpus: int) -> list[dict[str, str]]:
 
 
 def cores() -> int:
-    """CPU cores that this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus_here() -> int:
-    """GPUs that torch sees; torch is imported only where there could be one."""
+    """The number of GPUs that torch sees. Imports torch only where there could be one."""
     if platform.system() == "Linux" and not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd")):
         return 0
     if platform.system() == "Darwin":
@@ -54,7 +54,7 @@ def gpus_here() -> int:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """`values` in this process's environment, for what it starts meanwhile."""
+    """Set environment variables for the processes that are started meanwhile."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

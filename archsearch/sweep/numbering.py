@@ -1,4 +1,4 @@
-"""Which number and folder each run has: given when a sweep begins, kept whenever it is resumed. Hydra, no torch."""
+"""The number and folder of each run: assigned when a sweep begins, kept when it is resumed. Hydra, no torch."""
 
 import re
 import uuid
@@ -15,36 +15,36 @@ from archsearch.sweep.plan import PlannedRun, SweepPlan
 from archsearch.sweep.record import Entry, SweepRecord
 
 _BY_TIME = r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-\d{6}"
-_OF_ONE_TIME = ("hydra.sweep.", "hydra.run.", "hydra.mode=", "hydra.searchpath=")
+_NOT_INHERITED = ("hydra.sweep.", "hydra.run.", "hydra.mode=", "hydra.searchpath=")
 
 
 def new_record(planned: SweepPlan, folder: Path, master: DictConfig) -> SweepRecord:
-    """The record of a sweep that begins. Raises `ConfigError` where two runs would share a folder."""
+    """The record of a new sweep. Raises `ConfigError` if two runs would share a folder."""
     record = SweepRecord(list(planned.overrides), _id_of(folder), list(planned.keys), [])
-    record.hydra, record.config_dir = _told_to_hydra(master)
+    record.hydra, record.config_dir = _hydra_arguments(master)
     _add(record, planned.runs, master)
     return record
 
 
 def resumed_record(record: SweepRecord, planned: SweepPlan, folder: Path, master: DictConfig) -> SweepRecord:
-    """`record`, with what `planned` wants that it does not have; numbers `planned.runs` as it does.
+    """Update `record` with the runs of `planned`, and number `planned.runs` as in `record`.
 
-    Raises `ResumeError` where nothing in `planned` is in the record.
+    Raises `ResumeError` if no run of `planned` is in the record, or if a run of the record has changed.
     """
     if planned.unchanged:
         _refuse_changed(planned.runs, record)
     else:
         _renumber(planned.runs, record, folder)
         record.keys = list(dict.fromkeys([*record.keys, *planned.keys]))
-        wanted = {run.number for run in planned.runs}
-        if all(entry.number in wanted for entry in record.entries if entry.same_as is None):
-            record.overrides = list(planned.overrides)  # it is all of the sweep; of a part they would say too little
-    entries = {entry.number: position for position, entry in enumerate(record.entries)}
+        numbers = {run.number for run in planned.runs}
+        if all(entry.number in numbers for entry in record.entries if entry.same_as is None):
+            record.overrides = list(planned.overrides)  # they describe the whole sweep, not only a part of it
+    positions = {entry.number: position for position, entry in enumerate(record.entries)}
     for run in planned.runs:
-        if run.number in entries:
-            position = entries[run.number]
+        if run.number in positions:
+            position = positions[run.number]
             record.entries[position] = _updated_entry(record.entries[position], run)
-    _add(record, [run for run in planned.runs if run.number not in entries], master)
+    _add(record, [run for run in planned.runs if run.number not in positions], master)
     return record
 
 
@@ -54,7 +54,7 @@ def _add(record: SweepRecord, runs: Sequence[PlannedRun], master: DictConfig) ->
         try:
             folder = subdir_of(master, run.number, run.point.overrides)
         except OmegaConfBaseException as error:
-            rule = f"{error}; it can hold what Hydra knows: ${{hydra.job.num}}, ${{hydra.job.override_dirname}}"
+            rule = f"{error}; use values of Hydra such as ${{hydra.job.num}} or ${{hydra.job.override_dirname}}"
             raise ConfigError([Problem("hydra.sweep.subdir", rule)]) from error
         if folder in taken:
             rule = f"gives runs {taken[folder]} and {run.number} the same folder {folder!r}"
@@ -82,10 +82,10 @@ def _new_entry(run: PlannedRun, folder: str) -> Entry:
 
 
 def _updated_entry(before: Entry, run: PlannedRun) -> Entry:
-    """An entry that stays what it is, but for what is said of it now."""
+    """`before` with its number, folder and name, and the state that the plan gives to `run` now."""
     entry = replace(_new_entry(run, before.folder), name=before.name, overrides=before.overrides)
     entry.values = {**run.point.values, **before.values}
-    if before.state == "INVALID":  # it may have been mended
+    if before.state == "INVALID":  # it may have been corrected
         entry.name, entry.overrides, entry.values = run.point.name, list(run.point.overrides), dict(run.point.values)
     if run.state == "READY":
         entry.reason, entry.failed = before.reason, before.failed
@@ -94,36 +94,38 @@ def _updated_entry(before: Entry, run: PlannedRun) -> Entry:
 
 def _refuse_changed(runs: Sequence[PlannedRun], record: SweepRecord) -> None:
     before = {entry.number: entry.fingerprint for entry in record.entries}
-    changed = [it for it in runs if it.fingerprint and before[it.number] and it.fingerprint != before[it.number]]
+    changed = [run for run in runs if run.fingerprint and before[run.number] and run.fingerprint != before[run.number]]
     if changed:
         raise ResumeError(
-            f"resume: run {changed[0].number} ({changed[0].point.name}) would no longer be what it was:"
-            " the configuration files, or the data set that is found, have changed since the sweep began"
+            f"resume: run {changed[0].number} ({changed[0].point.name}) has changed since the sweep began:"
+            " restore the configuration files and the data set, or start a new sweep"
         )
 
 
 def _renumber(runs: list[PlannedRun], record: SweepRecord, folder: Path) -> None:
-    """Give `runs` the numbers that they have in `record`; those that it does not have, the next ones."""
+    """Give `runs` the numbers that they have in `record`, and the next free numbers to new runs."""
     prints = {entry.fingerprint for entry in record.entries}
     if not any(run.fingerprint in prints for run in runs if run.state == "READY"):
         raise ResumeError(
-            f"resume: none of these runs is in the sweep in {folder}; leave out resume for a new sweep, or"
-            " everything else for the runs that it has"
+            f"resume: none of these runs is in the sweep in {folder}; leave out resume to start a new sweep, or"
+            " leave out everything else to continue the runs of that sweep"
         )
-    by_both = {(entry.fingerprint, tuple(entry.values.items())): entry.number for entry in record.entries}
+    by_print_and_values = {(entry.fingerprint, tuple(entry.values.items())): entry.number for entry in record.entries}
     by_print = {entry.fingerprint: entry.number for entry in record.entries if entry.state != "DUPLICATE"}
-    broken = {tuple(entry.values.items()): entry.number for entry in record.entries if entry.fingerprint is None}
+    invalid_by_values = {
+        tuple(entry.values.items()): entry.number for entry in record.entries if entry.fingerprint is None
+    }
     numbers: dict[int, int] = {}
     taken: set[int] = set()
-    following = max((entry.number for entry in record.entries), default=-1) + 1
+    next_number = max((entry.number for entry in record.entries), default=-1) + 1
     for run in runs:
         values = tuple(run.point.values.items())
-        known = [by_both.get((run.fingerprint, values)), broken.get(values)]
+        candidates = [by_print_and_values.get((run.fingerprint, values)), invalid_by_values.get(values)]
         if run.fingerprint is not None and run.state != "DUPLICATE":
-            known.insert(1, by_print.get(run.fingerprint))
-        number = next((it for it in known if it is not None and it not in taken), None)
+            candidates.insert(1, by_print.get(run.fingerprint))
+        number = next((candidate for candidate in candidates if candidate is not None and candidate not in taken), None)
         if number is None:
-            number, following = following, following + 1
+            number, next_number = next_number, next_number + 1
         numbers[run.number] = number
         taken.add(number)
     for position, run in enumerate(runs):
@@ -132,17 +134,17 @@ def _renumber(runs: list[PlannedRun], record: SweepRecord, folder: Path) -> None
 
 
 def _id_of(folder: Path) -> str:
-    """What tells a sweep from all others: its folder's name; unless that is a time, with something unique behind it."""
+    """A unique id: the folder's name, with a random suffix unless the name is a time."""
     if re.fullmatch(_BY_TIME, folder.name):
         return folder.name
-    # Plain, because it becomes part of MLflow's search language.
+    # Plain characters, because the id is used in MLflow search filters.
     return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', folder.name)}-{uuid.uuid4().hex[:6]}"
 
 
-def _told_to_hydra(master: DictConfig) -> tuple[list[str], list[str]]:
-    """What the command line told Hydra itself, and where to look, for when the sweep is resumed."""
+def _hydra_arguments(master: DictConfig) -> tuple[list[str], list[str]]:
+    """The overrides of Hydra's own configuration and the --config-dir folders, to be used again on resume."""
     overrides = OmegaConf.to_container(master.hydra.overrides.hydra, resolve=False)
     assert isinstance(overrides, list)
     sources = master.hydra.runtime.config_sources
-    folders = [str(Path(it.path).absolute()) for it in sources if it.provider == "command-line"]
-    return [str(override) for override in overrides if not str(override).startswith(_OF_ONE_TIME)], folders
+    folders = [str(Path(source.path).absolute()) for source in sources if source.provider == "command-line"]
+    return [str(override) for override in overrides if not str(override).startswith(_NOT_INHERITED)], folders

@@ -1,4 +1,4 @@
-"""A sweep, drawn: its variants in order of accuracy, accuracy against size, and a map where two settings vary."""
+"""Figures of a sweep: a ranking of its variants, accuracy against size, and a heat map if two settings vary."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -9,17 +9,17 @@ from archsearch.runs.figures import new_figure, save_figure
 from archsearch.sweep.results import RunOutcome, VariantOutcome, outcomes_by_variant
 
 RANKING, SIZE, MAP = "ranking.png", "size.png", "map.png"
-_SHOWN = 40  # variants in the ranking
+_MAX_RANKED = 40  # variants in the ranking
 _COLOUR, _FAINT = "#c8553d", "#5b7a9d"
 
 
 def draw_sweep(folder: Path, outcomes: Sequence[RunOutcome], title: str) -> list[Path]:
-    """Draw what can be drawn of the finished ones among `outcomes` into `folder`; returns the paths."""
+    """Draw the finished runs among `outcomes` into `folder`; returns the paths of the figures."""
     variants = [variant for variant in outcomes_by_variant(outcomes) if variant.statistic("selecting") is not None]
     if not variants:
         return []
-    of = "validation" if any(it.val_final is not None for it in outcomes) else "test"
-    axis = f"{of} accuracy after the last epoch, %"
+    images = "validation" if any(outcome.val_final is not None for outcome in outcomes) else "test"
+    axis = f"{images} accuracy after the last epoch, %"
     paths = [folder / RANKING]
     _ranking(paths[0], variants, axis, title)
     if len({variant.outcomes[0].params for variant in variants}) > 1:
@@ -33,21 +33,21 @@ def draw_sweep(folder: Path, outcomes: Sequence[RunOutcome], title: str) -> list
 
 
 def _ranking(path: Path, variants: Sequence[VariantOutcome], axis: str, title: str) -> None:
-    """A row a variant, the best on top: each seed as a dot, their mean as a bar."""
-    shown = variants[:_SHOWN]
-    longest = max(len(_named(variant.values)) for variant in shown)
+    """One row per variant, the best on top: a dot for each seed, a bar for their mean."""
+    shown = variants[:_MAX_RANKED]
+    longest = max(len(_label(variant.values)) for variant in shown)
     figure = new_figure(6 + longest * 0.07, 1.6 + 0.3 * len(shown))
     axes = figure.add_subplot()
     for row, variant in enumerate(shown):
-        points = [it.selecting for it in variant.outcomes if it.state == "FINISHED" and it.selecting is not None]
+        points = variant.values_of("selecting")
         axes.plot(points, [row] * len(points), "o", color=_FAINT if len(points) > 1 else _COLOUR, markersize=5)
         if len(points) > 1:
             axes.plot([sum(points) / len(points)], [row], "|", color=_COLOUR, markersize=14, markeredgewidth=2.5)
-    axes.set_yticks(range(len(shown)), [_named(variant.values) for variant in shown])
+    axes.set_yticks(range(len(shown)), [_label(variant.values) for variant in shown])
     axes.invert_yaxis()
     axes.set_xlabel(axis)
     axes.grid(axis="x", alpha=0.25)
-    more = f" (the best {_SHOWN} of {len(variants)})" if len(variants) > _SHOWN else ""
+    more = f" (the best {_MAX_RANKED} of {len(variants)})" if len(variants) > _MAX_RANKED else ""
     save_figure(figure, path, title + more)
 
 
@@ -60,10 +60,10 @@ def _size(path: Path, variants: Sequence[VariantOutcome], axis: str, title: str)
         mean, sd, _ = variant.statistic("selecting") or (0.0, None, 0)
         axes.errorbar([size], [mean], yerr=[sd or 0.0], fmt="o", color=_COLOUR, markersize=5, capsize=3)
         if len(variants) <= 12:
-            side, where = ("left", (6, 4)) if size <= middle else ("right", (-6, 4))  # within the picture
+            side, offset = ("left", (6, 4)) if size <= middle else ("right", (-6, 4))  # towards the centre
             axes.annotate(
-                _named(variant.values), (size, mean),
-                xytext=where, textcoords="offset points", ha=side, fontsize=8, color="#555555",
+                _label(variant.values), (size, mean),
+                xytext=offset, textcoords="offset points", ha=side, fontsize=8, color="#555555",
             )  # fmt: skip
     axes.set_xlabel("parameters")
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -75,33 +75,32 @@ def _size(path: Path, variants: Sequence[VariantOutcome], axis: str, title: str)
 
 def _map(path: Path, variants: Sequence[VariantOutcome], keys: Sequence[str], axis: str, title: str) -> None:
     columns, rows = (
-        list(dict.fromkeys(sorted((variant.values[key] for variant in variants), key=_order))) for key in keys
+        list(dict.fromkeys(sorted((variant.values[key] for variant in variants), key=_sort_key))) for key in keys
     )
     means = {tuple(variant.values.values()): (variant.statistic("selecting") or (0.0,))[0] for variant in variants}
     figure = new_figure(2.6 + 1.1 * len(columns), 2.2 + 0.6 * len(rows))
     axes = figure.add_subplot()
-    nothing = float("nan")
-    grid = [[means.get((column, row), nothing) for column in columns] for row in rows]
+    grid = [[means.get((column, row), float("nan")) for column in columns] for row in rows]
     image = axes.imshow(grid, cmap="YlGnBu", aspect="auto")
     middle = (max(means.values()) + min(means.values())) / 2
     for (y, row), (x, column) in product(enumerate(rows), enumerate(columns)):
         if (column, row) in means:
             value = means[column, row]
             axes.text(x, y, f"{value:.2f}", ha="center", va="center", color="white" if value > middle else "black")
-    across, down = labels(keys)
+    x_label, y_label = labels(keys)
     axes.set_xticks(range(len(columns)), columns)
     axes.set_yticks(range(len(rows)), rows)
-    axes.set_xlabel(across)
-    axes.set_ylabel(down)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
     figure.colorbar(image, ax=axes, label=axis)
     save_figure(figure, path, title)
 
 
-def _named(values: Mapping[str, str]) -> str:
+def _label(values: Mapping[str, str]) -> str:
     return describe(values) or "all"
 
 
-def _order(value: str) -> tuple[int, float, str]:
+def _sort_key(value: str) -> tuple[int, float, str]:
     try:
         return 0, float(value), value
     except ValueError:

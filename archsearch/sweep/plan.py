@@ -1,6 +1,6 @@
-"""The plan of a sweep: all its runs, validated before any of them is trained. No torch.
+"""The plan of a sweep: all of its runs, validated before training starts. No torch.
 
-`python -m archsearch.check -m` prints it, and a sweep begins with it.
+`python -m archsearch.check -m` prints it; every sweep starts with it.
 """
 
 import sys
@@ -60,7 +60,7 @@ class PlannedRun:
 class SweepPlan:
     """A sweep's runs, its `overrides` without `resume=`, and the settings that all runs share.
 
-    `keys` are the settings that vary. `unchanged` is set where a sweep is resumed with exactly the runs that it has.
+    `keys` are the settings that vary. `unchanged` means that a sweep is resumed with exactly the runs that it has.
     """
 
     overrides: tuple[str, ...]
@@ -80,8 +80,8 @@ def plan_sweep(
 ) -> SweepPlan:
     """Expand and validate `master`, the configuration of a multirun as Hydra composed it.
 
-    `find_dataset` finds the data set of a run's settings; `before` is the sweep that is resumed. Raises `ConfigError`
-    where nothing can be expanded.
+    `find_dataset` returns the data set of a run's settings; `before` is the sweep that is resumed. Raises `ConfigError`
+    if the overrides cannot be expanded or the shared settings are invalid.
     """
     sweep, tracking, ui = _shared_settings(master)
     overrides = _sweep_overrides(master)
@@ -105,9 +105,9 @@ def plan_runs(
     composer: Composer,
     find_dataset: FindDataset,
     slowness: float = 1.0,
-    watch: Callable[[], object] = lambda: None,
+    on_planned: Callable[[], object] = lambda: None,
 ) -> list[PlannedRun]:
-    """Compose and validate each point of a grid; `watch` is called after each."""
+    """Compose and validate each point of a grid; `on_planned` is called after each."""
     runs: list[PlannedRun] = []
     first_with: dict[str, int] = {}  # the first run with a fingerprint
     for number, point in zip(numbers, points, strict=True):
@@ -117,7 +117,7 @@ def plan_runs(
             if same_as != number:
                 run = replace(run, state="DUPLICATE", same_as=same_as)
         runs.append(run)
-        watch()
+        on_planned()
     return runs
 
 
@@ -172,6 +172,6 @@ def _sweep_overrides(master: DictConfig) -> list[str]:
     return [override for override in overrides if resume_of(override) is None]
 
 
-def _replace(overrides: Sequence[str], others: Sequence[str]) -> tuple[str, ...]:
-    """`overrides`, with `others` in place of those of the same settings."""
-    return expand([*overrides, *others])[0].overrides
+def _replace(overrides: Sequence[str], replacements: Sequence[str]) -> tuple[str, ...]:
+    """`overrides` followed by `replacements`, which replace overrides of the same settings."""
+    return expand([*overrides, *replacements])[0].overrides

@@ -1,4 +1,4 @@
-"""A sweep's plan as people read it: its table, its summary, its errors."""
+"""A sweep's plan as text: its table, its summary, its errors."""
 
 from collections.abc import Sequence
 from typing import get_args
@@ -6,15 +6,15 @@ from typing import get_args
 from archsearch.compose.labels import labels
 from archsearch.errors import ConfigError, Problem
 from archsearch.runs.formatting import aligned, count, duration
-from archsearch.sweep.grid import count_variants
+from archsearch.sweep.grid import count_runs
 from archsearch.sweep.plan import PlannedRun
 from archsearch.sweep.record import PlannedState
 
-_NAMED = 3  # runs that an error names
+_MAX_NAMES = 3  # in an error
 
 
 def plan_table(runs: Sequence[PlannedRun], workers: int) -> str:
-    """The plan of a sweep: a row a run, and the summary."""
+    """The plan of a sweep: one row per run, and the summary."""
     keys = list(runs[0].point.values) if runs else []
     rows: list[tuple[str, ...]] = [("#", *labels(keys), "params", "MACs", "receptive field", "est. time", "")]
     for run in runs:
@@ -30,7 +30,7 @@ def plan_table(runs: Sequence[PlannedRun], workers: int) -> str:
 
 
 def plan_summary(runs: Sequence[PlannedRun], workers: int, remaining: Sequence[PlannedRun] | None = None) -> str:
-    """How many runs there are and how long they take; `remaining` are those to train, by default all that can be."""
+    """How many runs there are and how long they take; `remaining` are those to train, by default all READY ones."""
     ready = [run for run in runs if run.state == "READY"]
     remaining = ready if remaining is None else remaining
     others = [
@@ -42,8 +42,7 @@ def plan_summary(runs: Sequence[PlannedRun], workers: int, remaining: Sequence[P
         others.insert(0, f"{len(ready) - len(remaining)} already trained")
     times = [run.seconds or 0.0 for run in remaining]
     total = max(sum(times) / workers, max(times, default=0.0))
-    variants = count_variants([run.point.values for run in runs])
-    counts = f"{count(len(runs), 'run')} of {count(variants, 'variant')}: {len(remaining)} to train"
+    counts = f"{count_runs([run.point.values for run in runs])}: {len(remaining)} to train"
     return f"{', '.join([counts, *others])}; about {duration(total)} with {count(workers, 'worker')}"
 
 
@@ -70,6 +69,6 @@ def invalid_runs_error(runs: Sequence[PlannedRun]) -> ConfigError | None:
 
 
 def _names(runs: Sequence[PlannedRun]) -> str:
-    names = ", ".join(f"{run.number}: {run.point.name}" for run in runs[:_NAMED])
-    more = f", and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
+    names = ", ".join(f"{run.number}: {run.point.name}" for run in runs[:_MAX_NAMES])
+    more = f", and {len(runs) - _MAX_NAMES} more" if len(runs) > _MAX_NAMES else ""
     return f"run{'s' if len(runs) > 1 else ''} {names}{more}"

@@ -1,7 +1,7 @@
-"""`sweep.json`: the runs of a sweep, beside whose folders it lies. No torch.
+"""`sweep.json` in a sweep's folder: the list of its runs. No torch.
 
-It lists the runs by number and fingerprint, with what a run's own `result.json` cannot say. It is written by rename,
-before anything trains.
+It lists the runs by number and fingerprint, with everything that is not in the `result.json` of a run. It is written
+(atomically, by rename) before training starts.
 """
 
 import json
@@ -28,12 +28,12 @@ SweepState = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 @dataclass
 class Entry:
-    """One run, as `sweep.json` has it."""
+    """One run in `sweep.json`."""
 
     number: int
-    folder: str  # within the sweep's
+    folder: str  # within the sweep's folder
     name: str
-    values: dict[str, str]  # of what varies
+    values: dict[str, str]  # of the settings that vary
     overrides: list[str]
     fingerprint: str | None
     state: PlannedState
@@ -42,31 +42,31 @@ class Entry:
     macs: int | None = None
     receptive_field: int | None = None
     same_as: int | None = None
-    failed: bool = False  # in its last attempt, whatever its own folder says
+    failed: bool = False  # in its last attempt, even if its folder does not say so
 
 
 @dataclass
 class SweepRecord:
-    """What is known of a sweep; `sweep.json` is this."""
+    """The content of `sweep.json`."""
 
     overrides: list[str]
-    id: str  # what its variants are tagged with in MLflow
+    id: str  # the `sweep` tag of its runs in MLflow
     keys: list[str]  # the settings that vary
     entries: list[Entry]
     state: SweepState = "RUNNING"
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
-    seconds: float = 0.0  # spent on it, all in all
+    seconds: float = 0.0  # of training, over all sessions
     tracking: dict[str, Any] = field(default_factory=dict)
-    hydra: list[str] = field(default_factory=list)  # what Hydra itself was told
-    config_dir: list[str] = field(default_factory=list)  # where it was told to look
-    shown: int | None = None  # the variant that has figures and a model, as the best one
+    hydra: list[str] = field(default_factory=list)  # overrides of Hydra's own configuration
+    config_dir: list[str] = field(default_factory=list)  # folders given with --config-dir
+    shown: int | None = None  # the run that has figures and a model, as the best one
 
     @classmethod
     def read(cls, folder: Path) -> "SweepRecord":
-        """From `sweep.json`. Raises `ResumeError` where that cannot be read."""
+        """Read `sweep.json` in `folder`. Raises `ResumeError` if it is unreadable."""
         content = read_sweep(folder)
         if content.pop("format", None) not in _READABLE:
-            raise ResumeError(f"{folder / SWEEP}: written by another version of archsearch")
+            raise ResumeError(f"{folder / SWEEP}: has a format that this version of archsearch does not read")
         try:
             return cls(entries=[_entry(values) for values in content.pop("runs")], **content)
         except TypeError as error:
@@ -87,21 +87,21 @@ def _entry(values: dict[str, Any]) -> Entry:
 
 
 def sweep_lock(folder: Path) -> AbstractContextManager[None]:
-    """Keep other processes from working on the sweep in `folder` at the same time."""
+    """Lock the sweep in `folder` for this process."""
     folder.mkdir(parents=True, exist_ok=True)
     return exclusive_lock(folder, f"another process is working on the sweep in {folder}; wait for it, or stop it")
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the variant in `folder` is trained and nothing of it is left to do."""
+    """Whether the run in `folder` is trained and completely recorded."""
     result = read_result(folder) or {}
     return bool(result.get("state") == "FINISHED" and result.get("tracking", {}).get("complete", True))
 
 
 def record_failure(folder: Path, reason: str) -> str | None:
-    """Say in the `result.json` of `folder` that its process died, unless the run could still say how it ended.
+    """Mark the run in `folder` as failed unless its `result.json` already says how it ended.
 
-    Returns the run's id in MLflow, if it has to be told, too.
+    Returns the id of its MLflow run, if it has one that must be marked, too.
     """
     result = read_result(folder)
     if result is None or result["state"] != "RUNNING":

@@ -1,7 +1,7 @@
-"""A sweep from its plan to its table: what Hydra calls in place of its own sweeper.
+"""A sweep from its plan to its table: Hydra calls this in place of its own sweeper.
 
-Before anything trains, `sweep.json` says which runs there are. From then on the folders say how far each of them
-is, whatever happened to the process that trained it, and what is missing can be trained at any time.
+`sweep.json` lists the runs before training starts. The folders of the runs hold their progress, even after a crash, so
+the remaining runs can be trained at any time.
 """
 
 import logging
@@ -26,17 +26,19 @@ from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError, TrackingError, first_line
 from archsearch.runs.console import data_banner
 from archsearch.runs.folder import OUTPUTS, SWEEP
+from archsearch.runs.formatting import count
 from archsearch.runs.prepare import open_store
 from archsearch.sweep.closing import close_sweep
-from archsearch.sweep.display import logged_to
 from archsearch.sweep.job import job_overrides
+from archsearch.sweep.logs import logged_to
 from archsearch.sweep.machine import gpus_here, slots_here
 from archsearch.sweep.numbering import new_record, resumed_record
 from archsearch.sweep.plan import PlannedRun, SweepPlan, plan_sweep
-from archsearch.sweep.plan_table import invalid_runs_error, plan_summary
+from archsearch.sweep.plan_table import invalid_runs_error, plan_summary, state_name
 from archsearch.sweep.record import Entry, SweepRecord, is_finished, sweep_lock
 from archsearch.sweep.results import outcomes_of
-from archsearch.tracking.recorder import MlflowRecorder, Recorder, RunInfo
+from archsearch.tracking.mlflow_recorder import MlflowRecorder
+from archsearch.tracking.recorder import Recorder, RunInfo
 from archsearch.tracking.store import Store
 from archsearch.tracking.sweeps import begun_runs
 
@@ -44,29 +46,29 @@ log = logging.getLogger(__name__)
 
 
 def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[[], Launcher]) -> None:
-    """Train what `master`, a multirun's configuration, asks for, as far as it is not trained yet.
+    """Train the runs of `master`, the configuration of a multirun, that are not trained yet.
 
-    Raises `UserError`s before anything is created, `SweepError` at the end if a run failed, `KeyboardInterrupt`
-    after Ctrl-C, when everything is on record.
+    Raises `UserError`s before anything is created, `SweepError` at the end if a run failed, and `KeyboardInterrupt`
+    after Ctrl-C, once everything is recorded.
     """
     _check_launcher(master)
     folder = Path(str(master.hydra.sweep.dir))
     resumed = any(resume_of(override) for override in task_overrides(master.hydra))
     if not resumed and (folder / SWEEP).exists():
         raise ResumeError(
-            f"{folder} holds a sweep already: continue it with -m {_resume(folder)}, or choose another folder"
+            f"{folder} already holds a sweep: continue it with -m {_resume(folder)}, or choose another folder"
         )
     before = SweepRecord.read(folder) if resumed else None
-    choices: dict[tuple[str, str], ResolvedDataset] = {}
+    datasets: dict[tuple[str, str], ResolvedDataset] = {}
 
-    def define(settings: Settings) -> DatasetInfo:
+    def find_dataset(settings: Settings) -> DatasetInfo:
         key = settings.data.name, settings.data.root
-        if key not in choices:
-            choices[key] = resolve_dataset(key[0], Path(key[1]))
-        return choices[key].info
+        if key not in datasets:
+            datasets[key] = resolve_dataset(key[0], Path(key[1]))
+        return datasets[key].info
 
-    planned = plan_sweep(loader, master, define, before)
-    _refuse_broken(planned)
+    planned = plan_sweep(loader, master, find_dataset, before)
+    _check_runs(planned)
     _check_stack(planned, master)
     if before is not None:
         record = resumed_record(before, planned, folder, master)
@@ -78,10 +80,10 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
         with sweep_lock(folder):
             record.write(folder)
             OmegaConf.save(master, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
-            _Sweep(planned, record, folder, store, launcher).run(list(choices.values()))
+            _Sweep(planned, record, folder, store, launcher).run(list(datasets.values()))
     except OSError as error:
-        what = f"cannot write to {error.filename or folder}: {error.strerror or error}"
-        raise StorageError(f"{what}; hydra.sweep.dir=... puts a sweep elsewhere") from error
+        problem = f"cannot write to {error.filename or folder}: {error.strerror or error}"
+        raise StorageError(f"{problem}; hydra.sweep.dir=... puts a sweep elsewhere") from error
 
 
 class _Sweep:
@@ -92,32 +94,32 @@ class _Sweep:
         self.launcher = launcher
 
     def run(self, data: Sequence[ResolvedDataset]) -> None:
-        """Train what is left on `data`, then make the table, however that went."""
-        todo = [run for run in self._ready() if not is_finished(self._folder_of(run))]
+        """Train the remaining runs on `data`, then write the table, even after an interruption."""
+        remaining = [run for run in self._ready() if not is_finished(self._folder_of(run))]
         interrupted: KeyboardInterrupt | None = None
         with logged_to(self.folder):
-            self._announce(todo, data)
+            self._announce(remaining, data)
             parent = self._open_parent()
         started = time.monotonic()
         try:
-            if todo:
+            if remaining:
                 with logged_to(self.folder):
-                    self._launch(todo)
+                    self._launch(remaining)
                     self._record_later()
-        except KeyboardInterrupt as stop:
-            interrupted = stop
+        except KeyboardInterrupt as interrupt:
+            interrupted = interrupt
         self.record.seconds += time.monotonic() - started
         outcomes = outcomes_of(self.record, self.folder)
-        left = [outcome for outcome in outcomes if outcome.is_left]
-        self.record.state = "KILLED" if interrupted else "FAILED" if left else "FINISHED"
-        with logged_to(self.folder):  # again, because launchers have their own ideas of logging
+        unfinished = sum(outcome.is_unfinished for outcome in outcomes)
+        self.record.state = "KILLED" if interrupted else "FAILED" if unfinished else "FINISHED"
+        with logged_to(self.folder):  # again, because launchers configure logging themselves
             close_sweep(self.planned, self.record, self.folder, outcomes, parent)
-            if left:
-                log.warning("left     python -m archsearch -m %s  goes on with what is left", _resume(self.folder))
+            if unfinished:
+                log.warning("resume   python -m archsearch -m %s  trains the remaining runs", _resume(self.folder))
         if interrupted is not None:
             raise interrupted
-        if left:
-            raise SweepError(f"{len(left)} of {len(outcomes)} runs were not trained to their end")
+        if unfinished:
+            raise SweepError(f"{unfinished} of {count(len(outcomes), 'run')} did not finish")
 
     def _ready(self) -> list[PlannedRun]:
         return [run for run in self.planned.runs if run.state == "READY"]
@@ -128,36 +130,36 @@ class _Sweep:
     def _folder_of(self, run: PlannedRun) -> Path:
         return self.folder / self._entry(run).folder
 
-    def _launch(self, todo: Sequence[PlannedRun]) -> None:
-        for run in todo:
+    def _launch(self, runs: Sequence[PlannedRun]) -> None:
+        for run in runs:
             self._entry(run).failed, self._entry(run).reason = False, None
         self.record.state = "RUNNING"
         self.record.write(self.folder)
-        begun = self._begun(todo)
+        begun = self._begun(runs)
         jobs = []
-        for run in todo:
-            of = SweepRunSettings(
+        for run in runs:
+            sweep_run = SweepRunSettings(
                 sweep=self.record.id,
                 number=run.number,
                 name=run.point.name,
                 parent=self.record.tracking.get("run_id"),
                 run_id=begun.get(run.number),
             )
-            jobs.append(job_overrides(run.point.overrides, self._entry(run).folder, of))
+            jobs.append(job_overrides(run.point.overrides, self._entry(run).folder, sweep_run))
         try:
             returns = self.launcher.launch(jobs, initial_job_idx=0)
-        except Exception as error:  # a launcher that lost a job; the folders say how far each of them is
+        except Exception as error:  # a launcher may lose a job; the folders hold the progress
             log.warning("WARNING: the launcher failed: %s: %s", type(error).__name__, first_line(error), exc_info=True)
             return
-        for run, returned in zip(todo, returns, strict=True):
+        for run, returned in zip(runs, returns, strict=True):
             if returned.status == JobStatus.FAILED:
-                raised = returned._return_value
+                failure = returned._return_value
                 self._entry(run).failed = True
-                self._entry(run).reason = str(raised) or type(raised).__name__
+                self._entry(run).reason = str(failure) or type(failure).__name__
 
-    def _begun(self, todo: Sequence[PlannedRun]) -> Mapping[int, str]:
-        """The runs in MLflow that were begun for `todo` before: to go on with, rather than to leave behind."""
-        if self.store is None or not any(self._folder_of(run).exists() for run in todo):
+    def _begun(self, runs: Sequence[PlannedRun]) -> Mapping[int, str]:
+        """The ids of MLflow runs that earlier attempts at `runs` began, by number, so that they can be continued."""
+        if self.store is None or not any(self._folder_of(run).exists() for run in runs):
             return {}
         try:
             return begun_runs(self.store, self.planned.tracking.experiment, self.record.id)
@@ -166,32 +168,32 @@ class _Sweep:
             return {}
 
     def _record_later(self) -> None:
-        """Send what a tracking store that was away did not take, if it is back."""
-        trained = {outcome.number for outcome in outcomes_of(self.record, self.folder) if not outcome.is_left}
-        missed = [run for run in self._ready() if run.number in trained and not is_finished(self._folder_of(run))]
-        if missed and self.store is not None and self.store.answers():
-            log.info("%d runs are trained, and not wholly in MLflow: sending the rest", len(missed))
-            self._launch(missed)
+        """Send results that the tracking store missed while it was down, if it is back."""
+        trained = {outcome.number for outcome in outcomes_of(self.record, self.folder) if not outcome.is_unfinished}
+        unrecorded = [run for run in self._ready() if run.number in trained and not is_finished(self._folder_of(run))]
+        if unrecorded and self.store is not None and self.store.answers():
+            log.info("MLflow is missing results of %s: sending them", count(len(unrecorded), "run"))
+            self._launch(unrecorded)
 
-    def _announce(self, todo: Sequence[PlannedRun], data: Sequence[ResolvedDataset]) -> None:
+    def _announce(self, remaining: Sequence[PlannedRun], data: Sequence[ResolvedDataset]) -> None:
         planned = self.planned
-        log.info("%s", plan_summary(planned.runs, len(slots_here(planned.sweep, gpus_here())), todo))
+        log.info("%s", plan_summary(planned.runs, len(slots_here(planned.sweep, gpus_here())), remaining))
         for run in planned.runs:
             if run.state != "READY":
-                log.info("  %d %s: %s: %s", run.number, run.point.name, run.state.lower(), run.reason)
-        for choice in data:
-            if choice.fallback is not None:
-                log.warning(data_banner(choice.info.title, choice.fallback))
+                log.info("  %d %s: %s: %s", run.number, run.point.name, state_name(run.state), run.reason)
+        for dataset in data:
+            if dataset.fallback is not None:
+                log.warning(data_banner(dataset.info.title, dataset.fallback))
 
     def _open_parent(self) -> Recorder:
-        """The sweep's own run in MLflow: a new one, or the one it had."""
+        """The recorder of the sweep's own MLflow run: a new run, or that of the sweep that is resumed."""
         if self.store is None:
             return Recorder()
         record, tracking = self.record, self.planned.tracking
         info = RunInfo(
             f"sweep of {', '.join(labels(record.keys)) or 'one run'}"[:200],
             {},
-            # Not params, which MLflow does not let change: resuming can make a sweep larger.
+            # Tags, because MLflow params cannot change, and resuming can enlarge a sweep.
             {
                 "sweep.id": record.id,
                 "sweep.overrides": " ".join(record.overrides),
@@ -216,28 +218,28 @@ def _check_launcher(master: DictConfig) -> None:
     if find_spec(package) is None:
         choice = str(master.hydra.runtime.choices["hydra/launcher"])
         extra = choice.split("_", maxsplit=1)[0]
-        rule = f"got {choice}, whose package is not installed: pip install 'archsearch[{extra}]'"
+        rule = f"got {choice}, but its package is not installed; run pip install 'archsearch[{extra}]'"
         raise ConfigError([Problem("hydra/launcher", rule)])
 
 
 def _check_stack(planned: SweepPlan, master: DictConfig) -> None:
     if planned.sweep.stack > 1 and _package_of_launcher(master) != "hydra_plugins.archsearch":
-        rule = f"got {planned.sweep.stack}, and only hydra/launcher=archsearch trains several runs as one network"
+        rule = f"got {planned.sweep.stack}, must be 1 unless hydra/launcher=archsearch trains the runs"
         raise ConfigError([Problem("sweep.stack", rule)])
 
 
-def _refuse_broken(planned: SweepPlan) -> None:
+def _check_runs(planned: SweepPlan) -> None:
     error = invalid_runs_error(planned.runs)
     if error is not None and planned.sweep.invalid == "stop":
         raise error
     for run in planned.runs:
         device = "" if run.settings is None else run.settings.trainer.device
         if device.startswith("cuda:"):
-            rule = f"got {device!r}, and a sweep gives each of its workers a GPU; say cuda, and which ones may be used"
-            raise ConfigError([Problem("trainer.device", f"{rule} in CUDA_VISIBLE_DEVICES")])
+            rule = f"got {device!r}, must be cuda in a sweep; choose its GPUs with CUDA_VISIBLE_DEVICES"
+            raise ConfigError([Problem("trainer.device", rule)])
     if not any(run.state == "READY" for run in planned.runs):
         reasons = (problem for run in planned.runs for problem in run.problems)
-        raise ConfigError([*dict.fromkeys(reasons), Problem("sweep", "no run is left to train")])
+        raise ConfigError([*dict.fromkeys(reasons), Problem("sweep", "no run can be trained")])
 
 
 def _resume(folder: Path) -> str:

@@ -1,7 +1,7 @@
-"""A worker: a process that trains one variant (or one stack of them) after another, with torch imported once.
+"""A worker process: imports torch once, then trains one run (or one stack of runs) after another.
 
-It is told what to do over a pipe, and says over the same pipe how far it is. What a variant prints, logs or raises
-goes to the log in its folder, complete.
+It receives jobs through a pipe and reports progress through the same pipe. Everything that a run prints, logs or
+raises goes to the log in the run's folder.
 """
 
 import logging
@@ -28,99 +28,103 @@ if TYPE_CHECKING:
     from archsearch.training.trainer import EpochProgress
 
 LOG = "archsearch.log"
-_QUIET = 0.5  # seconds between two messages about a variant's progress
+_REPORT_INTERVAL = 0.5  # seconds between two progress messages
 
 
 @dataclass(frozen=True)
 class Job:
-    """One variant to train, in `folder`."""
+    """One run to train, in `folder`."""
 
     number: int
     prepared: PreparedRun
     folder: Path
 
 
-Team: TypeAlias = tuple[Job, ...]  # what a worker gets at once: one variant, or several to train as one network
+Team: TypeAlias = tuple[Job, ...]  # what a worker trains at a time: one run, or several as one network
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has imported what it needs."""
+    """The worker has finished its imports."""
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """PlannedRun `number` has trained `fraction` of its epochs; `accuracy` (%) is of the last one, on what selects."""
+    """Run `number` has trained `fraction` of its epochs."""
 
     number: int
     fraction: float
-    accuracy: float | None = None
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How an attempt at variant `number` ended. `again` says whether another attempt could end otherwise."""
+class AttemptEnd:
+    """How an attempt at run `number` ended."""
 
     number: int
     state: str  # FINISHED, FAILED or KILLED
     reason: str | None = None
-    again: bool = False
-    spent: bool = False  # the worker should be replaced
+    retryable: bool = False  # another attempt could end otherwise
+    worker_unusable: bool = False  # a new worker should take this one's place
     result: dict[str, Any] | None = None
 
 
 def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> None:
-    """Train what comes over `connection` until that ends, or `stop` is set. The process's main function."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal; the parent decides
+    """The main function of a worker: train the teams that `connection` delivers, until it delivers None.
+
+    Runs end after their current epoch once `stop` is set. Output between runs goes to `log`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent handles it
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     logging.getLogger("archsearch").setLevel(logging.INFO)
-    with suppress(KeyboardInterrupt, EOFError, BrokenPipeError), _written_to(log):
+    with suppress(KeyboardInterrupt, EOFError, BrokenPipeError), _output_to(log):
         with gc_paused():
             import torch
 
-            import archsearch.runs.train  # noqa: F401  everything that takes time to import
+            import archsearch.runs.train  # noqa: F401  the slow imports
 
         torch.set_num_interop_threads(1)
         connection.send(Ready())
         while (team := connection.recv()) is not None:
-            torch.set_num_threads(threads)  # a variant may have set its own
-            attempt = _attempt if len(team) == 1 else _attempt_together
-            for ended in attempt(team, connection, stop):
-                connection.send(ended)
+            torch.set_num_threads(threads)  # the previous run may have set its own number
+            train = _train_alone if len(team) == 1 else _train_stack
+            for end in train(team, connection, stop):
+                connection.send(end)
     end_process(0)
 
 
-def _attempt(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
+def _train_alone(team: Team, connection: Connection, stop: "c_byte") -> list[AttemptEnd]:
     from archsearch.runs.train import train_run
 
     (job,) = team
     report = _reporter(connection)
     try:
-        with _written_to(job.folder / LOG), _said_in_log("this variant failed"):
-            result = train_run(job.prepared, job.folder, lambda it: report([(job, it)]), lambda: bool(stop.value))
-        return [Ended(job.number, "FINISHED", result=result.as_dict())]
+        with _output_to(job.folder / LOG), _errors_logged("this run failed"):
+            result = train_run(
+                job.prepared, job.folder, lambda progress: report([(job, progress)]), lambda: bool(stop.value)
+            )
+        return [AttemptEnd(job.number, "FINISHED", result=result.as_dict())]
     except KeyboardInterrupt:
         return [_killed(job)]
     except Exception as error:
         return [_failed(job, error)]
 
 
-def _attempt_together(team: Team, connection: Connection, stop: "c_byte") -> list[Ended]:
+def _train_stack(team: Team, connection: Connection, stop: "c_byte") -> list[AttemptEnd]:
     from archsearch.runs.stacked import train_together
 
     first, *others = team
     report = _reporter(connection)
     for job in others:
-        with _written_to(job.folder / LOG):
-            print(f"trained as one network with others; what is said of them all is in {first.folder / LOG}")
+        with _output_to(job.folder / LOG):
+            print(f"trained as one network with other runs; the log of all of them is {first.folder / LOG}")
     try:
-        with _written_to(first.folder / LOG), _said_in_log("these variants, as one network, failed"):
+        with _output_to(first.folder / LOG), _errors_logged("these runs, trained as one network, failed"):
             outcomes = train_together(
                 [job.prepared for job in team],
                 [job.folder for job in team],
-                lambda each: report(list(zip(team, each, strict=True))),
+                lambda progress: report(list(zip(team, progress, strict=True))),
                 lambda: bool(stop.value),
             )
     except KeyboardInterrupt:
@@ -130,54 +134,55 @@ def _attempt_together(team: Team, connection: Connection, stop: "c_byte") -> lis
     return [
         _failed(job, outcome)
         if isinstance(outcome, Exception)
-        else Ended(job.number, "FINISHED", result=outcome.as_dict())
+        else AttemptEnd(job.number, "FINISHED", result=outcome.as_dict())
         for job, outcome in zip(team, outcomes, strict=True)
     ]
 
 
 def _reporter(connection: Connection) -> Callable[[Sequence[tuple[Job, "EpochProgress | Exception"]]], None]:
-    """What sends how far each variant is, not too often."""
-    said = 0.0
+    """A function that sends the progress of jobs, at most once per interval and at the end of each epoch."""
+    last_report = 0.0
 
-    def report(found: Sequence[tuple[Job, "EpochProgress | Exception"]]) -> None:
-        nonlocal said
-        alive = [(job, progress) for job, progress in found if not isinstance(progress, Exception)]
-        if time.monotonic() - said <= _QUIET and not any(progress.finished for _, progress in alive):
+    def report(states: Sequence[tuple[Job, "EpochProgress | Exception"]]) -> None:
+        nonlocal last_report
+        training = [(job, progress) for job, progress in states if not isinstance(progress, Exception)]
+        epoch_ended = any(progress.finished for _, progress in training)
+        if time.monotonic() - last_report <= _REPORT_INTERVAL and not epoch_ended:
             return
-        for job, progress in alive:
-            done = (progress.epoch - 1 + progress.score.total / progress.total) / progress.epochs
-            connection.send(RunProgress(job.number, done))
-        said = time.monotonic()
+        for job, progress in training:
+            fraction = (progress.epoch - 1 + progress.score.total / progress.total) / progress.epochs
+            connection.send(RunProgress(job.number, fraction))
+        last_report = time.monotonic()
 
     return report
 
 
-def _killed(job: Job) -> Ended:
-    return Ended(job.number, "KILLED", "interrupted")
+def _killed(job: Job) -> AttemptEnd:
+    return AttemptEnd(job.number, "KILLED", "interrupted")
 
 
-def _failed(job: Job, error: Exception) -> Ended:
-    known = isinstance(error, (UserError, NonFiniteLossError, OutOfMemoryError, TimeLimitError))
-    reason = str(error) if known else f"{type(error).__name__}: {error}"
-    # The same seed diverges again, and what was too slow is.
-    again = not isinstance(error, (NonFiniteLossError, TimeLimitError))
-    return Ended(job.number, "FAILED", reason, again, spent=isinstance(error, OutOfMemoryError))
+def _failed(job: Job, error: Exception) -> AttemptEnd:
+    has_message = isinstance(error, (UserError, NonFiniteLossError, OutOfMemoryError, TimeLimitError))
+    reason = str(error) if has_message else f"{type(error).__name__}: {error}"
+    # The same seed diverges again, and a run that is too slow stays so.
+    retryable = not isinstance(error, (NonFiniteLossError, TimeLimitError))
+    return AttemptEnd(job.number, "FAILED", reason, retryable, worker_unusable=isinstance(error, OutOfMemoryError))
 
 
 @contextmanager
-def _said_in_log(text: str) -> Iterator[None]:
+def _errors_logged(message: str) -> Iterator[None]:
     try:
         yield
     except Exception:
-        logging.getLogger("archsearch").exception(text)
+        logging.getLogger("archsearch").exception(message)
         raise
 
 
 @contextmanager
-def _written_to(path: Path) -> Iterator[None]:
-    """Everything that this process says goes to `path`, whether it is logged, printed, or written by native code."""
+def _output_to(path: Path) -> Iterator[None]:
+    """Append all output of this process to `path`: log messages, prints, and what native code writes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    before = os.dup(1), os.dup(2)
+    saved = os.dup(1), os.dup(2)
     with open(path, "ab", buffering=0) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -187,7 +192,7 @@ def _written_to(path: Path) -> Iterator[None]:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):  # a full disk
                 stream.flush()
-        for number, descriptor in enumerate(before, 1):
+        for number, descriptor in enumerate(saved, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)
 
@@ -197,7 +202,7 @@ def _interrupt(number: int, _frame: object) -> None:
 
 
 def _die_with_parent() -> None:
-    """End at once when the parent is gone, however it went: nobody would hear what this process finds out."""
+    """End this process as soon as the parent is gone: nothing else would receive its results."""
     parent = parent_process()
     assert parent is not None
     wait([parent.sentinel])

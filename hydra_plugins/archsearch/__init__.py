@@ -1,1 +1,1 @@
-"""What Hydra insists on finding here; the work is done in `archsearch.sweep`."""
+"""Hydra plugins, in the package where Hydra looks for them. The code is in `archsearch.sweep`."""

@@ -1,4 +1,4 @@
-"""The launcher that Hydra finds: `hydra/launcher=archsearch`, the default."""
+"""Hydra plugin: the launcher `hydra/launcher=archsearch`, the default."""
 
 from dataclasses import dataclass
 from typing import Sequence  # noqa: UP035  Hydra reads these annotations
@@ -19,10 +19,10 @@ ConfigStore.instance().store(group="hydra/launcher", name="archsearch", node=Poo
 
 
 class PoolLauncher(Launcher):
-    """Trains the jobs of a multirun in processes of this machine; `sweep.*` says how many, and what is tried again."""
+    """Trains the jobs of a multirun in worker processes on this machine, as the `sweep` settings configure them."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        # The workers call what `task_function` would call.
+        # Not needed: the workers call what `task_function` would call.
         del task_function
         self.hydra_context, self.config = hydra_context, config
 

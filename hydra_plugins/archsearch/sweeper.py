@@ -1,4 +1,4 @@
-"""The sweeper that Hydra finds: `hydra/sweeper=archsearch`, the default."""
+"""Hydra plugin: the sweeper `hydra/sweeper=archsearch`, the default."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ ConfigStore.instance().store(group="hydra/sweeper", name="archsearch", node=Grid
 
 
 class GridSweeper(Sweeper):
-    """All combinations of what the command line sweeps over: planned, trained by the launcher, and put in a table."""
+    """Plans all combinations of the values on the command line, trains them with the launcher, and writes a table."""
 
     def __init__(self, params: Optional[Dict[str, str]] = None) -> None:  # noqa: UP006, UP045
         self.params = params
@@ -29,7 +29,7 @@ class GridSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.config, self._job = hydra_context, config, task_function
 
-    def sweep(self, arguments: List[str]) -> Any:  # noqa: ARG002, UP006  they are in the configuration, too
+    def sweep(self, arguments: List[str]) -> Any:  # noqa: ARG002, UP006  also in the configuration
         from archsearch.sweep.sweeper import run_sweep
 
         context, config = self.hydra_context, self.config

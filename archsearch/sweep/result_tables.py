@@ -1,0 +1,113 @@
+"""The table of a sweep: settings that vary, size, accuracies, time and state; one row per variant where seeds vary."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from archsearch.compose.labels import labels
+from archsearch.runs.formatting import aligned, duration
+from archsearch.sweep.results import RunOutcome, VariantOutcome, outcomes_by_variant
+from archsearch.system.atomic import write_text
+
+CSV, JSON, MARKDOWN = "table.csv", "table.json", "table.md"
+_COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
+
+
+def write_tables(folder: Path, outcomes: Sequence[RunOutcome]) -> list[Path]:
+    """Write the table as CSV (one row per run), JSON (runs and variants) and Markdown; returns the paths."""
+    content = {CSV: _csv(outcomes), JSON: _json(outcomes), MARKDOWN: markdown(outcomes)}
+    for name, text in content.items():
+        write_text(folder / name, text)
+    return [folder / name for name in content]
+
+
+def table_text(outcomes: Sequence[RunOutcome]) -> str:
+    """The table for a terminal."""
+    heading, rows = _cells(outcomes)
+    return "\n".join(aligned([heading, *rows]))
+
+
+def markdown(outcomes: Sequence[RunOutcome]) -> str:
+    """The table in Markdown."""
+    heading, rows = _cells(outcomes)
+    heading = [*heading[:-1], "state"]
+    lines = [heading, ["---"] * len(heading), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cells(outcomes: Sequence[RunOutcome]) -> tuple[list[str], list[list[str]]]:
+    keys = list(outcomes[0].values) if outcomes else []
+    if "seed" in keys:
+        return _variant_cells([key for key in keys if key != "seed"], outcomes_by_variant(outcomes))
+    heading = ["#", *labels(keys), "params", "MACs", "val best", "val final", "test", "time", ""]
+    return heading, [_run_cells(outcome) for outcome in outcomes]
+
+
+def _run_cells(outcome: RunOutcome) -> list[str]:
+    return [
+        str(outcome.number),
+        *outcome.values.values(),
+        *map(_integer, (outcome.params, outcome.macs)),
+        *map(_percent, (outcome.val_best, outcome.val_final, outcome.test)),
+        "-" if outcome.seconds is None else duration(outcome.seconds),
+        _state(outcome),
+    ]
+
+
+def _variant_cells(keys: Sequence[str], variants: Sequence[VariantOutcome]) -> tuple[list[str], list[list[str]]]:
+    heading = [*labels(keys), "params", "MACs", "n", "val best", "sd", "val final", "sd", "test", "sd", "time", ""]
+    rows = []
+    for variant in variants:
+        cells = [*variant.values.values(), *map(_integer, (variant.outcomes[0].params, variant.outcomes[0].macs))]
+        cells.append(str(sum(outcome.state == "FINISHED" for outcome in variant.outcomes)))
+        for name in ("val_best", "val_final", "test"):
+            mean, sd, _ = variant.statistic(name) or (None, None, 0)
+            cells += [_percent(mean), _percent(sd)]
+        time = variant.statistic("seconds")
+        unfinished = [outcome for outcome in variant.outcomes if outcome.state != "FINISHED"]
+        remarks = [f"seed {outcome.values['seed']}: {_state(outcome)}" for outcome in unfinished]
+        rows.append([*cells, "-" if time is None else duration(time[0]), "; ".join(remarks) or "FINISHED"])
+    return heading, rows
+
+
+def _state(outcome: RunOutcome) -> str:
+    if outcome.state == "FINISHED" or not outcome.reason:
+        return outcome.state
+    return f"{outcome.state}: {outcome.reason.splitlines()[0]}"
+
+
+def _integer(number: int | None) -> str:
+    return "-" if number is None else f"{number:,}"
+
+
+def _percent(number: float | None) -> str:
+    return "-" if number is None else f"{number:.2f}"
+
+
+def _csv(outcomes: Sequence[RunOutcome]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["number", *(outcomes[0].values if outcomes else ()), *_COLUMNS])
+    for outcome in outcomes:
+        writer.writerow([outcome.number, *outcome.values.values(), *_columns(outcome).values()])
+    return text.getvalue()
+
+
+def _json(outcomes: Sequence[RunOutcome]) -> str:
+    runs = [{"number": outcome.number, "values": dict(outcome.values), **_columns(outcome)} for outcome in outcomes]
+    variants = []
+    for variant in outcomes_by_variant(outcomes) if outcomes and "seed" in outcomes[0].values else []:
+        statistics: dict[str, Any] = {}
+        for name in ("val_best", "val_final", "test", "seconds"):
+            mean, sd, n = variant.statistic(name) or (None, None, 0)
+            statistics[name] = {"mean": mean, "sd": sd, "n": n}
+        numbers = [outcome.number for outcome in variant.outcomes]
+        variants.append({"values": dict(variant.values), "runs": numbers, **statistics})
+    return json.dumps({"runs": runs, "variants": variants}, indent=1, allow_nan=False) + "\n"
+
+
+def _columns(outcome: RunOutcome) -> dict[str, Any]:
+    return {name: getattr(outcome, name) for name in _COLUMNS}
