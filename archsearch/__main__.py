@@ -1,6 +1,64 @@
-"""`python -m archsearch`: see `archsearch.cli`."""
+"""`python -m archsearch` and the console script `archsearch`: training, or the subcommand that comes first."""
 
-from archsearch.cli import main
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from archsearch import __version__
+from archsearch.cli import exit_status, train
+from archsearch.system.process import end_process, skip_teardown
+
+
+def main() -> NoReturn:
+    """Run the command line; `archsearch check ...` does the same as `python -m archsearch.check ...`."""
+    skip_teardown()
+    end_process(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line `arguments`; returns the exit status."""
+    if list(arguments) == ["--version"]:
+        print(f"archsearch {__version__}")
+        return 0
+    if arguments and arguments[0] in _SUBCOMMANDS:
+        return _SUBCOMMANDS[arguments[0]](arguments[1:])
+    return train(arguments)
+
+
+def _check(arguments: Sequence[str]) -> int:
+    from archsearch.check import check
+
+    return check(arguments)
+
+
+def _report(arguments: Sequence[str]) -> int:
+    from archsearch.report.__main__ import report
+
+    return report(arguments)
+
+
+def _ui(arguments: Sequence[str]) -> int:
+    from archsearch.ui import ui
+
+    return ui(arguments)
+
+
+def _help(arguments: Sequence[str]) -> int:
+    def show() -> None:
+        from archsearch.compose.help import group_help, help_text
+
+        print(help_text() if not arguments else "\n\n".join(map(group_help, arguments)))
+
+    return exit_status(show, arguments)
+
+
+_SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "train": train,
+    "check": _check,
+    "report": _report,
+    "ui": _ui,
+    "help": _help,
+}
 
 if __name__ == "__main__":
     main()

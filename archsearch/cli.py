@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -36,19 +36,14 @@ from archsearch.compose.overrides import (
 from archsearch.compose.request import Request
 from archsearch.errors import ArchsearchError, StorageError
 from archsearch.runs.resume import run_arguments, sweep_arguments
-from archsearch.system.process import end_process, gc_paused, skip_teardown
+from archsearch.system.process import gc_paused
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
-
-
-def main() -> NoReturn:
-    """`python -m archsearch`, and the console script: train one run, or with `-m` a sweep."""
-    skip_teardown()
-    end_process(train(sys.argv[1:]))
+_HELP = {"-h", "--help"}
 
 
 def train(arguments: Sequence[str]) -> int:
-    """Train what the command line `arguments` asks for; returns the exit status."""
+    """Train one run, or with `-m` a sweep, as the command line `arguments` asks; returns the exit status."""
     return dispatch(arguments, _prepare, _train, _sweep)
 
 
@@ -66,6 +61,11 @@ def dispatch(
     started = False
 
     def act() -> None:
+        if _HELP & set(arguments):
+            from archsearch.compose.help import help_text
+
+            print(help_text([argument for argument in arguments if argument not in _HELP]))
+            return
         command = _parse_command(complete_arguments(arguments))
         prepared = prepare(command.request) if command.request is not None else None
         failure: Exception | None = None
@@ -95,6 +95,9 @@ def exit_status(
     show_traceback = os.environ.get(_FULL_ERROR) == "1"
     try:
         act()
+        return 0
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as interrupt:
         print("archsearch: interrupted", file=sys.stderr)

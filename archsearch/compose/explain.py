@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -17,11 +18,14 @@ from archsearch.compose.overrides import (
     complete_arguments,
     config_folder,
     model_levels,
+    model_settings,
     parse_arguments,
 )
 from archsearch.compose.validate import validate
 from archsearch.config.schema import show
 from archsearch.errors import ConfigError, Problem, did_you_mean, first_line
+
+_CLOSE = 0.75  # similarity from which a setting of another group is suggested
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
@@ -133,9 +137,26 @@ def _unknown_setting(path: str, config: Mapping[str, Any]) -> Problem:
         if pattern.match(f"{place}="):
             alternatives += settings
     hint = did_you_mean(unknown, alternatives)
+    if depth == 0 and not hint:
+        hint = _elsewhere(unknown, config)
     if names[:depth] == ["model", "blocks"]:
         return Problem(place, f"unknown block{hint}; +{place}={{channels: ...}} adds one")
     return Problem(place, f"unknown setting{hint}")
+
+
+def _elsewhere(name: str, config: Mapping[str, Any]) -> str:
+    """` (did you mean trainer.epochs?)` for `epochs`: the settings of that name, or the nearest one, in any group."""
+    places: dict[str, list[str]] = {}
+    for group, settings in config.items():
+        if isinstance(settings, Mapping):
+            known = [*settings, *(model_settings() if group == "model" else ())]
+            for setting in dict.fromkeys(known):
+                typed = isinstance(settings.get(setting), Mapping) and "type" in settings[setting]
+                places.setdefault(str(setting), []).append(f"{group}.{setting}{'.type' if typed else ''}")
+    nearest = get_close_matches(name, places, n=1, cutoff=_CLOSE)
+    if not nearest:
+        return ""
+    return f" (did you mean {' or '.join(places[nearest[0]])}?)"
 
 
 def _message(error: Exception) -> str:

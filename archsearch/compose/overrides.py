@@ -111,6 +111,11 @@ def model_levels() -> tuple[tuple[re.Pattern[str], frozenset[str]], ...]:
     )
 
 
+def model_settings() -> frozenset[str]:
+    """The settings of a model itself, whether or not its YAML mentions them."""
+    return model_levels()[0][1]
+
+
 def quote(value: Path | str) -> str:
     """`value` as a quoted string of Hydra's override grammar."""
     escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")

@@ -50,6 +50,35 @@ def names_of(cls: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(cls))
 
 
+def descriptions_of(cls: type) -> dict[str, str]:
+    """What each setting of `cls` means, for those that say so."""
+    fields_of_all = [getattr(base, "__pydantic_fields__", {}) for base in reversed(cls.__mro__)]
+    return {name: info.description for fields in fields_of_all for name, info in fields.items() if info.description}
+
+
+def choices_of(cls: type, name: str) -> list[str]:
+    """The values that setting `name` of `cls` can take, where they can be listed."""
+    annotation = get_type_hints(cls).get(name)
+    if _by_type(annotation):
+        return list(_by_type(annotation))
+    flags = ["true", "false"] if bool in (annotation, *get_args(annotation)) else []
+    return [*flags, *_choices(annotation)]
+
+
+def groups_of(cls: type) -> dict[str, list[type]]:
+    """The settings of `cls` that are dataclasses themselves, with the classes that they can be."""
+    groups: dict[str, list[type]] = {}
+    for name, annotation in get_type_hints(cls).items():
+        if name not in names_of(cls):
+            continue
+        members = list(dict.fromkeys(_by_type(annotation).values()))
+        if isinstance(annotation, type) and is_dataclass(annotation):
+            members = [annotation]
+        if members:
+            groups[name] = members
+    return groups
+
+
 def read(cls: type[T], values: object, path: str) -> tuple[T | None, list[Problem]]:
     """Validate `values` as a `cls` (a pydantic dataclass, which may contain others) at `path`.
 

@@ -1,7 +1,7 @@
 """`python -m archsearch.report`: the leaderboard, comparison and Pareto front of a sweep, or of any runs."""
 
-import os
 import sys
+from collections.abc import Sequence
 
 from archsearch.cli import exit_status
 from archsearch.compose.composition import compose_request
@@ -9,27 +9,28 @@ from archsearch.report.options import HELP, parse_options
 
 
 def main() -> None:
-    """Report on what the command line names, the last sweep by default."""
-    arguments = sys.argv[1:]
+    """Report on the runs that the command line names, the last sweep by default."""
+    sys.exit(report(sys.argv[1:]))
+
+
+def report(arguments: Sequence[str]) -> int:
+    """Do what the command line `arguments` asks for; returns the exit status."""
     if {"-h", "--help"} & set(arguments):
         print(HELP, end="")
-        return
+        return 0
 
     composed = False
 
     def act() -> None:
         nonlocal composed
-        options, rest = parse_options(arguments)
-        request = compose_request(rest)
+        options, overrides = parse_options(arguments)
+        request = compose_request(overrides)
         composed = True
         from archsearch.report.command import report
 
-        try:
-            report(options, request)
-        except BrokenPipeError:  # `| head` has seen enough; the page is written
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        report(options, request)
 
-    sys.exit(exit_status(act, arguments, lambda: composed))
+    return exit_status(act, arguments, lambda: composed)
 
 
 if __name__ == "__main__":

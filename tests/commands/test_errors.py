@@ -37,3 +37,24 @@ def test_a_misspelt_model_of_ones_own_is_suggested(command: Command, workspace: 
     folder.mkdir(parents=True)
     (folder / "mine.yaml").write_text("blocks: {only: {channels: 3}}\nhead: {type: gap}\n")
     assert "did you mean mine?" in command("model=mien", module="archsearch.check").stderr
+
+
+@pytest.mark.parametrize(
+    ("guess", "place"),
+    [
+        ("epochs=3", "trainer.epochs"),
+        ("lr=0.1", "optimizer.lr"),
+        ("dropout=0.1", "model.dropout"),
+        ("head=gap", "model.head.type"),
+        ("batch_size=64", "trainer.batch_size"),
+        ("kernel_size=5", "model.kernel_size"),
+        ("epoch=3", "trainer.epochs"),
+    ],
+)
+def test_a_setting_without_its_group_gets_the_group(command: Command, guess: str, place: str) -> None:
+    done = command(guess, module="archsearch.check")
+    assert f"{guess.split('=', maxsplit=1)[0]}: unknown setting (did you mean {place}?)" in done.stderr
+
+
+def test_a_name_like_no_setting_gets_no_suggestion(command: Command) -> None:
+    assert command("foo=1", module="archsearch.check").stderr == "archsearch: foo: unknown setting\n"

@@ -1,0 +1,156 @@
+"""`--help`: the groups with their options, and every setting with its value, its meaning and its choices. No torch."""
+
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from archsearch.compose.composition import compose_config, plain_values
+from archsearch.compose.overrides import complete_arguments, config_folder
+from archsearch.config.schema import choices_of, descriptions_of, groups_of, names_of, show
+from archsearch.config.settings import Settings
+from archsearch.errors import ConfigError, Problem, did_you_mean
+from archsearch.model.spec import BLOCKS, HEADS, Defaults
+
+USAGE = """\
+archsearch: experiments with small convolutional networks
+
+  archsearch model=session4             train one run
+  archsearch -m model.dropout=0,0.1     train a sweep, in parallel
+  archsearch resume=last                continue a run (with -m: a sweep)
+  archsearch check model=session4       print its layers (with -m: the plan)
+  archsearch report                     compare the variants of the last sweep
+  archsearch ui                         open what was recorded in the MLflow UI
+  archsearch help GROUP                 the settings of one group
+
+`python -m archsearch` and `python -m archsearch.check` do the same.
+-c job prints the composed configuration; all other flags are Hydra's."""
+
+_HIDDEN = ("sweep_run",)  # set by the sweep
+_NARROW, _WIDE = 60, 100  # columns
+
+
+def help_text(arguments: Sequence[str] = ()) -> str:
+    """The whole help, for the configuration that `arguments` compose."""
+    config = plain_values(compose_config(complete_arguments(arguments)))
+    parts = [USAGE, "", "Groups (choose an option with group=option)", ""]
+    parts += _columns([(group, ", ".join(options)) for group, options in group_options().items()])
+    parts += ["", "Settings (override with name=value)"]
+    for group in ["", *groups_of(Settings)]:
+        lines = _current_settings(group, config) if group not in _HIDDEN else []
+        if len(lines) > 1:
+            parts += ["", *lines]
+    parts += ["", *_model_settings(config, whole=False)]
+    return "\n".join(parts)
+
+
+def group_help(group: str) -> str:
+    """The options of one group, and all their settings. Raises `ConfigError` for an unknown group."""
+    groups = {name: classes for name, classes in groups_of(Settings).items() if name not in _HIDDEN}
+    options = group_options()
+    known = list(dict.fromkeys([*options, *groups]))
+    if group not in known:
+        hint = did_you_mean(group, known)
+        raise ConfigError([Problem("help", f"got {group!r}, must be one of {', '.join(known)}{hint}")])
+    config = plain_values(compose_config([]))
+    parts = []
+    if group in options:
+        parts += [*_columns([(f"{group}=", ", ".join(options[group]))]), ""]
+    if group == "model":
+        return "\n".join([*parts, *_model_settings(config, whole=True)])
+    for cls in groups.get(group, []):
+        values = config.get(group)
+        current = values if isinstance(values, Mapping) and len(groups[group]) == 1 else {}
+        parts += [*_section(cls, group, current), ""]
+    return "\n".join(parts).rstrip()
+
+
+def group_options() -> dict[str, list[str]]:
+    """The options of every group, the working directory's own among them."""
+    options: dict[str, set[str]] = {}
+    for path in [*config_folder().glob("*/*.yaml"), *Path("conf").glob("*/*.yaml")]:
+        options.setdefault(path.parent.name, set()).add(path.stem)
+    return {group: sorted(names) for group, names in sorted(options.items())}
+
+
+def _current_settings(group: str, config: Mapping[str, Any]) -> list[str]:
+    """The settings of a group's chosen option, or those that are in no group."""
+    if not group:
+        names = [name for name in names_of(Settings) if name not in (*groups_of(Settings), *_HIDDEN)]
+        return _rows(Settings, "", config, names)
+    values = config[group]
+    classes = groups_of(Settings)[group]
+    by_kind = {kind: cls for cls in classes for kind in choices_of(cls, "type")} if len(classes) > 1 else {}
+    return _section(by_kind[values["type"]] if by_kind else classes[0], group, values)
+
+
+def _model_settings(config: Mapping[str, Any], *, whole: bool) -> list[str]:
+    lines = ["model: the network", *_rows(Defaults, "model", config["model"], names_of(Defaults))]
+    kinds: dict[str, Mapping[str, type]] = {"blocks.NAME": BLOCKS, "head": HEADS}
+    if not whole:
+        return [*lines, "  model.blocks.NAME.*, model.head.*: see `archsearch help model`"]
+    for place, classes in kinds.items():
+        for kind, cls in classes.items():
+            names = [name for name in names_of(cls) if name not in (*names_of(Defaults), "type")]
+            if place == "head":
+                names = [name for name in names_of(cls) if name != "type"]
+            lines += ["", *textwrap.wrap(f"{place} of type {kind}: {_summary(cls)}", _width())]
+            lines += _rows(cls, f"model.{place}", {}, names)
+    return lines
+
+
+def _section(cls: type, group: str, values: Mapping[str, Any]) -> list[str]:
+    kinds = choices_of(cls, "type") if "type" in names_of(cls) else []
+    title = f"{group} ({', '.join(kinds)})" if kinds else group
+    names = [name for name in names_of(cls) if name != "type"]
+    heading = ": ".join(filter(None, [title, _summary(cls)]))
+    return [*textwrap.wrap(heading, _width()), *_rows(cls, group, values, names)]
+
+
+def _summary(cls: type) -> str:
+    text = (cls.__doc__ or "").split("\n", 1)[0].rstrip(".")
+    return "" if text.startswith(f"{cls.__name__}(") else text  # a dataclass's own
+
+
+def _rows(cls: type, prefix: str, values: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    descriptions = descriptions_of(cls)
+    rows = []
+    for name in names:
+        value = values.get(name, _default(cls, name))
+        label = f"{prefix}.{name}" if prefix else name
+        choices = choices_of(cls, name)
+        meaning = descriptions.get(name, "")
+        listed = f"{' | '.join(choices)}" if choices and choices != ["true", "false"] else ""
+        rows.append((f"{label}={_shown(value)}", "; ".join(filter(None, [meaning, listed]))))
+    return list(_columns(rows))
+
+
+def _default(cls: type, name: str) -> object:
+    default = cls.__dataclass_fields__[name].default  # type: ignore[attr-defined]
+    return default if isinstance(default, str | int | float | tuple) or default is None else ""
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(str, value))}]"
+    return value if isinstance(value, str) else show(value)
+
+
+def _width() -> int:
+    return min(max(shutil.get_terminal_size((80, 24)).columns, _NARROW), _WIDE)
+
+
+def _columns(rows: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """Two columns that fit the terminal, the second one wrapped."""
+    width = _width()
+    left = min(max(len(name) for name, _ in rows), width // 2 - 4) if rows else 0
+    for name, meaning in rows:
+        lines = textwrap.wrap(meaning, width - left - 4, break_on_hyphens=False) or [""]
+        if len(name) > left:
+            yield f"  {name}"
+            first, others = "", lines
+        else:
+            first, *others = lines
+            yield f"  {name:<{left}}  {first}".rstrip()
+        yield from (f"  {'':<{left}}  {line}" for line in others)

@@ -1,0 +1,38 @@
+"""The console script: subcommands, version and help."""
+
+import pytest
+
+from archsearch import __version__
+from archsearch.__main__ import run
+
+
+def test_check_is_a_subcommand(workspace: object, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["check", "model=session4"]) == 0
+    assert "Total params: 12,954" in capfd.readouterr().out
+
+
+def test_report_is_a_subcommand(workspace: object, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["report", "--help"]) == 0
+    assert "archsearch.report" in capfd.readouterr().out
+
+
+def test_version_is_archsearchs_own(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capfd.readouterr().out == f"archsearch {__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["help"], ["check", "--help"]])
+def test_help_lists_settings(workspace: object, capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert run(arguments) == 0
+    assert "trainer.epochs=8 " in capfd.readouterr().out
+
+
+def test_help_of_a_group_shows_only_that(workspace: object, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "optimizer"]) == 0
+    output = capfd.readouterr().out
+    assert "optimizer.lr" in output and "trainer.epochs" not in output
+
+
+def test_help_of_an_unknown_group_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["help", "optimizr"]) == 2
+    assert "did you mean optimizer?" in capfd.readouterr().err
