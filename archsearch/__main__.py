@@ -1,5 +1,6 @@
 """`python -m archsearch` and the console script `archsearch`: training, or the subcommand that comes first."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -20,9 +21,19 @@ def run(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--version"]:
         print(f"archsearch {__version__}")
         return 0
+    if "query=bash" in arguments and {"--shell-completion", "-sc"} & set(arguments):
+        return _complete()
     if arguments and arguments[0] in _SUBCOMMANDS:
         return _SUBCOMMANDS[arguments[0]](arguments[1:])
     return train(arguments)
+
+
+def _complete() -> int:
+    """What bash asks for when the tab key is pressed."""
+    from archsearch.compose.completion import completions
+
+    print("\n".join(completions(os.environ.get("COMP_LINE", ""))))
+    return 0
 
 
 def _check(arguments: Sequence[str]) -> int:
