@@ -1,7 +1,7 @@
-"""One run: prepared, trained, recorded, resumed, and shown.
+"""One run: prepare, train, record, resume and show it.
 
-`prepare` makes a `PreparedRun` of a request, `train` trains it, `active_run` keeps it on disk and on record while it
-trains, `recording` is its record in MLflow. `result` and `folder` are what it leaves on disk, `artifacts` and `figures`
-write that, `resume` continues it, `console` and `formatting` show it, `stacked` trains several runs as one network.
-Open `train` first.
+`prepare` turns a request into a `PreparedRun`, and `train` trains it. `active_run` keeps its folder and its record up
+to date, `recording` defines its record in MLflow. `result` and `folder` define its files, `artifacts` and `figures`
+write them, `storage` locks its folder. `resume` continues a run, `console` and `formatting` show it, and `stacked`
+trains several runs as one network. Open `train` first.
 """

@@ -1,30 +1,26 @@
-"""A run that has started: its folder, its record, and what is kept of it after each epoch and at its end."""
+"""A run while it trains: its folder, checkpoint and record, updated after every epoch and at the end."""
 
 import copy
-import errno
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-import yaml
 
 from archsearch.data.load import Dataset
-from archsearch.errors import ArchsearchError, StorageError, TrackingError
-from archsearch.model.table import layer_table
-from archsearch.runs.artifacts import draw_figures, write_predictions
-from archsearch.runs.console import closing_summary, in_a_line
-from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS, resume_argument
+from archsearch.errors import ArchsearchError, TrackingError
+from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
+from archsearch.runs.console import closing_summary, interruption_message, one_line_summary, opening_line
+from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS
 from archsearch.runs.prepare import PreparedRun
-from archsearch.runs.recording import Recording, final_metrics
+from archsearch.runs.recording import Recording, final_metrics, unrecorded
 from archsearch.runs.result import Result, State, read_result
-from archsearch.system.atomic import write_text
-from archsearch.system.locks import exclusive_lock
-from archsearch.tracking.recorder import AbsentRecorder, Recorder
+from archsearch.runs.storage import storage_error
+from archsearch.tracking.recorder import Recorder
 from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.training.checkpoint import Checkpoint, save_checkpoint
 from archsearch.training.device import device_name
@@ -37,29 +33,29 @@ _EXAMPLES = 2  # images in a model's input example; torch.export specialises on 
 
 
 class RunTrainer(Protocol):
-    """What a run asks of what trains it: a `Trainer`, or a member of a stack."""
+    """What a run needs of its trainer, which is a `Trainer` or one member of a stack."""
 
     @property
     def epoch(self) -> int:
-        """Epochs trained so far."""
+        """The number of epochs trained so far."""
 
     @property
     def splits(self) -> Splits:
-        """The images."""
+        """The images to train, select and test on."""
 
     @property
     def trained(self) -> torch.nn.Module:
-        """The network to be used."""
+        """The network to use after training."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the next epoch depends on."""
 
 
 class ActiveRun:
-    """The run of `prepared` in `folder`, by itself or as one of `stack` networks that are trained as one.
+    """The run of `prepared` in `folder`.
 
-    It continues from `checkpoint`, whose state `trainer` must already have. `recorder_process` records it, or else this
-    process does.
+    It continues from `checkpoint`, whose state `trainer` must already have. `stack` is the number of networks that
+    are trained as one, if there are several. `recorder_process` records the run; without one, this process does.
     """
 
     def __init__(
@@ -73,66 +69,63 @@ class ActiveRun:
         stack: int | None = None,
         recorder_process: RecorderProcess | None = None,
     ) -> None:
-        self.prepared, self.folder, self.trainer = prepared, folder, trainer
-        self.data = data
+        self.prepared, self.folder, self.trainer, self.data = prepared, folder, trainer, data
         self.hardware = device_name(device)
-        self.result = self._first_result(checkpoint, stack)
-        begun = self.result.run_id if checkpoint is not None else None
-        self._recording = Recording(prepared, folder, data.fingerprint, self.hardware, begun, recorder_process)
-        self._on_record = False
+        self.result = self._initial_result(checkpoint, stack)
+        run_id = self.result.run_id if checkpoint is not None else None
+        self._recording = Recording(prepared, folder, data.fingerprint, self.hardware, run_id, recorder_process)
+        self._record_open = False
 
     @property
     def recorder(self) -> Recorder:
-        """The run's record, waited for. Raises `TrackingError` where the store refuses the run."""
+        """The run's recorder; waits until it is open. Raises `TrackingError` if the store refuses the run."""
         return self._recording.recorder
 
     def begin(self) -> None:
-        """Write what must be there before training starts, so that the run can be continued from its first moment."""
-        write_text(self.folder / CONFIG, yaml.safe_dump(self.prepared.request.config, sort_keys=False))
-        write_text(self.folder / LAYERS, layer_table(self.prepared.plan) + "\n")
+        """Write configuration, layer table and checkpoint, so that the run can be resumed from the start."""
+        write_config_and_layers(self.folder, self.prepared.request.config, self.prepared.plan)
         self._save()
-        self.look()
+        self.open_record_if_ready()
 
-    def look(self) -> None:
-        """For now and then while an epoch is trained. Raises `TrackingError` where the store refuses the run."""
+    def open_record_if_ready(self) -> None:
+        """Open the record if that does not block. Raises `TrackingError` if the store refuses the run."""
         if self._recording.ready:
-            self._be_on_record()
+            self._open_record()
 
-    def keep(self, metrics: EpochMetrics) -> None:
-        """Put an epoch on disk, and on record as soon as the store has the run."""
-        self.look()
+    def log_epoch(self, metrics: EpochMetrics) -> None:
+        """Save a trained epoch, and record it if the record is open."""
+        self.open_record_if_ready()
         self.result.history.append(metrics)
         self._save()
-        if self._on_record:
-            self.recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
+        if self._record_open:
+            self.recorder.log_metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
 
     def finish(self, evaluation: Evaluation) -> Result:
-        """Leave everything that is kept of a finished run, with its answers on the test set."""
+        """Save and record the results of a run that is fully trained. `evaluation` is that of the test set."""
         self.result.test = evaluation.score
         self.result.write(self.folder)
-        self._be_on_record()
+        self._open_record()
         last = self.result.history[-1]
-        self.recorder.metrics(final_metrics(self.result), last.epoch, last.timestamp)
-        self.recorder.describe_run(in_a_line(self.result))
+        self.recorder.log_metrics(final_metrics(self.result), last.epoch, last.timestamp)
+        self.recorder.set_description(one_line_summary(self.result))
         predictions = write_predictions(self.folder, evaluation)
-        self.recorder.artifacts([self.folder / CONFIG, self.folder / LAYERS, predictions])
-        self.show(evaluation)
+        self.recorder.log_artifacts([self.folder / CONFIG, self.folder / LAYERS, predictions])
+        self.log_model_and_figures(evaluation)
         self._end("FINISHED")
         return self.result
 
-    def show(self, evaluation: Evaluation) -> None:
-        """Draw the figures and keep the model, where they are wanted."""
-        if self.prepared.log_model:  # first, as another process may do this
+    def log_model_and_figures(self, evaluation: Evaluation) -> None:
+        """Record the model and draw the figures, as far as the settings ask for them."""
+        if self.prepared.log_model:  # before the figures: a recorder process exports it while this process draws
             example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
-            self.recorder.model(copy.deepcopy(self.trainer.trained).cpu(), example)
+            self.recorder.log_model(copy.deepcopy(self.trainer.trained).cpu(), example)
         if self.prepared.log_figures:
-            self.recorder.artifacts(
-                draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
-            )
+            figures = draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
+            self.recorder.log_artifacts(figures)
 
     @contextmanager
-    def accounted_for(self) -> Iterator[None]:
-        """Whatever ends the run, put its state and reason on record."""
+    def failures_recorded(self) -> Iterator[None]:
+        """Record the state and the reason of a run that an exception ends."""
         try:
             yield
         except KeyboardInterrupt:
@@ -143,48 +136,40 @@ class ActiveRun:
             raise
 
     def interrupt(self) -> None:
-        """Put on record that somebody ended the run, and say how it goes on."""
+        """Record that the run was interrupted, and log how to resume it."""
         self._end_if_possible("KILLED", "interrupted")
-        kept = f"{len(self.result.history)} of {self.result.epochs} epochs are kept"
-        argument = resume_argument(self.result, self.folder)
-        log.warning("\ninterrupted; %s. Continue with: python -m archsearch %s", kept, argument)
+        log.warning("%s", interruption_message(self.result, self.folder))
 
     def fail(self, error: Exception) -> None:
-        """Put on record that `error` ended the run."""
+        """Record that `error` ended the run."""
         reason = str(error) if isinstance(error, ArchsearchError) else f"{type(error).__name__}: {error}"
         self._end_if_possible("FAILED", reason)
 
     def opening(self) -> str:
-        """What is about to be trained, in a line."""
-        done = f", continuing after epoch {self.trainer.epoch}" if self.trainer.epoch else ""
-        splits = self.trainer.splits
-        held_out = f", {len(splits.validation):,} held out" if splits.validation is not None else ""
-        return (
-            f"{self.result.name}: {self.result.params:,} parameters on {self.data.info.title}"
-            f" ({len(splits.train):,} images{held_out}), {self.result.epochs} epochs on {self.hardware}{done}"
-        )
+        """The line that the console shows before training."""
+        trainer = self.trainer
+        return opening_line(self.result, self.data.info.title, trainer.splits, trainer.epoch, self.hardware)
 
     def summary(self) -> str:
-        """What a finished run shows."""
+        """The summary that the console shows after training."""
         return closing_summary(self.result, self.folder, self.hardware, self.prepared.settings.ui.port)
 
-    def _be_on_record(self) -> None:
-        """Once the tracking store has the run: keep the id that it gave it, and send what it may not have."""
-        if self._on_record:
+    def _open_record(self) -> None:
+        """Adopt the id that the tracking store has given the run, and record the epochs trained so far."""
+        if self._record_open:
             return
-        recorder, self._on_record = self.recorder, True
+        recorder, self._record_open = self.recorder, True
         self.result.run_id = recorder.run_id or self.result.run_id
         self.result.tracking = recorder.describe()
         self.result.write(self.folder)
-        for metrics in self.result.history:  # what the store already has, it recognises
-            recorder.metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
+        for metrics in self.result.history:  # MLflow ignores metrics that it already has
+            recorder.log_metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
 
-    def _first_result(self, checkpoint: Checkpoint | None, stack: int | None) -> Result:
+    def _initial_result(self, checkpoint: Checkpoint | None, stack: int | None) -> Result:
         prepared, data = self.prepared, self.prepared.data
-        before = (read_result(self.folder) or {}) if checkpoint is not None else {}
-        unrecorded = Recorder() if prepared.store is None else AbsentRecorder(prepared.store, None)
+        previous = (read_result(self.folder) or {}) if checkpoint is not None else {}
         return Result(
-            run_id=before.get("run_id") or uuid.uuid4().hex,  # until MLflow gives it one
+            run_id=previous.get("run_id") or uuid.uuid4().hex,  # until MLflow assigns one
             name=prepared.request.name,
             state="RUNNING",
             seed=prepared.settings.seed,
@@ -200,8 +185,8 @@ class ActiveRun:
                 "fingerprint": self.data.fingerprint,
                 "fallback": data.fallback,
             },
-            tracking=unrecorded.describe(),
-            stack=stack or before.get("stack"),
+            tracking=unrecorded(prepared.store),
+            stack=stack or previous.get("stack"),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             history=list(checkpoint.history) if checkpoint is not None else [],
         )
@@ -217,14 +202,14 @@ class ActiveRun:
         self.result.write(self.folder)
 
     def _end(self, state: State, reason: str | None = None) -> None:
-        """Say how the run ended: in its folder first, because a tracking store can take its time."""
+        """Write the final state, to the folder first, because the tracking store may take long."""
         self.result.state, self.result.reason = state, reason
         if self.result.tracking.get("uri") is not None:
-            self.result.tracking = {**self.result.tracking, "complete": False}  # until the store has it
+            self.result.tracking = {**self.result.tracking, "complete": False}  # until the store has everything
         self.result.write(self.folder)
         try:
-            with suppress(Exception):  # it is told already, where it is the reason, or comes too late to matter
-                self._be_on_record()
+            with suppress(Exception):  # already the reason that the run ends, or too late to matter
+                self._open_record()
             self.recorder.finish(state, reason)
         except KeyboardInterrupt:
             if state != "FINISHED":
@@ -241,14 +226,3 @@ class ActiveRun:
             self._end(state, reason)
         except OSError as error:
             log.warning("the run's state could not be written: %s", storage_error(error, self.folder))
-
-
-def run_lock(folder: Path) -> AbstractContextManager[None]:
-    """Keep other processes from continuing the run in `folder` at the same time."""
-    return exclusive_lock(folder, f"resume: another process is training the run in {folder}")
-
-
-def storage_error(error: OSError, folder: Path) -> StorageError:
-    """What went wrong when something was written into `folder`, and what to do."""
-    what = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-    return StorageError(f"cannot write to {error.filename or folder}: {what}; hydra.run.dir=... puts a run elsewhere")

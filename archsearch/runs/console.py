@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar an epoch on a terminal (none elsewhere), a line an epoch, a closing summary."""
+"""The console output of a run: a progress bar per epoch (on terminals only), a line per epoch, a closing summary."""
 
 import os
 import sys
@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from archsearch.runs.folder import resume_argument
+from archsearch.runs.formatting import count
 from archsearch.runs.result import Result
 from archsearch.training.metrics import EpochMetrics, Score, best_epoch
 
 if TYPE_CHECKING:
-    from archsearch.training.trainer import EpochProgress
+    from archsearch.training.trainer import EpochProgress, Splits
 
 
 class EpochBars:
-    """A `Watch` for the trainer that draws each epoch as a bar with loss, accuracy, rate and time left."""
+    """A `Watch` that shows each epoch as a progress bar with loss, accuracy, rate and remaining time."""
 
     def __init__(self) -> None:
         self._bar: tqdm | None = None  # type: ignore[type-arg]
@@ -38,7 +39,7 @@ class EpochBars:
                 unit=" images",
                 unit_scale=True,
                 file=sys.stderr,
-                disable=None,  # where stderr is no terminal
+                disable=None,  # unless stderr is a terminal
                 leave=False,
                 dynamic_ncols=True,
             )
@@ -54,8 +55,18 @@ class EpochBars:
             self._bar = None
 
 
+def opening_line(result: Result, data: str, splits: "Splits", epochs_trained: int, hardware: str) -> str:
+    """What is about to be trained. `data` is the title of the data set."""
+    held_out = f", {len(splits.validation):,} held out" if splits.validation is not None else ""
+    resumed = f", resuming after epoch {epochs_trained}" if epochs_trained else ""
+    return (
+        f"{result.name}: {count(result.params, 'parameter')} on {data}"
+        f" ({count(len(splits.train), 'image')}{held_out}), {count(result.epochs, 'epoch')} on {hardware}{resumed}"
+    )
+
+
 def epoch_line(metrics: EpochMetrics, epochs: int) -> str:
-    """One epoch in the reference's words."""
+    """One epoch, in the wording of the EVA6 reference."""
     parts = [f"Epoch {metrics.epoch}/{epochs}", f"Train set: {metrics.train}"]
     if metrics.validation is not None:
         parts.append(f"Val set: {metrics.validation}")
@@ -65,46 +76,52 @@ def epoch_line(metrics: EpochMetrics, epochs: int) -> str:
 
 
 def data_banner(title: str, reason: str) -> str:
-    """Says, so that it cannot be overlooked, that `data=auto` fell back to `title`."""
+    """A prominent warning that `data=auto` fell back to the data set `title`."""
     return "\n".join(
         ["!" * 78, f"! {reason}", f"! Training on {title} instead. Its accuracies are not MNIST's.", "!" * 78]
     )
 
 
+def interruption_message(result: Result, folder: Path) -> str:
+    """How many epochs an interrupted run has trained, and how to resume it."""
+    trained = f"{len(result.history)} of {count(result.epochs, 'epoch')}"
+    return f"\ninterrupted after {trained}. Resume with: python -m archsearch {resume_argument(result, folder)}"
+
+
 def closing_summary(result: Result, folder: Path, device: str, port: int) -> str:
-    """What a finished run shows: final and best epoch, size, speed, and where things lie (`port` of the MLflow UI)."""
+    """Final and best epoch, size, speed, folder, and the run's page in the MLflow UI on `port`."""
     final, best = result.history[-1], best_epoch(result.history)
     rows: list[tuple[str, ...]] = [("", "epoch", "train", "validation", "test")]
     rows.append(("final", str(final.epoch), *_accuracies(final.train, final.validation, result.test)))
-    chosen = ""
+    selection = ""
     if best is not None:
         rows.append(("best", str(best.epoch), *_accuracies(best.train, best.validation, best.test)))
-        chosen = "best epoch chosen on " + ("validation" if best.validation else "the TEST set: optimistic")
+        selection = "best epoch chosen on " + ("validation" if best.validation else "the TEST set: optimistic")
     lines = ["  ".join(f"{cell:>11}" for cell in row).rstrip() for row in rows]
     seconds = sum(metrics.seconds for metrics in result.history)
     images = sum(metrics.train.total for metrics in result.history)
-    shown = os.path.relpath(folder)
+    relative = os.path.relpath(folder)
     size = f"{result.params:,} parameters, {result.macs:,} MACs, receptive field {result.receptive_field}"
     return "\n".join(
         [
             "",
             *lines,
-            *([chosen] if chosen else []),
+            *([selection] if selection else []),
             "",
             f"model    {result.name}: {size}",
             f"data     {result.data['name']}, seed {result.seed}",
             f"time     {seconds:.0f} s of training, {images / seconds:,.0f} images/s on {device}",
             f"run      {result.run_id}",
-            f"folder   {shown if not shown.startswith('..') else folder}",
-            *_where_to_look(result, folder, port),
+            f"folder   {relative if not relative.startswith('..') else folder}",
+            *_tracking_lines(result, folder, port),
         ]
     )
 
 
-def in_a_line(result: Result) -> str:
-    """A finished run in one line, as its description in MLflow."""
+def one_line_summary(result: Result) -> str:
+    """A finished run in one line: its description in MLflow."""
     best = best_epoch(result.history)
-    parts = [f"test {result.test.accuracy:.2f} % after {len(result.history)} epochs"] if result.test else []
+    parts = [f"test {result.test.accuracy:.2f} % after {count(len(result.history), 'epoch')}"] if result.test else []
     if best is not None and best.selection is not None:
         chosen_on = "validation" if best.validation else "test set, so optimistic"
         parts.append(f"best epoch {best.epoch} with {best.selection.accuracy:.2f} % ({chosen_on})")
@@ -115,17 +132,17 @@ def _accuracies(*scores: Score | None) -> tuple[str, ...]:
     return tuple(f"{score.accuracy:.2f}%" if score is not None else "-" for score in scores)
 
 
-def _where_to_look(result: Result, folder: Path, port: int) -> list[str]:
+def _tracking_lines(result: Result, folder: Path, port: int) -> list[str]:
     if result.tracking.get("uri") is None:
         return []
-    where = f"#/experiments/{result.tracking['experiment_id']}/runs/{result.run_id}?workflowType=machine_learning"
+    page = f"#/experiments/{result.tracking['experiment_id']}/runs/{result.run_id}?workflowType=machine_learning"
     lines = [
         f"MLflow   {result.tracking['uri']}",
-        f"         python -m archsearch.ui  shows it at http://127.0.0.1:{port}/{where}",
+        f"         python -m archsearch.ui  shows it at http://127.0.0.1:{port}/{page}",
     ]
     if not result.tracking["complete"]:
         lines.append(
-            "WARNING: the tracking store has not taken everything; the folder has it all. Send the rest with:"
+            "WARNING: MLflow lacks a part of the record; the folder is complete. Send the rest with:"
             f" python -m archsearch {resume_argument(result, folder)}"
         )
     return lines

@@ -1,4 +1,4 @@
-"""Pictures of a run: its curves, its confusion matrix, its worst mistakes."""
+"""Figures of a run: curves, confusion matrix, worst mistakes."""
 
 import textwrap
 from collections.abc import Sequence
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = {"train": "#5b7a9d", "val": "#c8553d", "test": "#3a7d44"}
-_LABELS = {"train": "train, while learning", "val": "validation", "test": "test"}
+_LABELS = {"train": "train (while learning)", "val": "validation", "test": "test"}
 
 
 def draw_curves(path: Path, history: Sequence[EpochMetrics], title: str) -> None:
-    """Loss and accuracy by epoch, train against what was evaluated after each epoch."""
+    """Loss and accuracy per epoch, in training and in the evaluation after each epoch."""
     from matplotlib.ticker import MaxNLocator
 
     figure = new_figure(10, 4)
@@ -39,7 +39,7 @@ def draw_curves(path: Path, history: Sequence[EpochMetrics], title: str) -> None
 
 
 def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> None:
-    """`confusion[true, predicted]` as numbers; colour marks the mistakes, which the diagonal would drown."""
+    """`confusion[true, predicted]` as numbers. Only mistakes are coloured: the diagonal would dominate the scale."""
     figure = new_figure(7.5, 7)
     axes = figure.add_subplot()
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
@@ -51,8 +51,8 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[s
             weight = "normal" if true == predicted else "bold"
             axes.text(predicted, true, str(count), ha="center", va="center", fontsize=9, weight=weight,
                       color="white" if dark else "#777777" if true == predicted else "black")  # fmt: skip
-    turned = 0 if max(map(len, classes)) < 3 else 45
-    axes.set_xticks(range(len(classes)), classes, rotation=turned, ha="right" if turned else "center")
+    rotation = 0 if max(map(len, classes)) < 3 else 45
+    axes.set_xticks(range(len(classes)), classes, rotation=rotation, ha="right" if rotation else "center")
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
@@ -70,7 +70,7 @@ def draw_mistakes(
     columns: int = 8,
     rows: int = 4,
 ) -> None:
-    """The wrongly classified `images` (N, 1, height, width) that the network was surest of, surest first."""
+    """The misclassified `images` (N, 1, height, width) with the highest confidence, highest first."""
     wrong = np.flatnonzero(labels != predictions)
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][: columns * rows]
     rows = max(1, -(-len(worst) // columns))
@@ -79,33 +79,35 @@ def draw_mistakes(
         figure.text(0.5, 0.4, "no mistakes", ha="center", fontsize=14)
         save_figure(figure, path, title)
         return
-    # One picture of them all: axes for each would take most of the time that a run needs to end.
+    # One image of all: separate axes would take most of the time at the end of a run.
     axes = figure.add_subplot()
     axes.set_axis_off()
     height, width = images.shape[2:]
-    between = "\n" if max(map(len, classes)) > 3 else " "
-    lines = 3 if between == "\n" else 2
+    separator = "\n" if max(map(len, classes)) > 3 else " "
+    lines = 3 if separator == "\n" else 2
     cell_height, cell_width = round(height * (1.1 + 0.17 * lines)), round(width * 1.15)
     sheet = np.zeros((rows * cell_height, columns * cell_width), np.uint8)
     for position, index in enumerate(worst):
         row, column = divmod(position, columns)
         bottom, left = (row + 1) * cell_height, column * cell_width
         sheet[bottom - height : bottom, left : left + width] = images[index, 0]
-        said = f"{classes[labels[index]]}{between}taken for {classes[predictions[index]]}"
-        text = f"{said}\n#{index}, sure {confidences[index]:.0%}"
+        mistake = f"{classes[labels[index]]}{separator}taken for {classes[predictions[index]]}"
+        text = f"{mistake}\n#{index}, confidence {confidences[index]:.0%}"
         axes.text(left + width / 2 - 0.5, bottom - 0.5 - 1.04 * height, text, ha="center", va="bottom", fontsize=7.5)
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255)
     save_figure(figure, path, title)
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    # Without pyplot: no global state, no window system.
+    """An empty figure, with its size in inches."""
+    # Not pyplot, which has global state and may need a window system.
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def save_figure(figure: "Figure", path: Path, title: str) -> None:
+    """Write `figure` to `path`, with `title` above it."""
     figure.suptitle(textwrap.fill(title, int(10 * figure.get_figwidth())))
     with replacing(path) as scratch:
         figure.savefig(scratch, dpi=120)

@@ -1,7 +1,7 @@
-"""Run and sweep folders: what is in them, and finding them. No torch.
+"""The folders of runs and sweeps: their files, and how to find them. No torch.
 
-A run's folder (`outputs/runs/...`, or a sweep's under `outputs/sweeps/...`) holds `result.json` from its first moment
-on, so that its state and its numbers can be read whatever happens to the run.
+A run's folder lies under `outputs/runs/` or in its sweep's folder under `outputs/sweeps/`. It holds `result.json` from
+the start, so that the state and the numbers of a run can be read however it ends.
 """
 
 import json
@@ -22,50 +22,50 @@ PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "con
 
 
 def resume_argument(result: Result, folder: Path, outputs: Path = OUTPUTS) -> str:
-    """What continues a run on the command line: its id where that finds it, else its folder, quoted for a shell."""
-    inside = outputs.absolute() in folder.absolute().parents
-    return shlex.quote(f"resume={result.run_id if inside else folder}")
+    """The argument that resumes a run, quoted for a shell: by id if its folder lies in `outputs`, else by folder."""
+    has_id = outputs.absolute() in folder.absolute().parents
+    return shlex.quote(f"resume={result.run_id if has_id else folder}")
 
 
 def find_run(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Path:
-    """The folder of the run that `name` means: its folder, its id (or the id's beginning), or `last`.
+    """The folder of run `name`: a folder, an id or the beginning of one, or `last`.
 
-    Raises `ResumeError`, which names the `setting`, where that is no run, or more than one.
+    Raises `ResumeError`, which names `setting`, if no run or more than one matches.
     """
     if (Path(name) / RESULT).is_file():
         return Path(name)
     if (Path(name) / SWEEP).is_file():
         raise ResumeError(
-            f"{setting}={name}: this is a sweep, not a run; " + ("add -m" if setting == "resume" else f"sweep={name}")
+            f"{setting}={name}: this is a sweep, not a run; use " + ("-m" if setting == "resume" else f"sweep={name}")
         )
-    found = {path.parent: read_result(path.parent) for path in outputs.glob(f"**/{RESULT}")}
-    runs = {folder: result for folder, result in found.items() if result}
+    results = {path.parent: read_result(path.parent) for path in outputs.glob(f"**/{RESULT}")}
+    runs = {folder: result for folder, result in results.items() if result}
     if name == "last":
         if not runs:
             raise ResumeError(f"{setting}=last: there is no run under {outputs}{os.sep}")
         return max(runs, key=lambda folder: str(runs[folder].get("started")))
-    matching = [folder for folder, result in runs.items() if str(result.get("run_id", "")).startswith(name)]
-    if len(matching) == 1:
-        return matching[0]
-    if matching:
-        raise ResumeError(f"{setting}={name}: {len(matching)} runs begin like this; give more of the id")
+    matches = [folder for folder, result in runs.items() if str(result.get("run_id", "")).startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ResumeError(f"{setting}={name}: {len(matches)} runs match; give more characters of the id")
     raise ResumeError(f"{setting}={name}: no run with this id under {outputs}{os.sep}, and no folder with a {RESULT}")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of the run in `folder`. Raises `OSError` or `yaml.YAMLError` where it cannot be read."""
+    """The configuration of the run in `folder`. Raises `OSError` or `yaml.YAMLError` if it cannot be read."""
     config: dict[str, Any] = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    if "variant" in config:  # its name before
+    if "variant" in config:  # its old name
         config["sweep_run"] = config.pop("variant")
     return config
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
-    """The content of a folder's `sweep.json`. Raises `ResumeError` where it cannot be read."""
+    """The content of the `sweep.json` in `folder`. Raises `ResumeError` if it cannot be read."""
     try:
         content = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
-        content.setdefault("runs", content.pop("variants", None))  # their name in format 1
-        for key in ("overrides", "hydra", "config_dir"):  # what is read without further checks
+        content.setdefault("runs", content.pop("variants", None))  # their old name, in format 1
+        for key in ("overrides", "hydra", "config_dir"):  # keys that callers rely on
             content[key]
         if not isinstance(content["runs"], list):
             raise KeyError("runs")
@@ -74,30 +74,30 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
+def find_sweep(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Path:
+    """The folder of sweep `name`: a folder, a folder's name, or `last`.
+
+    Raises `ResumeError`, which names `setting`, if no sweep or more than one matches.
+    """
+    if (Path(name) / SWEEP).is_file():
+        return Path(name)
+    folders = [path.parent for path in outputs.glob(f"**/{SWEEP}")]
+    if name == "last":
+        started = {folder: _started(folder) for folder in folders}
+        readable = [folder for folder in folders if started[folder]]
+        if readable:
+            return max(readable, key=lambda folder: started[folder])
+    matches = [folder for folder in folders if folder.name == name]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise ResumeError(f"{setting}={name}: {len(matches)} sweeps have this name; give the folder of one")
+    requested = "" if name == "last" else " of this name"
+    raise ResumeError(f"{setting}={name}: no sweep{requested} under {outputs}{os.sep}, and no folder with a {SWEEP}")
+
+
 def _started(folder: Path) -> str:
     try:
         return str(read_sweep(folder).get("started"))
     except ResumeError:
         return ""
-
-
-def find_sweep(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Path:
-    """The folder of the sweep that `name` means: its folder, its folder's name, or `last`.
-
-    Raises `ResumeError`, which names the `setting`, where that is no sweep.
-    """
-    if (Path(name) / SWEEP).is_file():
-        return Path(name)
-    found = [path.parent for path in outputs.glob(f"**/{SWEEP}")]
-    if name == "last":
-        started = {folder: _started(folder) for folder in found}
-        readable = [folder for folder in found if started[folder]]
-        if readable:
-            return max(readable, key=lambda folder: started[folder])
-    matching = [folder for folder in found if folder.name == name]
-    if len(matching) == 1:
-        return matching[0]
-    if matching:
-        raise ResumeError(f"{setting}={name}: {len(matching)} sweeps have this name; give the folder of one")
-    which = "" if name == "last" else " of this name"
-    raise ResumeError(f"{setting}={name}: no sweep{which} under {outputs}{os.sep}, and no folder with a {SWEEP}")

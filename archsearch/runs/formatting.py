@@ -1,4 +1,4 @@
-"""Numbers, durations and columns as people read them."""
+"""Formats counts, durations and tables for the console."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def duration(seconds: float) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of cells as lines, with every column right-aligned but the last."""
+    """Rows of cells as lines. All columns but the last are right-aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join([*(f"{cell:>{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]]).rstrip()

@@ -1,11 +1,12 @@
-"""From a request to a run that can start: validated, its data set on disk, its tracking store reachable.
+"""Prepares a run: validates the request, finds the data set, checks that the tracking store is reachable.
 
-Imports torch only where a data set must be downloaded.
+Imports torch only to download a data set.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
@@ -23,7 +24,7 @@ Resolver = Callable[[str, Path], ResolvedDataset]
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run that can start. `resumed` is the folder of the run that is continued, if one is."""
+    """A run that is ready to train. `resumed` is the folder of the run to continue, if any."""
 
     request: Request
     settings: Settings
@@ -35,20 +36,22 @@ class PreparedRun:
     @property
     def log_figures(self) -> bool:
         """Whether figures are drawn and recorded."""
-        chosen = self.settings.tracking.log_figures
-        return self.settings.sweep_run is None if chosen == "auto" else chosen
+        return self._unless_auto(self.settings.tracking.log_figures)
 
     @property
     def log_model(self) -> bool:
         """Whether the trained network is recorded."""
-        chosen = self.settings.tracking.log_model
-        return self.settings.sweep_run is None if chosen == "auto" else chosen
+        return self._unless_auto(self.settings.tracking.log_model)
+
+    def _unless_auto(self, choice: bool | Literal["auto"]) -> bool:
+        """`choice` or, if it is `auto`, whether the run is not part of a sweep."""
+        return self.settings.sweep_run is None if choice == "auto" else choice
 
 
 def prepare(request: Request) -> PreparedRun:
-    """Validate `request`, find or download its data set, and check that its tracking store answers.
+    """Validate `request`, find or download its data set, and check that its tracking store is reachable.
 
-    Raises `UserError`s.
+    Raises subclasses of `UserError`.
     """
     resumed = None
     if request.config.get("resume") is not None:
@@ -61,30 +64,30 @@ def prepare(request: Request) -> PreparedRun:
 def prepare_in_sweep(request: Request, folder: Path, resolve: Resolver = resolve_dataset) -> PreparedRun:
     """Like `prepare`, for a run of a sweep, which continues from the checkpoint in `folder` if there is one.
 
-    The tracking store is not asked: the sweep has done that, and trains even while the store is down.
+    Does not check the tracking store: the sweep has done so, and continues while the store is unreachable.
     """
     resumed = folder if (folder / CHECKPOINT).is_file() and read_result(folder) is not None else None
     return _prepare(request, resumed, resolve)
 
 
 def open_store(tracking: TrackingSettings) -> Store | None:
-    """The configured tracking store, if any. Raises `ConfigError` or `TrackingError` for an unusable one."""
+    """The configured tracking store, if any. Raises `ConfigError` or `TrackingError` if it cannot be used."""
     store = _store(tracking)
     if store is not None:
         if tracking.uri is not None and store.has_password:
-            rule = "holds a password, which would be kept with the run; set it in MLFLOW_TRACKING_URI instead"
-            raise ConfigError([Problem("tracking.uri", f"got {str(store)!r}, which {rule}")])
+            rule = "must not contain a password, because it is saved with the run; use MLFLOW_TRACKING_URI instead"
+            raise ConfigError([Problem("tracking.uri", f"got {str(store)!r}, {rule}")])
         check_store(store)
     return store
 
 
 def _prepare(request: Request, resumed: Path | None, resolve: Resolver) -> PreparedRun:
-    settings, network = validate(request.config).require()
+    settings, plan = validate(request.config).require()
     root = Path(settings.data.root)
     data = resolve(settings.data.name, root) if resumed is None else _same_data(resumed, root)
-    if data.info != named_dataset(settings):  # `data=auto` fell back to images of another number
-        settings, network = validate(request.config, lambda _: data.info).require()
-    return PreparedRun(request, settings, network, data, _store(settings.tracking), resumed)
+    if data.info != named_dataset(settings):  # `data=auto` fell back to a data set with another number of images
+        settings, plan = validate(request.config, lambda _: data.info).require()
+    return PreparedRun(request, settings, plan, data, _store(settings.tracking), resumed)
 
 
 def _store(tracking: TrackingSettings) -> Store | None:
@@ -92,6 +95,6 @@ def _store(tracking: TrackingSettings) -> Store | None:
 
 
 def _same_data(folder: Path, root: Path) -> ResolvedDataset:
-    """The data set that the run in `folder` began with, whatever `data=auto` would resolve to now."""
+    """The data set that the run in `folder` started with, even if `data=auto` now resolves to another."""
     data = (read_result(folder) or {}).get("data", {})
     return replace(resolve_dataset(str(data.get("name")), root), fallback=data.get("fallback"))

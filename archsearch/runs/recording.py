@@ -1,18 +1,20 @@
-"""A run's record in MLflow: what goes into it, and which process writes it, this one or a recorder process."""
+"""A run's record in MLflow: its content, and the process that writes it (this one or a recorder process)."""
 
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from archsearch.errors import TrackingError, first_line
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.result import Result
 from archsearch.tracking.mlflow_params import params_of, sweep_tags
+from archsearch.tracking.mlflow_recorder import MlflowRecorder
 from archsearch.tracking.provenance import provenance
-from archsearch.tracking.recorder import AbsentRecorder, DataInfo, MlflowRecorder, Recorder, RunInfo
+from archsearch.tracking.recorder import AbsentRecorder, DataInfo, Recorder, RunInfo
 from archsearch.tracking.recorder_process import RecorderProcess
-from archsearch.tracking.store import Store, make_store
+from archsearch.tracking.store import Store, create_store
 from archsearch.training.metrics import best_epoch
 
 log = logging.getLogger(__name__)
@@ -20,20 +22,20 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def recorder_process(prepared: PreparedRun) -> Iterator[RecorderProcess | None]:
-    """Start the process that will record `prepared`, if it is to be recorded. Enter it before importing torch."""
+    """Start the process that records `prepared`, if tracking is on. Enter the context before importing torch."""
     if prepared.store is None:
         yield None
         return
-    name = prepared.settings.tracking.experiment
-    with closing(RecorderProcess(prepared.store, name, models=prepared.log_model)) as process:
+    experiment = prepared.settings.tracking.experiment
+    with closing(RecorderProcess(prepared.store, experiment, models=prepared.log_model)) as process:
         yield process
 
 
 class Recording:
-    """The record of the run of `prepared` in `folder`, written by `process` if there is one.
+    """Opens the record of the run of `prepared` in `folder`, which `process` writes, if there is one.
 
-    The run is `run_id` where that is known in the tracking store, and else a new one. Raises `TrackingError` where the
-    store cannot be made.
+    Continues run `run_id` if the tracking store has it, and creates a run otherwise. Raises `TrackingError` if the
+    store cannot be created.
     """
 
     def __init__(
@@ -50,17 +52,17 @@ class Recording:
         self._run_id = run_id
         self._recorder: Recorder | None = None
         if process is not None:
-            make_store(process.store)  # so that the most likely failure comes before training
+            create_store(process.store)  # raises the most likely error before training
             process.begin(self._info, run_id)
 
     @property
     def ready(self) -> bool:
-        """Whether `recorder` is there without waiting for another process. Raises what keeps it from being opened."""
+        """Whether `recorder` is available without waiting. Raises `TrackingError` if the store refuses the run."""
         return self._recorder is not None or self._process is None or self._process.opened()
 
     @property
     def recorder(self) -> Recorder:
-        """The record, waited for. What keeps it from being opened is raised, once; then nothing is recorded."""
+        """The open recorder; waits for it. If it cannot be opened, raises the error once and then records nothing."""
         if self._recorder is None:
             store = self._prepared.store
             try:
@@ -75,14 +77,41 @@ class Recording:
         if self._process is not None:
             self._process.opened(wait=True)
             return self._process
-        sweep_run, name = self._prepared.settings.sweep_run, self._prepared.settings.tracking.experiment
+        settings, info, run_id = self._prepared.settings, self._info, self._run_id
+        sweep_run, experiment = settings.sweep_run, settings.tracking.experiment
         if sweep_run is None:
-            return MlflowRecorder.start(store, name, self._info, self._run_id)
+            return MlflowRecorder.start(store, experiment, info, run_id)
         try:
-            return MlflowRecorder.start(store, name, self._info, self._run_id or sweep_run.run_id, patience=0)
-        except TrackingError as error:  # it is trained all the same, and recorded when the sweep is through
-            log.warning("WARNING: %s\n  training goes on; the sweep records it later", first_line(error))
+            return MlflowRecorder.start(store, experiment, info, run_id or sweep_run.run_id, patience=0)
+        except TrackingError as error:  # the sweep records it after training
+            log.warning("WARNING: %s\n  training continues; the sweep records it later", first_line(error))
             return AbsentRecorder(store, first_line(error))
+
+
+def unrecorded(store: Store | None) -> dict[str, Any]:
+    """The `tracking` section of `result.json` until the record is open."""
+    return (Recorder() if store is None else AbsentRecorder(store, None)).describe()
+
+
+def final_metrics(result: Result) -> dict[str, float]:
+    """The metrics of a finished run by their MLflow names: accuracies in percent, times in seconds."""
+    seconds = sum(metrics.seconds for metrics in result.history)
+    best = best_epoch(result.history)
+    best_metrics: dict[str, float] = {}
+    if best is not None and best.selection is not None:
+        split = "val" if best.validation is not None else "test"
+        best_metrics = {f"{split}/best_accuracy": best.selection.accuracy, "best_epoch": best.epoch}
+    assert result.test is not None
+    return {
+        "test/loss": result.test.loss,
+        "test/accuracy": result.test.accuracy,
+        "params": result.params,
+        "macs": result.macs,
+        "receptive_field": result.receptive_field,
+        **best_metrics,
+        "epoch_seconds": seconds / len(result.history),
+        "images_per_second": sum(metrics.train.total for metrics in result.history) / seconds,
+    }
 
 
 def _run_info(prepared: PreparedRun, folder: Path, fingerprint: str, hardware: str) -> RunInfo:
@@ -101,24 +130,3 @@ def _run_info(prepared: PreparedRun, folder: Path, fingerprint: str, hardware: s
     params = params_of(request.config, request.choices, dataset.name)
     data = DataInfo(dataset.title, fingerprint, dataset.name)
     return RunInfo(request.name, params, tags, data)
-
-
-def final_metrics(result: Result) -> dict[str, float]:
-    """The metrics of a finished run, by the names that MLflow shows; accuracies in percent, times in seconds."""
-    seconds = sum(metrics.seconds for metrics in result.history)
-    best = best_epoch(result.history)
-    of_best: dict[str, float] = {}
-    if best is not None and best.selection is not None:
-        split = "val" if best.validation is not None else "test"
-        of_best = {f"{split}/best_accuracy": best.selection.accuracy, "best_epoch": best.epoch}
-    assert result.test is not None
-    return {
-        "test/loss": result.test.loss,
-        "test/accuracy": result.test.accuracy,
-        "params": result.params,
-        "macs": result.macs,
-        "receptive_field": result.receptive_field,
-        **of_best,
-        "epoch_seconds": seconds / len(result.history),
-        "images_per_second": sum(metrics.train.total for metrics in result.history) / seconds,
-    }

@@ -1,4 +1,4 @@
-"""`result.json`: what is known of a run, rewritten after every epoch. No torch."""
+"""`result.json`: the state and results of a run, rewritten after every epoch. No torch."""
 
 import json
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ from archsearch.training.metrics import EpochMetrics, Score, best_epoch
 
 RESULT = "result.json"
 
-State = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]  # MLflow's words
+State = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]  # MLflow's terms
 
 
 @dataclass
 class Result:
-    """What is known of a run; `result.json` is this."""
+    """The state and results of a run, as in `result.json`."""
 
     run_id: str
     name: str
@@ -30,8 +30,8 @@ class Result:
     data: dict[str, Any]
     tracking: dict[str, Any]
     started: str
-    sweep_run: dict[str, Any] | None = None  # of which sweep, if of one
-    stack: int | None = None  # how many were trained as one network, itself included; it may have gone on alone later
+    sweep_run: dict[str, Any] | None = None  # its sweep and number, if it is part of one
+    stack: int | None = None  # runs trained as one network, including this one; it may have been resumed alone
     reason: str | None = None
     history: list[EpochMetrics] = field(default_factory=list)
     test: Score | None = None
@@ -83,7 +83,7 @@ def _test_row(test: Score | None) -> dict[str, Any]:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """The content of a folder's `result.json`, or None where there is none that can be read."""
+    """The content of the `result.json` in `folder`, or None if it cannot be read."""
     try:
         content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     except (OSError, ValueError):

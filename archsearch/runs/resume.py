@@ -1,4 +1,4 @@
-"""What `resume=` means: the command line and the request that continue a run or a sweep. No torch."""
+"""`resume=`: the command line and the request that continue a run or a sweep. No torch."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,26 +11,30 @@ from archsearch.compose.overrides import quote, split_flags
 from archsearch.compose.request import Request
 from archsearch.errors import ResumeError
 from archsearch.runs.folder import find_run, find_sweep, read_config, read_sweep
+from archsearch.runs.formatting import count
 from archsearch.runs.result import read_result
 
-# What an override beside `resume=` may change: where things are and how they are run, not what is computed.
-_MOVABLE = ("data.root", "trainer.eval_batch_size", "tracking", "ui", "sweep", "constraints")
+# Settings that may change when resuming: where things are and how they run, but not what is computed.
+_CHANGEABLE = ("data.root", "trainer.eval_batch_size", "tracking", "ui", "sweep", "constraints")
 
 
 def may_move(override: str) -> bool:
-    """Whether `override` may stand beside `resume=`."""
-    return _names_any(override, (*_MOVABLE, "resume", "hydra"))
+    """Whether `override` is allowed beside `resume=`."""
+    return _names_any(override, (*_CHANGEABLE, "resume", "hydra"))
 
 
 def run_arguments(name: str, arguments: Sequence[str]) -> list[str]:
-    """The command line that continues run `name` in its folder, leaving the `.hydra` there alone."""
+    """The command line that continues run `name` in its folder, without changing the `.hydra` there."""
     folder = quote(find_run(name))
-    # Quoted, because an id can look like a number, and a path can contain characters of Hydra's grammar.
+    # Quoted, because an id may look like a number, and a path may contain characters of Hydra's grammar.
     return [*arguments, f"resume={quote(name)}", f"hydra.run.dir={folder}", "hydra.output_subdir=null"]
 
 
 def sweep_arguments(name: str, arguments: Sequence[str]) -> list[str]:
-    """The command line that continues sweep `name` in its folder: with its own overrides unless there are others."""
+    """The command line that continues sweep `name` in its folder.
+
+    Inherits the sweep's overrides unless `arguments` include overrides of settings that may not change.
+    """
     folder = find_sweep(name)
     sweep = read_sweep(folder)
     flags, overrides = split_flags(arguments)
@@ -44,22 +48,25 @@ def sweep_arguments(name: str, arguments: Sequence[str]) -> list[str]:
 
 
 def continued_request(request: Request, folder: Path) -> Request:
-    """The request of the run in `folder`, with what the overrides of `request` move. Raises `ResumeError`."""
-    refused = [override for override in request.overrides if not may_move(override)]
-    if refused:
+    """The request of the run in `folder`, with the settings that `request` may change. Raises `ResumeError`."""
+    rejected = [override for override in request.overrides if not may_move(override)]
+    if rejected:
         raise ResumeError(
-            f"resume continues a run as it was configured; leave out {' '.join(refused)}, or start a new run with it"
+            f"resume: got {' '.join(rejected)}, must keep the run's settings;"
+            " leave out these overrides, or start a new run with them"
         )
     result = read_result(folder) or {}
     if result.get("state") == "FINISHED" and result.get("tracking", {}).get("complete", True):
-        raise ResumeError(f"resume: the run in {folder} is finished, after {result.get('epochs_trained')} epochs")
+        raise ResumeError(
+            f"resume: the run in {folder} is finished, after {count(result.get('epochs_trained', 0), 'epoch')}"
+        )
     try:
         config = read_config(folder)
         choices, overrides = result["choices"], tuple(result["overrides"])
     except (OSError, yaml.YAMLError, KeyError) as error:
-        raise ResumeError(f"resume: {folder} is no run that can be continued: {error}") from error
+        raise ResumeError(f"resume: the run in {folder} cannot be continued: {error}") from error
     for override in request.overrides:
-        if _names_any(override, _MOVABLE):
+        if _names_any(override, _CHANGEABLE):
             _copy_setting(_key(override).replace("/", ".").split("."), request.config, config)
     return replace(request, config={**config, "resume": request.config["resume"]}, choices=choices, overrides=overrides)
 
@@ -74,7 +81,7 @@ def _names_any(override: str, settings: Sequence[str]) -> bool:
 
 
 def _copy_setting(path: Sequence[str], source: Any, target: Any) -> None:
-    """Set `target` at `path` to what `source` has there."""
+    """Copy the value at `path` from `source` to `target`."""
     *parents, name = path
     for parent in parents:
         source, target = source[parent], target.setdefault(parent, {})

@@ -1,4 +1,4 @@
-"""The runs of a stack: trained as one network, and each with its own folder, checkpoint and record."""
+"""Trains several runs as one network (a stack). Each has its own folder, checkpoint and record."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -9,10 +9,11 @@ from typing import Any
 from torch import nn
 
 from archsearch.errors import NonFiniteLossError
-from archsearch.runs.active_run import ActiveRun, run_lock, storage_error
+from archsearch.runs.active_run import ActiveRun
 from archsearch.runs.console import epoch_line
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.result import Result
+from archsearch.runs.storage import run_lock, storage_error
 from archsearch.runs.train import set_up
 from archsearch.training.setup import memory_explained
 from archsearch.training.stacked.setup import make_stacked_trainer
@@ -22,6 +23,8 @@ from archsearch.training.trainer import Splits
 
 log = logging.getLogger(__name__)
 
+_Outcomes = dict[int, Result | NonFiniteLossError]  # of the runs that have ended, by index
+
 
 def train_together(
     prepared_runs: Sequence[PreparedRun],
@@ -29,39 +32,40 @@ def train_together(
     watch: StackWatch | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[Result | NonFiniteLossError]:
-    """Train `prepared_runs`, none of which has begun, as one network, each in its own of `folders`.
+    """Train new runs as one network. Run `i` of `prepared_runs` uses folder `i` of `folders`.
 
-    Returns for each its result, or why it diverged; that does not disturb the others. Raises what ends them all
-    (Ctrl-C, or `stop` after an epoch, is one such thing), and `ValueError` where they cannot be stacked. Whatever ends
-    a run, its state and its reason are on record, and its checkpoint is one that it can continue from alone.
+    Returns the result of each run, or the error if it diverged, which does not affect the others. Raises errors that
+    end all runs, `KeyboardInterrupt` on Ctrl-C or if `stop` returns True after an epoch, and `ValueError` if the runs
+    cannot be stacked. If a run ends early, its state and the reason are recorded, and its checkpoint can be resumed
+    alone.
     """
     data, device = set_up(prepared_runs[0])
     with memory_explained():
         stack = make_stacked_trainer(prepared_runs, data, device, graphs=prepared_runs[0].settings.trainer.cuda_graphs)
     runs: list[ActiveRun] = []
-    ended: dict[int, Result | NonFiniteLossError] = {}
+    outcomes: _Outcomes = {}
     with ExitStack() as resources:
         for folder in folders:
             resources.enter_context(run_lock(folder))
         try:
-            for number, (prepared, folder) in enumerate(zip(prepared_runs, folders, strict=True)):
-                member = _Member(stack, number)
+            for index, (prepared, folder) in enumerate(zip(prepared_runs, folders, strict=True)):
+                member = _Member(stack, index)
                 run = ActiveRun(prepared, folder, data, device, member, stack=len(prepared_runs))
                 runs.append(run)
                 run.begin()
                 log.info("%s", run.opening())
             with memory_explained():
-                _train(stack, runs, ended, watch, stop)
-                answers = stack.evaluate(stack.splits.test)
-            for number, (run, evaluation) in enumerate(zip(runs, answers, strict=True)):
+                _train(stack, runs, outcomes, watch, stop)
+                evaluations = stack.evaluate(stack.splits.test)
+            for index, (run, evaluation) in enumerate(zip(runs, evaluations, strict=True)):
                 if isinstance(evaluation, NonFiniteLossError):
-                    _note_failure(run, number, evaluation, ended)
+                    _note_failure(run, index, evaluation, outcomes)
                 else:
-                    ended[number] = run.finish(evaluation)
+                    outcomes[index] = run.finish(evaluation)
                     log.info("%s", run.summary())
         except BaseException as error:
-            for number, run in enumerate(runs):
-                if number in ended:
+            for index, run in enumerate(runs):
+                if index in outcomes:
                     continue
                 if isinstance(error, Exception):
                     run.fail(error)
@@ -70,14 +74,14 @@ def train_together(
             if isinstance(error, OSError):
                 raise storage_error(error, folders[0].parent) from error
             raise
-    return [ended[number] for number in range(len(runs))]
+    return [outcomes[index] for index in range(len(runs))]
 
 
 class _Member:
-    """Member `number` of `stack`, as a run sees what trains it."""
+    """Member `index` of `stack` as a `RunTrainer`."""
 
-    def __init__(self, stack: StackedTrainer, number: int) -> None:
-        self._stack, self._number = stack, number
+    def __init__(self, stack: StackedTrainer, index: int) -> None:
+        self._stack, self._index = stack, index
 
     @property
     def epoch(self) -> int:
@@ -89,36 +93,34 @@ class _Member:
 
     @property
     def trained(self) -> nn.Module:
-        return self._stack.member(self._number)
+        return self._stack.member(self._index)
 
     def state_dict(self) -> dict[str, Any]:
-        return member_state(self._stack, self._number)
+        return member_state(self._stack, self._index)
 
 
 def _train(
     stack: StackedTrainer,
     runs: Sequence[ActiveRun],
-    ended: dict[int, Result | NonFiniteLossError],
+    outcomes: _Outcomes,
     watch: StackWatch | None,
     stop: Callable[[], bool],
 ) -> None:
-    """Train all epochs; after each, everything is on disk before it is said."""
+    """Train all epochs. Each is saved before it is shown."""
     epochs = stack.settings.epochs
     for epoch_metrics in stack.run(watch):
-        for number, (run, metrics) in enumerate(zip(runs, epoch_metrics, strict=True)):
+        for index, (run, metrics) in enumerate(zip(runs, epoch_metrics, strict=True)):
             if isinstance(metrics, NonFiniteLossError):
-                _note_failure(run, number, metrics, ended)
+                _note_failure(run, index, metrics, outcomes)
             else:
-                run.keep(metrics)
+                run.log_epoch(metrics)
                 log.info("%s: %s", run.result.name, epoch_line(metrics, epochs))
         if stack.epoch < epochs and stop():
             raise KeyboardInterrupt
 
 
-def _note_failure(
-    run: ActiveRun, number: int, error: NonFiniteLossError, ended: dict[int, Result | NonFiniteLossError]
-) -> None:
-    if number not in ended:
+def _note_failure(run: ActiveRun, index: int, error: NonFiniteLossError, outcomes: _Outcomes) -> None:
+    if index not in outcomes:
         log.error("%s: %s", run.result.name, error)
         run.fail(error)
-        ended[number] = error
+        outcomes[index] = error

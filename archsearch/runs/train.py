@@ -1,4 +1,4 @@
-"""One run: data -> network -> trainer -> record. The only place where these meet."""
+"""Trains one run: data, network, trainer and record come together here."""
 
 import logging
 import time
@@ -10,11 +10,12 @@ import torch
 
 from archsearch.data.load import Dataset, load
 from archsearch.errors import ResumeError, TimeLimitError
-from archsearch.runs.active_run import ActiveRun, run_lock, storage_error
+from archsearch.runs.active_run import ActiveRun
 from archsearch.runs.console import EpochBars, data_banner, epoch_line
 from archsearch.runs.folder import CHECKPOINT
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.result import Result
+from archsearch.runs.storage import run_lock, storage_error
 from archsearch.system.process import keep_freed_memory
 from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.training.checkpoint import load_checkpoint
@@ -24,7 +25,7 @@ from archsearch.training.trainer import EpochProgress, Evaluation, Trainer, Watc
 
 log = logging.getLogger(__name__)
 
-_load = lru_cache(maxsize=2)(load)  # for the next run of the same process
+_load = lru_cache(maxsize=2)(load)  # reused by later runs of the same process
 
 
 def train_run(
@@ -34,22 +35,22 @@ def train_run(
     stop: Callable[[], bool] = lambda: False,
     recorder_process: RecorderProcess | None = None,
 ) -> Result:
-    """Train `prepared` (or what is left of it) in `folder`, record it, and return its result.
+    """Train `prepared`, or its remaining epochs, in `folder`. Records the run and returns its result.
 
-    `watch` is shown the progress (a bar on the terminal unless given). `stop` is asked after each epoch whether to end
-    here, as Ctrl-C would. `aside` records the run (`recorder_aside` has it); without one this process does. Raises
-    `RunError`s and `UserError`s; whatever ends the run early, its state and its reason are on record, and its
-    checkpoint is kept.
+    `watch` receives the progress; the default shows a progress bar. `stop` is called after each epoch but the last; if
+    it returns True, the run is interrupted as by Ctrl-C. `recorder_process` records the run; without one, this process
+    does. Raises subclasses of `RunError` and `UserError`. If the run ends early, its state and the reason are recorded
+    and its checkpoint is kept.
     """
     if prepared.data.fallback is not None:
         log.warning(data_banner(prepared.data.info.title, prepared.data.fallback))
     try:
         with run_lock(folder):
             active_run, trainer = _open(prepared, folder, recorder_process)
-            with active_run.accounted_for():
+            with active_run.failures_recorded():
                 active_run.begin()
                 _train(active_run, trainer, watch, stop)
-                result = active_run.finish(_answers(trainer))
+                result = active_run.finish(_evaluate(trainer))
     except OSError as error:
         raise storage_error(error, folder) from error
     log.info(active_run.summary())
@@ -57,21 +58,21 @@ def train_run(
 
 
 def enrich(prepared: PreparedRun, folder: Path) -> bool:
-    """Add figures and model, as `prepared` wants them, to the record of a run that has finished in `folder`.
+    """Add model and figures, as `prepared` asks for them, to the record of the finished run in `folder`.
 
-    Returns whether the tracking store has taken them.
+    Returns whether the tracking store has stored them.
     """
     with run_lock(folder):
         active_run, trainer = _open(prepared, folder)
         try:
-            active_run.show(_answers(trainer))
+            active_run.log_model_and_figures(_evaluate(trainer))
         finally:
             active_run.recorder.finish("FINISHED")
         return bool(active_run.recorder.describe().get("complete", True))
 
 
 def set_up(prepared: PreparedRun) -> tuple[Dataset, torch.device]:
-    """Set this process up for what `prepared` wants; its data and its device."""
+    """Configure this process for `prepared`. Returns its data and its device."""
     settings = prepared.settings
     keep_freed_memory()
     if settings.trainer.threads is not None:
@@ -86,7 +87,7 @@ def _open(
     checkpoint = load_checkpoint(folder / CHECKPOINT) if prepared.resumed is not None else None
     if checkpoint is not None and checkpoint.data_fingerprint != data.fingerprint:
         root = prepared.settings.data.root
-        raise ResumeError(f"resume: {root} holds other data than the run was started with")
+        raise ResumeError(f"resume: the data in data.root={root} differ from those that the run started with")
     with memory_explained():
         trainer = make_trainer(prepared.settings, prepared.plan, data, device)
     if checkpoint is not None:
@@ -95,33 +96,33 @@ def _open(
 
 
 def _train(active_run: ActiveRun, trainer: Trainer, watch: Watch | None, stop: Callable[[], bool]) -> None:
-    """Train the epochs that are left; after each, everything is on disk before it is on the screen."""
+    """Train the remaining epochs. Each is saved before it is shown."""
     log.info(active_run.opening())
     epochs = active_run.result.epochs
     with EpochBars() as bars, memory_explained():
-        for metrics in trainer.run(_attended(active_run, watch or bars)):
-            active_run.keep(metrics)
+        for metrics in trainer.run(_supervised(active_run, watch or bars)):
+            active_run.log_epoch(metrics)
             log.info(epoch_line(metrics, epochs))
             if trainer.epoch < epochs and stop():
                 raise KeyboardInterrupt
 
 
-def _attended(active_run: ActiveRun, watch: Watch) -> Watch:
-    """`watch`, and an eye on the record that is being opened, and on the time limit of a sweep's variants."""
+def _supervised(active_run: ActiveRun, watch: Watch) -> Watch:
+    """`watch` that also opens the record when it is ready, and enforces `sweep.time_limit`."""
     settings = active_run.prepared.settings
     limit = settings.sweep.time_limit if settings.sweep_run is not None else None
     deadline = time.monotonic() + limit if limit is not None else float("inf")
 
-    def attended(progress: EpochProgress) -> None:
+    def supervised(progress: EpochProgress) -> None:
         watch(progress)
-        active_run.look()
+        active_run.open_record_if_ready()
         if time.monotonic() > deadline:
             raise TimeLimitError(f"took longer than sweep.time_limit ({limit:g} s), in epoch {progress.epoch}")
 
-    return attended
+    return supervised
 
 
-def _answers(trainer: Trainer) -> Evaluation:
-    """The network's answers on the test set."""
+def _evaluate(trainer: Trainer) -> Evaluation:
+    """Evaluate the network on the test set."""
     with memory_explained():
         return trainer.evaluate(trainer.splits.test)

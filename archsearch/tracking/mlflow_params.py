@@ -1,49 +1,54 @@
-"""Params and tags by which people find and compare runs in MLflow."""
+"""Params and tags that identify a run in MLflow and make runs comparable."""
 
 from collections.abc import Mapping
 from typing import Any
 
-# Settings that are worth a column in MLflow's tables; where files are and how they are drawn is not.
+# Settings that become columns of MLflow's tables. Paths and display options do not.
 _SECTIONS = ("model", "init", "augment", "optimizer", "scheduler", "averaging")
 _SETTINGS = {
     "data": ("validation", "split_seed"),
     "trainer": ("epochs", "batch_size", "label_smoothing", "precision"),
 }
 
-RUN_NUMBER = "sweep.run"  # a run's number in its sweep
-LEGACY_RUN_NUMBER = "sweep.variant"  # its name in stores that were written before
+RUN_NUMBER = "sweep.run"  # tag: a run's number in its sweep
+LEGACY_RUN_NUMBER = "sweep.variant"  # the same tag in older stores
 
 
 def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) -> dict[str, object]:
-    """A run's params, flattened to `model.blocks.conv3.channels` and the like.
+    """A run's params, flattened to keys like `model.blocks.conv3.channels`.
 
-    `config` is the composed configuration, `choices` are the options of its groups, `data` is the data set's name.
+    `config` is the composed configuration, `choices` the options of its groups, `data` the name of the data set.
     """
     params: dict[str, object] = {"model": choices["model"], "seed": config["seed"], "data": data}
 
     def add(path: str, value: object) -> None:
         if isinstance(value, dict):
-            for key, inner in value.items():
-                add(f"{path}.{key}", inner)
+            for key, child in value.items():
+                add(f"{path}.{key}", child)
         elif value is not None:
             params[path] = value
 
     for section in _SECTIONS:
         add(section, config.get(section))
-    params["model.blocks"] = " ".join(config["model"]["blocks"])  # their order, which no other param has
+    params["model.blocks"] = " ".join(config["model"]["blocks"])  # no other param records the order of the blocks
     for section, names in _SETTINGS.items():
         for name in names:
             add(f"{section}.{name}", config[section].get(name))
     return params
 
 
+def as_text(value: object) -> str:
+    """A param's value as MLflow stores it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def sweep_tags(sweep: str, number: int, parent: str | None) -> dict[str, str]:
-    """The tags that make a run part of a sweep; `parent` is the sweep's own run, if it has one."""
+    """Tags of run `number` of a sweep. `parent` is the id of the sweep's own run, if it has one."""
     tags = {"sweep": sweep, RUN_NUMBER: str(number)}
     return tags | {"mlflow.parentRunId": parent} if parent is not None else tags
 
 
 def run_number(tags: Mapping[str, str]) -> int | None:
-    """A run's number in its sweep, from its tags."""
+    """A run's number in its sweep, read from its tags."""
     number = tags.get(RUN_NUMBER, tags.get(LEGACY_RUN_NUMBER, ""))
     return int(number) if number.isdecimal() else None

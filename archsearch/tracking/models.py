@@ -1,4 +1,4 @@
-"""A trained network as MLflow keeps it: exported, with its signature, an example and what it needs."""
+"""Trained networks in MLflow's model format, with signature, input example and requirements."""
 
 import warnings
 from contextlib import suppress
@@ -12,30 +12,31 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def rehearse_model() -> None:
-    """Do what recording a model does the first time only, imports of seconds above all, without recording anything."""
+def warm_up_model_logging() -> None:
+    """Save a tiny model to a temporary folder, because the first save spends seconds on imports."""
     import mlflow
     import torch
 
     with suppress(Exception), quiet_export(), TemporaryDirectory(prefix="archsearch-") as folder:
-        mlflow.pytorch.save_model(path=f"{folder}/model", **as_model(torch.nn.Linear(1, 1), np.zeros((2, 1), "f")))
+        arguments = model_arguments(torch.nn.Linear(1, 1), np.zeros((2, 1), "f"))
+        mlflow.pytorch.save_model(path=f"{folder}/model", **arguments)
 
 
-def as_model(network: "nn.Module", example: NDArray[np.float32]) -> dict[str, Any]:
-    """What MLflow is told of a model."""
+def model_arguments(network: "nn.Module", example: NDArray[np.float32]) -> dict[str, Any]:
+    """Keyword arguments for `mlflow.pytorch.log_model` and `save_model`. `example` is a batch of inputs."""
     import torch
     from mlflow.models import infer_signature
 
     with torch.inference_mode():
-        answer = network.eval()(torch.from_numpy(example)).numpy()
+        output = network.eval()(torch.from_numpy(example)).numpy()
     return {
         "pytorch_model": network,
-        "signature": infer_signature(example, answer),
+        "signature": infer_signature(example, output),
         "input_example": example,
         "pip_requirements": [f"torch=={torch.__version__.split('+')[0]}"],
     }
 
 
 def quiet_export() -> "warnings.catch_warnings[None]":
-    """Without torch's own warnings of its export format."""
+    """Ignore torch's warnings about its export format."""
     return warnings.catch_warnings(action="ignore", category=UserWarning)

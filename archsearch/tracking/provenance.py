@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: code, versions, hardware."""
+"""The code, versions and hardware that produced a run."""
 
 import getpass
 import platform
@@ -13,7 +13,7 @@ from archsearch import __version__
 
 @cache
 def provenance(hardware: str) -> Mapping[str, str]:
-    """Tags with the commit, the versions and the `hardware` that this process's runs are made with."""
+    """Tags of every run of this process: git commit, versions, user and `hardware`."""
     tags = {
         "archsearch.version": __version__,
         "versions.python": platform.python_version(),
@@ -33,7 +33,7 @@ def provenance(hardware: str) -> Mapping[str, str]:
 def _user() -> str:
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # no variable says it, and the password database does not know the number
+    except (OSError, KeyError):  # no environment variable is set, and the password database lacks the user id
         return "unknown"
 
 
@@ -45,11 +45,13 @@ def _version(package: str) -> str:
 
 
 def _git(*arguments: str) -> str | None:
-    """What git says of the folder that archsearch was imported from or, installed, of the working directory."""
+    """Run git in archsearch's checkout or, if archsearch is installed, in the working directory. None if git fails."""
     package = Path(__file__).resolve().parent.parent
     checkout = package.parent if (package.parent / ".git").exists() else Path.cwd()
     try:
-        done = subprocess.run(["git", *arguments], cwd=checkout, capture_output=True, text=True, timeout=5, check=True)
+        process = subprocess.run(
+            ["git", *arguments], cwd=checkout, capture_output=True, text=True, timeout=5, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return process.stdout.strip()

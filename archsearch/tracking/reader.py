@@ -1,4 +1,4 @@
-"""Reading runs back from MLflow, whoever recorded them. Nothing here writes but `keep`, which adds a file to a run."""
+"""Reads runs back from MLflow. Only `Reader.upload` writes: it adds a file to a run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from archsearch.tracking.store import Store, check_store, import_mlflow
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_PAGE = 1000  # runs a request
+_PAGE = 1000  # runs per request
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run as MLflow has it. `started` is in milliseconds since 1970; of each metric, the last value."""
+    """A run as MLflow stores it. `started` is in milliseconds since 1970; `metrics` holds the last values."""
 
     run_id: str
     name: str
@@ -30,34 +30,34 @@ class StoredRun:
 
 @dataclass(frozen=True)
 class Reader:
-    """What can be asked of a tracking store. Make one with `open`. Its methods raise `TrackingError`."""
+    """Queries of a tracking store. Create one with `open`. All methods raise `TrackingError`."""
 
     store: Store
     client: "MlflowClient"
 
     @classmethod
     def open(cls, store: Store) -> "Reader":
-        """A reader of `store`, which must exist: reading creates nothing."""
+        """A reader of `store`, which must exist. Creates nothing."""
         check_store(store)
         if store.database is not None and not store.database.exists():
             raise TrackingError(f"tracking store {store} does not exist yet: train something first")
         import_mlflow()
         from mlflow import MlflowClient
 
-        with _explained(store):
+        with _tracking_errors(store):
             return cls(store, MlflowClient(tracking_uri=store.uri))
 
     def runs(self, experiments: Sequence[str], query: str = "") -> list[StoredRun]:
-        """The runs of these experiments (names or ids; none is all of them) that MLflow's filter `query` lets pass."""
-        with _explained(self.store):
+        """The runs that match MLflow's filter `query`, in these experiments (names or ids) or, if empty, in all."""
+        with _tracking_errors(self.store):
             ids = self._ids(experiments)
-            found: list[StoredRun] = []
+            runs: list[StoredRun] = []
             token: str | None = None
             while True:
                 page = self.client.search_runs(ids, query, max_results=_PAGE, page_token=token)
                 for run in page:
                     info, data = run.info, run.data
-                    found.append(
+                    runs.append(
                         StoredRun(
                             info.run_id, info.run_name or info.run_id, info.status, info.start_time or 0,
                             data.params, data.metrics, data.tags,
@@ -65,40 +65,40 @@ class Reader:
                     )  # fmt: skip
                 token = page.token
                 if not token:
-                    return found
+                    return runs
 
     def download(self, run_id: str, name: str, folder: Path) -> Path | None:
-        """Artifact `name` of a run, as a file in `folder`; None where the run has no such artifact."""
-        with _explained(self.store):
+        """Download artifact `name` of a run to `folder`. Returns its path, or None if the run has no such artifact."""
+        with _tracking_errors(self.store):
             if all(file.path != name for file in self.client.list_artifacts(run_id)):
                 return None
             folder.mkdir(parents=True, exist_ok=True)
             return Path(self.client.download_artifacts(run_id, name, str(folder)))
 
-    def keep(self, run_id: str, path: Path) -> None:
-        """Add a file to a run's artifacts; a file of this name that it had is replaced."""
-        with _explained(self.store):
+    def upload(self, run_id: str, path: Path) -> None:
+        """Add a file to a run's artifacts, replacing a file of the same name."""
+        with _tracking_errors(self.store):
             self.client.log_artifact(run_id, str(path))
 
-    def _ids(self, experiments: Sequence[str]) -> list[str]:
-        there = self.client.search_experiments()
-        by_name = {experiment.name: experiment.experiment_id for experiment in there}
-        by_name |= {experiment.experiment_id: experiment.experiment_id for experiment in there}
-        for name in experiments:
-            if name not in by_name:
-                names = [experiment.name for experiment in there]
+    def _ids(self, names: Sequence[str]) -> list[str]:
+        experiments = self.client.search_experiments()
+        ids = {experiment.name: experiment.experiment_id for experiment in experiments}
+        ids |= {experiment.experiment_id: experiment.experiment_id for experiment in experiments}
+        for name in names:
+            if name not in ids:
+                existing = [experiment.name for experiment in experiments]
                 raise TrackingError(
-                    f"experiment={name}: {self.store} has no such experiment{did_you_mean(name, names)};"
-                    f" it has {', '.join(sorted(names))}"
+                    f"experiment={name}: {self.store} has no such experiment{did_you_mean(name, existing)};"
+                    f" it has {', '.join(sorted(existing))}"
                 )
-        return [by_name[name] for name in experiments] or [experiment.experiment_id for experiment in there]
+        return [ids[name] for name in names] or [experiment.experiment_id for experiment in experiments]
 
 
 @contextmanager
-def _explained(store: Store) -> Iterator[None]:
+def _tracking_errors(store: Store) -> Iterator[None]:
     try:
         yield
     except TrackingError:
         raise
-    except Exception as error:  # whatever MLflow, SQLAlchemy or a driver raises
+    except Exception as error:  # from MLflow, SQLAlchemy or a database driver
         raise TrackingError(f"tracking store {store}: {first_line(error)}") from error

@@ -1,8 +1,8 @@
-"""A run's record, kept by a process of its own, so that training waits for nothing that MLflow does.
+"""Records a run in a separate process, so that training never waits for MLflow.
 
-MLflow takes seconds to import and to open its store, and exporting a model seconds more; here that is done while the
-other process imports torch, trains, and draws its pictures. A store that hangs is waited for here, too. The process
-ends with the one that started it, however that ends; where it ends first, resuming the run sends what is missing.
+MLflow takes seconds to import and to open its store, and to export a model. The process does this while the training
+process imports torch, trains and draws figures. It also waits for a store that hangs. It ends with the process that
+started it. If it ends first, training continues, and resuming the run records what is missing.
 """
 
 import logging
@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from archsearch.errors import TrackingError
 from archsearch.system.process import end_process, gc_paused
-from archsearch.tracking.models import rehearse_model
-from archsearch.tracking.recorder import PATIENCE, AbsentRecorder, MlflowRecorder, Recorder, RunInfo
+from archsearch.tracking.mlflow_recorder import PATIENCE, MlflowRecorder
+from archsearch.tracking.models import warm_up_model_logging
+from archsearch.tracking.recorder import AbsentRecorder, Recorder, RunInfo
 from archsearch.tracking.store import Store, import_store
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_HELD_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # the process that trains says how the run ends
-_GOODBYE = 5.0  # seconds for the process to end, which has nothing more to do
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # handled by the training process only
+_EXIT_SECONDS = 5.0  # for the process to exit after its work is done
+
+_Inbox = SimpleQueue[bytes | None]
 
 
 @dataclass(frozen=True)
 class _LogMessage:
-    """Something for the log."""
+    """A log line for the training process."""
 
     logger: str
     level: int
@@ -46,15 +49,15 @@ class _LogMessage:
 
 
 @dataclass(frozen=True)
-class _Refused:
-    """The store has not taken the run, and why."""
+class _Refusal:
+    """Why the store refused the run."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class _RecordState:
-    """The record's run, and what `describe` says of it."""
+    """The run's id, and what `describe` returns."""
 
     run_id: str
     description: dict[str, Any]
@@ -62,171 +65,173 @@ class _RecordState:
 
 
 class RecorderProcess(Recorder):
-    """Does what a `MlflowRecorder` does in experiment `name` of `store`, in a process that begins to import at once.
+    """A `MlflowRecorder` in a separate process, which starts to import MLflow at once. Call `close` at the end.
 
-    `begin` opens the run. `models` says whether the process is to prepare for recording one. To be closed.
+    The run belongs to `experiment` of `store`; `begin` opens it. With `models`, the process prepares to log a model.
     """
 
-    def __init__(self, store: Store, name: str, *, models: bool) -> None:
+    def __init__(self, store: Store, experiment: str, *, models: bool) -> None:
         self.store = store
-        self._known: _RecordState | None = None
-        self._refused: str | None = None
-        self._lost: str | None = None
-        self._begun = False
+        self._state: _RecordState | None = None
+        self._refusal: str | None = None
+        self._failure: str | None = None  # why the process no longer records
+        self._started = False  # whether `begin` was called
         context = get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, store, name, models), name="record", daemon=True)
-        with _signals_held():
+        self._connection, connection = context.Pipe()
+        arguments = (connection, store, experiment, models)
+        self._process = context.Process(target=_serve, args=arguments, name="record", daemon=True)
+        with _blocked_signals():
             self._process.start()
-        theirs.close()
+        connection.close()
 
     def begin(self, info: RunInfo, run_id: str | None) -> None:
-        """Open a new run, or run `run_id` again; `opened` tells when that is done."""
-        self._begun = True
+        """Create a run, or reopen run `run_id`, without waiting; see `opened`."""
+        self._started = True
         self._send("begin", info, run_id, PATIENCE)
 
     def opened(self, *, wait: bool = False) -> bool:
-        """Whether the store has the run, or never will, the process being gone. Raises `TrackingError` if refused."""
-        self._hear(lambda: not wait or self._known is not None or self._refused is not None)
-        if self._refused is not None:
-            raise TrackingError(self._refused)
-        return self._known is not None or self._lost is not None
+        """Whether the run is open in the store, or the process has died. Raises `TrackingError` if it was refused."""
+        self._receive_until(lambda: not wait or self._state is not None or self._refusal is not None)
+        if self._refusal is not None:
+            raise TrackingError(self._refusal)
+        return self._state is not None or self._failure is not None
 
     @property
-    def run_id(self) -> str | None:  # type: ignore[override] # it becomes known
-        """The run's id, once the store has given it one."""
-        return self._known.run_id if self._known is not None else None
+    def run_id(self) -> str | None:  # type: ignore[override] # read-only here
+        """The run's id in MLflow; None until the run is open."""
+        return self._state.run_id if self._state is not None else None
 
-    def metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
-        self._send("metrics", values, step, timestamp)
+    def log_metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        self._send("log_metrics", values, step, timestamp)
 
-    def artifacts(self, paths: list[Path]) -> None:
-        self._send("artifacts", [path.absolute() for path in paths])
+    def log_artifacts(self, paths: list[Path]) -> None:
+        self._send("log_artifacts", [path.absolute() for path in paths])
 
-    def model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
-        self._send("model", network, example)
+    def log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
+        self._send("log_model", network, example)
 
-    def describe_run(self, text: str) -> None:
-        self._send("describe_run", text)
+    def set_description(self, text: str) -> None:
+        self._send("set_description", text)
 
     def finish(self, state: str, reason: str | None = None) -> None:
         self._send("finish", state, reason)
-        self._hear(lambda: self._known is not None and self._known.finished)
+        self._receive_until(lambda: self._state is not None and self._state.finished)
 
     def describe(self) -> dict[str, Any]:
-        if self._known is None:
-            return AbsentRecorder(self.store, self._refused or self._lost).describe()
-        if self._lost is None or self._known.finished:
-            return self._known.description
-        return {**self._known.description, "complete": False, "trouble": self._lost}
+        if self._state is None:
+            return AbsentRecorder(self.store, self._refusal or self._failure).describe()
+        if self._failure is None or self._state.finished:
+            return self._state.description
+        return {**self._state.description, "complete": False, "trouble": self._failure}
 
     def close(self) -> None:
-        """Leave nothing running."""
+        """End the process."""
         self._connection.close()
-        if self._begun:
-            self._process.join(_GOODBYE)
-        if self._process.is_alive():  # it still imports, for no run, or waits for a store that hangs, for nobody
+        if self._started:
+            self._process.join(_EXIT_SECONDS)
+        if self._process.is_alive():  # it is still importing, or waits for a store that hangs
             self._process.kill()
             self._process.join()
         self._process.close()
 
-    def _send(self, what: str, *arguments: object) -> None:
-        self._hear(lambda: True)
-        if self._lost is None:
+    def _send(self, method: str, *arguments: object) -> None:
+        self._receive_until(lambda: True)
+        if self._failure is None:
             try:
-                # Not by `send`, with which torch would have its tensors shared between the processes.
-                self._connection.send_bytes(pickle.dumps((what, arguments)))
+                # Plain pickle: `Connection.send` would let torch share the tensors between the processes.
+                self._connection.send_bytes(pickle.dumps((method, arguments)))
             except OSError:
-                self._note_loss()
+                self._note_failure()
 
-    def _hear(self, enough: Callable[[], bool]) -> None:
-        """Take in what the process has said, and wait for more until that is `enough`."""
-        while self._lost is None and (self._connection.poll() or not enough()):
+    def _receive_until(self, done: Callable[[], bool]) -> None:
+        """Handle all messages that have arrived, and wait for more until `done` or the process has died."""
+        while self._failure is None and (self._connection.poll() or not done()):
             try:
                 message = self._connection.recv()
             except (EOFError, OSError):
-                self._note_loss()
+                self._note_failure()
                 return
             if isinstance(message, _LogMessage):
                 logging.getLogger(message.logger).log(message.level, "%s", message.text)
-            elif isinstance(message, _Refused):
-                self._refused = message.reason
+            elif isinstance(message, _Refusal):
+                self._refusal = message.reason
             else:
-                self._known = message
+                self._state = message
 
-    def _note_loss(self) -> None:
-        self._process.join(_GOODBYE)
+    def _note_failure(self) -> None:
+        self._process.join(_EXIT_SECONDS)
         status = self._process.exitcode
-        self._lost = f"the process that records this run has ended (status {status})"
-        if self._refused is None:
-            log.warning("WARNING: %s\n  training goes on; everything is kept in the run's folder", self._lost)
+        self._failure = f"the process that records this run has died (exit status {status})"
+        if self._refusal is None:
+            log.warning("WARNING: %s\n  training continues; results are kept in the run's folder", self._failure)
 
 
 @contextmanager
-def _signals_held() -> Iterator[None]:
-    """What is started here never gets Ctrl-C, which a terminal sends to all; this process gets it a little later."""
+def _blocked_signals() -> Iterator[None]:
+    """Start a process that inherits blocked signals: a terminal sends Ctrl-C to every process of its group."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD_SIGNALS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _serve(connection: Connection, store: Store, name: str, models: bool) -> None:
-    """The process's main function: does what comes over `connection` until that ends."""
-    for number in _HELD_SIGNALS:
+def _serve(connection: Connection, store: Store, experiment: str, models: bool) -> None:
+    """The process's main function: do what the messages on `connection` ask for."""
+    for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    ours = logging.getLogger("archsearch")
-    ours.setLevel(logging.INFO)
-    ours.addHandler(_Forward(connection))
-    ours.propagate = False
-    inbox: SimpleQueue[bytes | None] = SimpleQueue()
-    threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
-    with suppress(OSError, EOFError):  # the parent has gone
+    logger = logging.getLogger("archsearch")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(_ForwardingHandler(connection))
+    logger.propagate = False
+    inbox: _Inbox = SimpleQueue()
+    threading.Thread(target=_fill_inbox, args=(connection, inbox), daemon=True).start()
+    with suppress(OSError, EOFError):  # the training process has ended
         with gc_paused():
             import_store(store)
             if models:
-                rehearse_model()
-        _record(connection, inbox, store, name)
+                warm_up_model_logging()
+        _record(connection, inbox, store, experiment)
     end_process(0)
 
 
-def _record(connection: Connection, inbox: "SimpleQueue[bytes | None]", store: Store, name: str) -> None:
-    what, (info, run_id, patience) = _next(inbox)
-    assert what == "begin"
+def _record(connection: Connection, inbox: _Inbox, store: Store, experiment: str) -> None:
+    method, (info, run_id, patience) = _next_call(inbox)
+    assert method == "begin"
     try:
-        recorder = MlflowRecorder.start(store, name, info, run_id, patience)
+        recorder = MlflowRecorder.start(store, experiment, info, run_id, patience)
     except TrackingError as error:
-        connection.send(_Refused(str(error)))
+        connection.send(_Refusal(str(error)))
         return
-    while what != "finish":
+    while method != "finish":
         connection.send(_RecordState(recorder.run_id, recorder.describe()))
-        what, arguments = _next(inbox)
-        getattr(recorder, what)(*arguments)
+        method, arguments = _next_call(inbox)
+        getattr(recorder, method)(*arguments)
     connection.send(_RecordState(recorder.run_id, recorder.describe(), finished=True))
 
 
-def _next(inbox: "SimpleQueue[bytes | None]") -> tuple[str, tuple[Any, ...]]:
+def _next_call(inbox: _Inbox) -> tuple[str, tuple[Any, ...]]:
+    """The next method to call, and its arguments. Raises `EOFError` when the training process has ended."""
     message = inbox.get()
     if message is None:
         raise EOFError
-    found: tuple[str, tuple[Any, ...]] = pickle.loads(message)
-    return found
+    call: tuple[str, tuple[Any, ...]] = pickle.loads(message)
+    return call
 
 
-def _read(connection: Connection, inbox: "SimpleQueue[bytes | None]") -> None:
-    """Take in what the parent says at once, so that it never waits until this process has time."""
+def _fill_inbox(connection: Connection, inbox: _Inbox) -> None:
+    """Receive messages as they arrive, so that the training process never blocks on a full pipe."""
     with suppress(OSError, EOFError):
         while True:
             inbox.put(connection.recv_bytes())
     inbox.put(None)
 
 
-class _Forward(logging.Handler):
-    """Sends what is logged to the parent, whose screen and files it is for."""
+class _ForwardingHandler(logging.Handler):
+    """Sends log records to the training process, which writes them to the console and the run's log file."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__()

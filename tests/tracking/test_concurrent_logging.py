@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from archsearch.tracking.recorder import DataInfo, MlflowRecorder, RunInfo
+from archsearch.tracking.mlflow_recorder import MlflowRecorder
+from archsearch.tracking.recorder import DataInfo, RunInfo
 from archsearch.tracking.store import Store, import_mlflow
 
 pytestmark = pytest.mark.sweep
@@ -26,7 +27,7 @@ def log_runs(folder: Path, number: int, together: Barrier) -> None:
         together.wait(timeout=240)
         recorder = MlflowRecorder.start(store, "archsearch", info)
         for epoch in range(1, EPOCHS + 1):
-            recorder.metrics({"val/accuracy": 90 + epoch + number / 100, "lr": 0.1 / epoch}, epoch, 1000 * epoch)
+            recorder.log_metrics({"val/accuracy": 90 + epoch + number / 100, "lr": 0.1 / epoch}, epoch, 1000 * epoch)
         recorder.finish("FINISHED")
         assert recorder.describe()["complete"], recorder.describe()
 

@@ -1,0 +1,226 @@
+"""Records one run in MLflow. Writes that fail are queued until the store accepts them.
+
+A tracking store may become unreachable during hours of training. Once a run has started, MLflow's errors are
+therefore never raised. While the store is unreachable, writes stay in a queue, in order, and are retried after later
+epochs and at the end of the run. A write that fails although the store is reachable (for example, a model that cannot
+be exported) is retried once and then dropped, so that it does not block the queue. Repeating a write is safe, because
+metrics carry the time of their epoch.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.errors import TrackingError, first_line
+from archsearch.tracking.mlflow_params import as_text
+from archsearch.tracking.models import model_arguments, quiet_export
+from archsearch.tracking.recorder import DataInfo, Recorder, RunInfo
+from archsearch.tracking.store import Store, open_experiment
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+    from torch import nn
+
+log = logging.getLogger(__name__)
+
+_BATCH_SECONDS = 2.0  # between two batches of metrics; sending one takes as long as an epoch of a tiny network
+_BATCH_SIZE = 900  # metrics; MLflow's limit is 1,000
+RETRY_SECONDS = 10.0  # until an unreachable store is tried again
+PATIENCE = 60.0  # seconds that the end of a run waits for an unreachable store
+
+
+@dataclass
+class MlflowRecorder(Recorder):
+    """Records a run in MLflow. Create one with `start`."""
+
+    client: "MlflowClient"
+    store: Store
+    experiment_id: str
+    run_id: str
+    trouble: str | None = None
+    patience: float = PATIENCE
+    retry_seconds: float = RETRY_SECONDS
+    _batch: list["Metric"] = field(default_factory=list)
+    _batch_sent: float = float("-inf")  # on the monotonic clock, like _next_try
+    _description: str | None = None
+    _queue: list[Callable[[], object]] = field(default_factory=list)
+    _failures: int = 0  # of the queue's first write while the store was reachable
+    _dropped: list[str] = field(default_factory=list)  # the errors of dropped writes
+    _next_try: float = 0.0
+
+    @classmethod
+    def start(
+        cls,
+        store: Store,
+        experiment: str,
+        info: RunInfo,
+        run_id: str | None = None,
+        patience: float | None = None,
+        retry_seconds: float | None = None,
+    ) -> "MlflowRecorder":
+        """Reopen run `run_id` or, if the store does not have it, create a run. Raises `TrackingError`.
+
+        `patience` is how many seconds the end of the run waits for an unreachable store, and `retry_seconds` the time
+        between two attempts to reach it.
+        """
+        client, experiment_id = open_experiment(store, experiment)
+        from mlflow.entities import Param, RunTag
+
+        created = None
+        logged_params: Mapping[str, str] = {}
+        try:
+            if run_id is None or not _exists(client, run_id):
+                run_id = created = client.create_run(experiment_id, run_name=info.name).info.run_id
+            else:
+                client.update_run(run_id, status="RUNNING")
+                data = client.get_run(run_id).data
+                logged_params = data.params  # MLflow rejects any change of a param, even from 0 to 0.0
+                if "reason" in data.tags:
+                    client.delete_tag(run_id, "reason")
+            params = [Param(key, as_text(value)) for key, value in info.params.items() if key not in logged_params]
+            tags = [RunTag(key, value) for key, value in {**info.tags, "state": "RUNNING"}.items()]
+            client.log_batch(run_id, params=params, tags=tags)
+            if info.data is not None and created is not None:
+                client.log_inputs(run_id, [_dataset_input(info.data)])
+        except BaseException as error:
+            if created is not None:
+                with suppress(Exception):
+                    client.set_terminated(created, "FAILED" if isinstance(error, Exception) else "KILLED")
+            if not isinstance(error, Exception):
+                raise
+            raise TrackingError(f"tracking store {store} refuses the run: {first_line(error)}") from error
+        return cls(
+            client,
+            store,
+            experiment_id,
+            run_id,
+            patience=PATIENCE if patience is None else patience,
+            retry_seconds=RETRY_SECONDS if retry_seconds is None else retry_seconds,
+        )
+
+    def log_metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        from mlflow.entities import Metric
+
+        self._batch += [Metric(key, value, timestamp, step) for key, value in values.items()]
+        if time.monotonic() - self._batch_sent >= _BATCH_SECONDS or len(self._batch) >= _BATCH_SIZE:
+            self._send_batch()
+
+    def log_artifacts(self, paths: list[Path]) -> None:
+        for path in paths:
+            self._send(lambda path=path: self.client.log_artifact(self.run_id, str(path)))  # type: ignore[misc]
+
+    def log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
+        self._send(lambda: self._write_model(network, example))
+
+    def set_description(self, text: str) -> None:
+        self._description = text
+
+    def finish(self, state: str, reason: str | None = None) -> None:
+        from mlflow.entities import RunTag
+
+        values = {"state": state, "reason": reason, "mlflow.note.content": self._description}
+        tags = [RunTag(key, value) for key, value in values.items() if value is not None]
+        self._send(lambda: self.client.log_batch(self.run_id, tags=tags))
+        self._send(lambda: self.client.set_terminated(self.run_id, state))
+        deadline = time.monotonic() + (self.patience if state == "FINISHED" else 0)
+        while self._queue and self._next_try < deadline:
+            log.info("waiting up to %.0f s for the tracking store", deadline - time.monotonic())
+            time.sleep(max(0.0, self._next_try - time.monotonic()))
+            self._flush()
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "uri": str(self.store),
+            "experiment_id": self.experiment_id,
+            "complete": not self._batch and not self._queue and not self._dropped,
+            "trouble": "; ".join([*self._dropped, *([self.trouble] if self.trouble else [])]) or None,
+        }
+
+    def _write_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
+        import mlflow
+
+        mlflow.set_tracking_uri(self.store.uri)
+        # Models are logged through the fluent API, which needs an active run. `finish` sets the run's final state.
+        mlflow.start_run(run_id=self.run_id, log_system_metrics=False)
+        try:
+            with quiet_export():
+                mlflow.pytorch.log_model(name="model", **model_arguments(network, example))
+        finally:
+            mlflow.end_run("RUNNING")
+
+    def _send_batch(self) -> None:
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._batch_sent = time.monotonic()
+            self._queue.append(lambda: self.client.log_batch(self.run_id, metrics=batch))
+            self._flush()
+
+    def _send(self, write: Callable[[], object]) -> None:
+        self._send_batch()
+        self._queue.append(write)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Do the queue's writes in order, until the queue is empty or the store is unreachable."""
+        while self._queue and time.monotonic() >= self._next_try:
+            try:
+                self._queue[0]()
+            except Exception as error:  # no error of MLflow may end a training run
+                if not self.store.answers():
+                    self._note_outage(error)
+                    return
+                self._failures += 1
+                if self._failures == 1:
+                    continue
+                log.warning("WARNING: MLflow rejected a part of the record: %s", first_line(error))
+                self._dropped.append(first_line(error))
+            self._queue.pop(0)
+            self._failures = 0
+        if self.trouble is not None and not self._queue:
+            log.info("the tracking store is reachable again and up to date")
+            self.trouble = None
+
+    def _note_outage(self, error: Exception) -> None:
+        if self.trouble is None:
+            log.warning(
+                "WARNING: tracking store %s failed: %s\n"
+                "  training continues; results are kept in the run's folder and sent later",
+                self.store,
+                first_line(error),
+            )
+        self.trouble = first_line(error)
+        self._next_try = time.monotonic() + self.retry_seconds
+
+
+def _exists(client: "MlflowClient", run_id: str) -> bool:
+    """Whether the store has this run. It does not if the run started without tracking or in another store."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.get_run(run_id)
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return False
+        raise
+    return True
+
+
+def _dataset_input(data: DataInfo) -> Any:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    dataset = Dataset(
+        name=data.name,
+        digest=data.fingerprint,
+        source_type="local",
+        source=json.dumps({"uri": data.source}),
+    )
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
