@@ -1,4 +1,4 @@
-"""Plain values -> a validated dataclass, or everything that is wrong with them.
+"""Reading plain values as validated dataclasses, with all errors at once.
 
 pydantic checks types and ranges. This module turns its errors into messages with the setting's full path, the value,
 the rule, and the nearest valid choice.
@@ -29,11 +29,12 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
+_MAPPING = "must be a mapping of settings"
 _RULES = {
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "bool_type": "must be true or false",
-    "string_type": "must be a word",
+    "string_type": "must be a string",
     "tuple_type": "must be a list",
     "finite_number": "must be a finite number",
 }
@@ -51,13 +52,13 @@ def names_of(cls: type) -> tuple[str, ...]:
 
 
 def descriptions_of(cls: type) -> dict[str, str]:
-    """What each setting of `cls` means, for those that say so."""
-    fields_of_all = [getattr(base, "__pydantic_fields__", {}) for base in reversed(cls.__mro__)]
-    return {name: info.description for fields in fields_of_all for name, info in fields.items() if info.description}
+    """The descriptions of the settings of `cls` that have one."""
+    fields_by_class = [getattr(base, "__pydantic_fields__", {}) for base in reversed(cls.__mro__)]
+    return {name: info.description for infos in fields_by_class for name, info in infos.items() if info.description}
 
 
 def choices_of(cls: type, name: str) -> list[str]:
-    """The values that setting `name` of `cls` can take, where they can be listed."""
+    """The values that the setting `name` of `cls` can have, if they can be listed."""
     annotation = get_type_hints(cls).get(name)
     if _by_type(annotation):
         return list(_by_type(annotation))
@@ -66,7 +67,7 @@ def choices_of(cls: type, name: str) -> list[str]:
 
 
 def groups_of(cls: type) -> dict[str, list[type]]:
-    """The settings of `cls` that are dataclasses themselves, with the classes that they can be."""
+    """The settings of `cls` whose values are dataclasses, with the possible classes."""
     groups: dict[str, list[type]] = {}
     for name, annotation in get_type_hints(cls).items():
         if name not in names_of(cls):
@@ -85,9 +86,9 @@ def read(cls: type[T], values: object, path: str) -> tuple[T | None, list[Proble
     Returns the instance and no problems, or None and all problems.
     """
     if not isinstance(values, Mapping):
-        return None, [Problem(path, f"must be a mapping of settings, got {show(values)}")]
+        return None, [Problem(path, f"got {show(values)}, {_MAPPING}")]
     try:
-        # As JSON, because in strict mode nested dataclasses are read from mappings only there.
+        # As JSON, because strict mode reads nested dataclasses from mappings only in JSON.
         text = json.dumps({str(key): value for key, value in values.items()}, default=str)
         instance: T = _adapter(cls).validate_json(text)
         return instance, []
@@ -100,7 +101,7 @@ def read_typed(
 ) -> tuple[T | None, list[Problem]]:
     """Like `read`, with the class that `type:` names in `registry`."""
     if not isinstance(values, Mapping):
-        return None, [Problem(path, f"must be a mapping of settings, got {show(values)}")]
+        return None, [Problem(path, f"got {show(values)}, {_MAPPING}")]
     kind = values.get("type", default)
     if kind not in registry:
         return None, [Problem(f"{path}.type", f"got {show(kind)}, {_one_of(registry, kind)}")]
@@ -108,7 +109,7 @@ def read_typed(
 
 
 def show(value: object) -> str:
-    """A value as a person would have typed it."""
+    """`value` as it is typed in YAML or on the command line."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -136,8 +137,8 @@ def _locate(cls: type, keys: tuple[int | str, ...], path: str) -> _Location:
     while remaining:
         if is_dataclass(location.annotation) and isinstance(location.annotation, type):
             owner, name = location.annotation, str(remaining.pop(0))
-            here = f"{location.path}.{name}" if location.path else name
-            location = _Location(here, owner, name, get_type_hints(owner).get(name))
+            setting_path = f"{location.path}.{name}" if location.path else name
+            location = _Location(setting_path, owner, name, get_type_hints(owner).get(name))
         elif (members := _by_type(location.annotation)) and remaining[0] in members:
             location = location._replace(annotation=members[str(remaining.pop(0))])
         else:
@@ -170,7 +171,7 @@ def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
         case "literal_error":
             message = f"got {show(given)}, {_one_of(_choices(annotation), given)}"
         case "dataclass_type" | "model_attributes_type" | "dict_type":
-            message = f"must be a mapping of settings, got {show(given)}"
+            message = f"got {show(given)}, {_MAPPING}"
         case "value_error":
             message = str(details["ctx"]["error"])
         case "json_invalid":
@@ -186,8 +187,8 @@ def _one_of(choices: Mapping[str, object] | list[str], given: object) -> str:
 
 def _rule(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind in _BOUNDS:
-        bound, words = _BOUNDS[kind]
-        return f"must be {words} {context[bound]}"
+        bound, comparison = _BOUNDS[kind]
+        return f"must be {comparison} {context[bound]}"
     return _RULES.get(kind) or message.replace("Input should", "must").lower()
 
 
@@ -205,14 +206,14 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def _merge_alternatives(problems: list[Problem]) -> list[Problem]:
-    """A union reports one problem a member; merge them: "got 'sme', must be a whole number or one of same"."""
+    """Merge the problems of a union, one per member, to one: "got 'sme', must be a whole number or one of same"."""
     merged: dict[str, Problem] = {}
     for problem in problems:
-        before = merged.get(problem.path)
-        if before is None:
+        first = merged.get(problem.path)
+        if first is None:
             merged[problem.path] = problem
-        elif ", must be " in before.message and ", must be " in problem.message:
+        elif ", must be " in first.message and ", must be " in problem.message:
             rule = problem.message.split(", must be ", 1)[1]
-            if rule not in before.message:
-                merged[problem.path] = Problem(problem.path, f"{before.message} or {rule}")
+            if rule not in first.message:
+                merged[problem.path] = Problem(problem.path, f"{first.message} or {rule}")
     return list(merged.values())

@@ -55,7 +55,7 @@ def test_nested_settings_are_read_from_mappings() -> None:
     ("changes", "message"),
     [
         ({"titel": "y"}, "drawing.titel: unknown setting (did you mean title?)"),
-        ({"title": 3}, "drawing.title: got 3, must be a word"),
+        ({"title": 3}, "drawing.title: got 3, must be a string"),
         ({"share": "many"}, "drawing.share: got 'many', must be a number"),
         ({"share": 1}, "drawing.share: got 1, must be less than 1.0"),
         ({"share": -0.5}, "drawing.share: got -0.5, must be at least 0"),
@@ -63,7 +63,7 @@ def test_nested_settings_are_read_from_mappings() -> None:
         ({"points": 3}, "drawing.points: got 3, must be a list"),
         ({"points": [1, 0]}, "drawing.points: got 0, must be at least 1"),
         ({"pad": "sme"}, "drawing.pad: got 'sme', must be a whole number or one of same (did you mean same?)"),
-        ({"shape": 3}, "drawing.shape: must be a mapping of settings, got 3"),
+        ({"shape": 3}, "drawing.shape: got 3, must be a mapping of settings"),
         (
             {"shape": {"type": "circel"}},
             "drawing.shape.type: got 'circel', must be one of circle, square (did you mean",
@@ -90,7 +90,7 @@ def test_all_errors_are_reported_at_once() -> None:
 
 @pytest.mark.parametrize("values", [None, 3, "x", []])
 def test_settings_must_be_a_mapping(values: object) -> None:
-    assert problems_of(values) == [f"drawing: must be a mapping of settings, got {show(values)}"]
+    assert problems_of(values) == [f"drawing: got {show(values)}, must be a mapping of settings"]
 
 
 def test_type_selects_the_class() -> None:
