@@ -159,30 +159,30 @@ def _by_type(annotation: Any) -> dict[str, type]:
 
 def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
     location = _locate(cls, details["loc"], path)
-    given, annotation = details["input"], location.annotation
+    value, annotation = details["input"], location.annotation
     match details["type"]:
         case "union_tag_invalid" | "union_tag_not_found":
-            kind = given.get("type") if isinstance(given, Mapping) else given
+            kind = value.get("type") if isinstance(value, Mapping) else value
             return Problem(f"{location.path}.type", f"got {show(kind)}, {_one_of(_by_type(annotation), kind)}")
         case "unexpected_keyword_argument":
             message = f"unknown setting{did_you_mean(location.name, names_of(location.owner))}"
         case "missing":
             message = "is missing"
         case "literal_error":
-            message = f"got {show(given)}, {_one_of(_choices(annotation), given)}"
+            message = f"got {show(value)}, {_one_of(_choices(annotation), value)}"
         case "dataclass_type" | "model_attributes_type" | "dict_type":
-            message = f"got {show(given)}, {_MAPPING}"
+            message = f"got {show(value)}, {_MAPPING}"
         case "value_error":
             message = str(details["ctx"]["error"])
         case "json_invalid":
             message = "contains a character that is not valid Unicode"
         case kind:
-            message = f"got {show(given)}, {_rule(kind, details.get('ctx', {}), details['msg'])}"
+            message = f"got {show(value)}, {_rule(kind, details.get('ctx', {}), details['msg'])}"
     return Problem(location.path or "configuration", message)
 
 
-def _one_of(choices: Mapping[str, object] | list[str], given: object) -> str:
-    return f"must be one of {', '.join(choices)}{did_you_mean(str(given), choices)}"
+def _one_of(choices: Mapping[str, object] | list[str], value: object) -> str:
+    return f"must be one of {', '.join(choices)}{did_you_mean(str(value), choices)}"
 
 
 def _rule(kind: str, context: Mapping[str, Any], message: str) -> str:

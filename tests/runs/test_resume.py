@@ -1,6 +1,7 @@
 """The command line and the request that continue a run or a sweep."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,8 @@ def test_a_sweep_accepts_the_overrides_that_may_move(override: str, workspace: P
 
 @pytest.mark.parametrize("override", FIXED)
 def test_a_run_rejects_other_overrides(override: str, tmp_path: Path) -> None:
-    write_run(tmp_path / "run")
-    with pytest.raises(ResumeError, match=override):
-        continued_request(Request(ask().config, {}, (override,)), tmp_path / "run")
+    with pytest.raises(ResumeError, match=re.escape(override)):
+        continued_request(Request({}, {}, (override,)), tmp_path)
 
 
 @pytest.mark.parametrize("override", FIXED)

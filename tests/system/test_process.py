@@ -74,9 +74,9 @@ print(kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 def page_faults(*arguments: str, **environment: str) -> tuple[str, int]:
-    done = run_code(_PAGE_FAULTS, *arguments, **environment)
-    assert done.returncode == 0, done.stderr
-    kept, count = done.stdout.split()
+    process = run_code(_PAGE_FAULTS, *arguments, **environment)
+    assert process.returncode == 0, process.stderr
+    kept, count = process.stdout.split()
     return kept, int(count)
 
 
@@ -112,15 +112,15 @@ end_process(3)
 
 
 def test_a_process_ends_with_its_status_after_its_exit_functions() -> None:
-    done = run_code(_EXIT, "skip")
-    assert (done.returncode, done.stdout) == (3, "exit function\n")
+    process = run_code(_EXIT, "skip")
+    assert (process.returncode, process.stdout) == (3, "exit function\n")
 
 
 def test_a_process_is_torn_down_unless_that_is_skipped() -> None:
-    done = run_code(_EXIT, "normal")
-    assert (done.returncode, done.stdout) == (3, "exit function\nteardown\n")
+    process = run_code(_EXIT, "normal")
+    assert (process.returncode, process.stdout) == (3, "exit function\nteardown\n")
 
 
 def test_a_process_that_ends_otherwise_is_torn_down() -> None:
-    done = run_code(_EXIT.replace("end_process(3)", "sys.exit(4)"), "skip")
-    assert (done.returncode, done.stdout) == (4, "exit function\nteardown\n")
+    process = run_code(_EXIT.replace("end_process(3)", "sys.exit(4)"), "skip")
+    assert (process.returncode, process.stdout) == (4, "exit function\nteardown\n")
