@@ -51,7 +51,10 @@ class ImageSet:
         return replace(self, indices=self.indices[kept], labels=self.labels[kept])
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of normalised images (batch, channels, height, width) and labels (batch,), each image once."""
+        """Yield batches of normalised images (batch, channels, height, width) and labels (batch,), each image once.
+
+        Images have torch's default dtype.
+        """
         for start in range(0, len(self), batch_size):
             batch = slice(start, start + batch_size)
             yield self._prepare(self.images[self.indices[batch]], None), self.labels[batch]
@@ -95,7 +98,7 @@ class ImageSet:
 
     def _prepare(self, images: Tensor, augment: Transform | None) -> Tensor:
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        pixels = images.to(torch.float32, memory_format=layout).div_(255)
+        pixels = images.to(torch.get_default_dtype(), memory_format=layout).div_(255)
         if augment is not None:
             pixels = augment(pixels)
         return pixels.sub_(self.mean).div_(self.std)
