@@ -1,4 +1,4 @@
-"""Averages of a network's weights over its training: what is evaluated and kept, where one is wanted."""
+"""Weight averaging during training: EMA and Lookahead. The averaged network is the one evaluated and kept."""
 
 import copy
 
@@ -8,25 +8,25 @@ from torch import Tensor, nn
 from archsearch.config.recipe import EMA, Averaging, Lookahead
 
 
+# Not torch's AveragedModel: its first update copies, it cannot lerp integer buffers, and it renames checkpoint keys.
 class WeightAverage:
-    """A second set of weights (and of batch norm's statistics) that follows the one being trained.
+    """A second set of weights and batch norm statistics that follows the trained ones.
 
-    - EMA: average <- decay * average + (1 - decay) * trained. In the first steps the decay is (1 + n) / (10 + n) at
-      most, n being the updates so far, or the random start would stay in it for long (as TensorFlow's
-      ExponentialMovingAverage has it).
-    - Lookahead (Zhang et al., "Lookahead Optimizer: k steps forward, 1 step back", arXiv:1907.08610): the average is
-      the slow weights; they move `alpha` of the way to the trained ones, which are then set to them.
+    - EMA: average <- decay * average + (1 - decay) * trained. The decay of update n is at most (1 + n) / (10 + n), as
+      in TensorFlow's ExponentialMovingAverage; otherwise the random initial weights would dominate for long.
+    - Lookahead (Zhang et al., "Lookahead Optimizer: k steps forward, 1 step back", arXiv:1907.08610): the average holds
+      the slow weights. They move `alpha` of the way to the trained weights, which are then reset to them.
     """
 
     def __init__(self, settings: EMA | Lookahead, network: nn.Module) -> None:
         self.settings = settings
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.steps = 0
-        self._average, self._trained = _values(self.network), _values(network)
+        self._average, self._trained = _float_tensors(self.network), _float_tensors(network)
 
     @torch.no_grad()
     def step(self) -> None:
-        """Follow one step of training."""
+        """Update the average; call this after each optimizer step."""
         self.steps += 1
         if self.steps % self.settings.every:
             return
@@ -39,11 +39,11 @@ class WeightAverage:
             torch._foreach_lerp_(self._average, self._trained, 1 - decay)
 
     def state_dict(self) -> dict[str, object]:
-        """What the next step depends on."""
+        """The state that the next step depends on."""
         return {"network": self.network.state_dict(), "steps": self.steps}
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from what `state_dict` gave."""
+        """Restore a state returned by `state_dict`."""
         weights, steps = state["network"], state["steps"]
         assert isinstance(weights, dict)
         assert isinstance(steps, int)
@@ -52,10 +52,10 @@ class WeightAverage:
 
 
 def make_average(settings: Averaging | None, network: nn.Module) -> WeightAverage | None:
-    """The average that `settings` describe, if any, of a network that is about to be trained."""
+    """The average that `settings` describe, starting from the weights of `network`; None if there is none."""
     return WeightAverage(settings, network) if isinstance(settings, EMA | Lookahead) else None
 
 
-def _values(network: nn.Module) -> list[Tensor]:
-    """The tensors that can be averaged; batch norm's count of batches cannot, and only matters without momentum."""
+def _float_tensors(network: nn.Module) -> list[Tensor]:
+    """The tensors to average. Batch norm's integer batch counter is left out; it only matters without momentum."""
     return [value for value in network.state_dict().values() if value.is_floating_point()]

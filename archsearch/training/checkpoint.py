@@ -1,4 +1,4 @@
-"""Checkpoints: a trainer's state, configuration and history, in one file of tensors and plain values."""
+"""Checkpoints: a trainer's state, configuration and history in one file of tensors and plain values."""
 
 import io
 import pickle
@@ -17,7 +17,7 @@ FORMAT = 3
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to go on: `config` is plain values, `trainer` is `Trainer.state_dict()`."""
+    """What a run needs to continue. `config` holds plain values, `trainer` is `Trainer.state_dict()`."""
 
     config: dict[str, Any]
     data_fingerprint: str
@@ -26,9 +26,9 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` to `path`, by rename."""
+    """Write `checkpoint` to `path` atomically, by rename."""
     values = {**vars(checkpoint), "format": FORMAT, "history": [metrics.as_dict() for metrics in checkpoint.history]}
-    # Through memory: torch.save to a path reports a full disk as a RuntimeError of its archive format.
+    # Serialised in memory: torch.save to a path reports a full disk as a RuntimeError of its archive format.
     buffer = io.BytesIO()
     torch.save(values, buffer)
     with replacing(path) as scratch:
@@ -36,11 +36,11 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read `path`, without running anything that is in it. Raises `ResumeError` for a file that is no checkpoint."""
+    """Read `path` without executing pickled code. Raises `ResumeError` if it is not a checkpoint of this format."""
     try:
         values = torch.load(path, weights_only=True, map_location="cpu")
         if values.pop("format") != FORMAT:
-            raise ResumeError(f"{path}: written by another version of archsearch, which this one cannot continue")
+            raise ResumeError(f"{path}: written by an incompatible version of archsearch; resume with that version")
         history = [EpochMetrics.from_dict(metrics) for metrics in values.pop("history")]
         return Checkpoint(**values, history=history)
     except FileNotFoundError:

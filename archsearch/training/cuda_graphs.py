@@ -1,9 +1,9 @@
-"""A training step as one CUDA graph: its hundred kernels are launched by one call, not one by one from Python.
+"""A training step as one CUDA graph: one call launches its roughly hundred kernels, instead of Python one by one.
 
-What a small network's step takes on a GPU is mostly the time to launch it. Forward, loss, backward and the sums of
-losses are recorded once and replayed; the optimizer stays outside, with its few fused kernels, because schedules change
-rates *and momentum* from step to step: torch's optimizers take a rate that is a tensor, but a momentum is written into
-the recording as the number that it was. As docs.pytorch.org/docs/stable/notes/cuda.html ("Whole-network capture").
+A small network's step on a GPU is mostly launch time. Forward, loss, backward and the loss sums are recorded once and
+replayed. The optimizer, with its few fused kernels, stays outside, because schedules change learning rate *and
+momentum* at every step: torch's optimizers accept the rate as a tensor, but a recording would freeze the momentum's
+value. See docs.pytorch.org/docs/stable/notes/cuda.html ("Whole-network capture").
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,57 +15,57 @@ from torch import Tensor, nn
 Outputs = tuple[Tensor, ...]
 Step = Callable[..., Outputs]
 
-_WARM_UPS = 3  # as torch's documentation has it: algorithms are chosen and workspaces allocated in these
+_WARM_UPS = 3  # as in torch's documentation: these calls choose algorithms and allocate workspaces
 
 
 class GraphRecorder(Protocol):
-    """What records kernels: CUDA, or a stand-in."""
+    """Records the kernels of a function for replay."""
 
-    def warm_up(self, run: Callable[[], object]) -> None:
-        """Call `run` a few times, so that what happens in the first calls only is over."""
+    def warm_up(self, function: Callable[[], object]) -> None:
+        """Call `function` a few times, so that one-time work is not recorded."""
 
-    def record(self, run: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
-        """Record `run`; returns its outputs, and what computes them anew, in place, whenever it is called."""
+    def record(self, function: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
+        """Record `function`. Returns its outputs, and a function that recomputes them in place."""
 
 
 class CudaGraphRecorder:
-    """Records what runs on a GPU."""
+    """Records CUDA graphs on `device`."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
-    def warm_up(self, run: Callable[[], object]) -> None:
-        """Call `run` on a side stream, as must be before a recording."""
+    def warm_up(self, function: Callable[[], object]) -> None:
+        """Call `function` on a side stream, as CUDA requires before a recording."""
         with torch.cuda.device(self.device):
             side, main = torch.cuda.Stream(), torch.cuda.current_stream()  # type: ignore[no-untyped-call]
             side.wait_stream(main)
             with torch.cuda.stream(side):
                 for _ in range(_WARM_UPS):
-                    run()
+                    function()
             main.wait_stream(side)
 
-    def record(self, run: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
-        """Nothing is computed while recording; the outputs have no values until the first replay."""
+    def record(self, function: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
+        """Record without computing: the outputs have no values until the first replay."""
         with torch.cuda.device(self.device):
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):
-                outputs = run()
+                outputs = function()
         return outputs, graph.replay
 
 
 class GraphedStep:
-    """`step`, recorded in its first call and replayed whenever the inputs have the shapes of that call.
+    """Records `step` in the first call, and replays it for inputs of the same shapes.
 
-    Inputs of other shapes (the last, short batch) run as they would without this. `changes` are all tensors that a step
-    changes in place: weights, statistics, gradients, sums. Recording leaves them and the random generators as they
-    were, so a recorded run computes what it would have computed otherwise. Each replay draws new random numbers.
+    Inputs of other shapes (the short last batch) run normally. `mutated` lists every tensor that a step changes in
+    place: weights, statistics, gradients, sums. Recording restores them and the random generators, so a recorded run
+    computes the same numbers as one without recording. Each replay draws new random numbers.
 
-    A step must not wait for the device, decide anything by a tensor's value, or draw from Python's, NumPy's or the
-    CPU's generators: a replay repeats kernels, not Python. Outputs are overwritten by the next call.
+    A step must not wait for the device, branch on a tensor's value, or draw from the generators of Python, NumPy or the
+    CPU: a replay repeats kernels, not Python. The next call overwrites the outputs.
     """
 
-    def __init__(self, step: Step, changes: Iterable[Tensor], recorder: GraphRecorder) -> None:
-        self._step, self._changes, self._recorder = step, tuple(changes), recorder
+    def __init__(self, step: Step, mutated: Iterable[Tensor], recorder: GraphRecorder) -> None:
+        self._step, self._mutated, self._recorder = step, tuple(mutated), recorder
         self._inputs: Outputs = ()
         self._outputs: Outputs = ()
         self._replay: Callable[[], None] | None = None
@@ -83,45 +83,45 @@ class GraphedStep:
 
     def _record(self, inputs: Sequence[Tensor]) -> None:
         self._inputs = tuple(value.clone() for value in inputs)
-        before = [value.detach().clone() for value in self._changes]
-        on_cpu = torch.get_rng_state()
-        devices = {value.device for value in (*inputs, *self._changes) if value.is_cuda}
-        on_gpu = [(device, torch.cuda.get_rng_state(device)) for device in devices]
-        self._recorder.warm_up(self._once)
-        self._outputs, self._replay = self._recorder.record(self._once)
+        saved_values = [value.detach().clone() for value in self._mutated]
+        cpu_state = torch.get_rng_state()
+        devices = {value.device for value in (*inputs, *self._mutated) if value.is_cuda}
+        gpu_states = [(device, torch.cuda.get_rng_state(device)) for device in devices]
+        self._recorder.warm_up(self._run_on_buffers)
+        self._outputs, self._replay = self._recorder.record(self._run_on_buffers)
         with torch.no_grad():
-            for value, old in zip(self._changes, before, strict=True):
-                value.copy_(old)
-        torch.set_rng_state(on_cpu)
-        for device, state in on_gpu:
+            for value, saved in zip(self._mutated, saved_values, strict=True):
+                value.copy_(saved)
+        torch.set_rng_state(cpu_state)
+        for device, state in gpu_states:
             torch.cuda.set_rng_state(state, device)
 
-    def _once(self) -> Outputs:
+    def _run_on_buffers(self) -> Outputs:
         return self._run(*self._inputs)
 
     def _run(self, *inputs: Tensor) -> Outputs:
         return tuple(output.detach() for output in self._step(*inputs))
 
 
-def graphed(step: Step, changes: Iterable[Tensor], device: torch.device, *, wanted: bool = True) -> Step:
-    """`step` as a CUDA graph where that is `wanted` and `device` can, else `step` itself."""
-    return GraphedStep(step, changes, CudaGraphRecorder(device)) if wanted and can_record(device) else step
+def graphed(step: Step, mutated: Iterable[Tensor], recorder: GraphRecorder | None) -> Step:
+    """`step` as a graph recorded by `recorder`; `step` itself without one."""
+    return step if recorder is None else GraphedStep(step, mutated, recorder)
 
 
-def can_record(device: torch.device) -> bool:
-    """Whether steps on `device` can be CUDA graphs."""
-    return device.type == "cuda" and torch.version.hip is None
+def cuda_recorder(device: torch.device) -> GraphRecorder | None:
+    """A recorder of CUDA graphs, or None if `device` does not support them."""
+    return CudaGraphRecorder(device) if device.type == "cuda" and torch.version.hip is None else None
 
 
 def keep_gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
-    """Give each parameter a gradient that stays where it is, as recordings and views of it need; returns them."""
-    kept = []
+    """Give each parameter a gradient tensor that stays in place, as recordings and views need; returns the tensors."""
+    gradients = []
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
-        kept.append(parameter.grad)
-    return kept
+        gradients.append(parameter.grad)
+    return gradients
 
 
 def fill_gradients(loss: Tensor, parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor]) -> None:
-    """What `loss.backward()` would put into new gradients, put into those of `keep_gradients`, in one kernel."""
+    """Write the gradients of `loss` into the tensors of `keep_gradients`, in one kernel, replacing their values."""
     torch._foreach_copy_(list(gradients), torch.autograd.grad(loss, parameters))

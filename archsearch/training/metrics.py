@@ -1,4 +1,4 @@
-"""What training and evaluation measure, as plain values. No torch."""
+"""Metrics of training and evaluation as plain values, without torch."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Score:
-    """Loss and accuracy over a set of images; `loss` is the mean cross-entropy of an image."""
+    """Loss and accuracy over a set of images; `loss` is the mean cross-entropy per image."""
 
     loss: float
     correct: int
@@ -23,33 +23,34 @@ class Score:
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """One epoch. `train` is measured while training (dropout and augmentation on); `epoch` counts from 1."""
+    """One epoch. `train` is measured during training, with dropout and augmentation; `epoch` counts from 1."""
 
     epoch: int
     train: Score
     validation: Score | None
     test: Score | None
-    lr: float  # of the epoch's last step
+    lr: float  # in the epoch's last step
     seconds: float  # of training, without evaluation
-    timestamp: int  # of the epoch's end, in milliseconds since 1970, as MLflow wants it
+    timestamp: int  # of the epoch's end, in milliseconds since 1970, as MLflow expects
     evaluation_seconds: float = 0.0
 
     @property
     def selection(self) -> Score | None:
-        """The score that epochs are compared on: validation, else (the reference's protocol) test, else none."""
+        """The score used to compare epochs: validation, else test (the reference's protocol), else None."""
         return self.validation or self.test
 
     @property
     def images_per_second(self) -> float:
-        """Training images a second."""
+        """Training images per second."""
         return self.train.total / self.seconds
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, from which `from_dict` makes the same metrics."""
+        """Plain values; `from_dict` restores the metrics from them."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "EpochMetrics":
+        """Restore metrics from the values of `as_dict`."""
         scores = {
             name: Score(**values[name]) if values[name] is not None else None
             for name in ("train", "validation", "test")
@@ -57,18 +58,18 @@ class EpochMetrics:
         return cls(**{**values, **scores})
 
     def numbers(self) -> dict[str, float]:
-        """By the names that MLflow shows: accuracies in percent, losses, and the rate.
+        """Accuracies in percent, losses and the learning rate, under their MLflow names.
 
-        In the order of their interest: pages that compare runs begin with the first.
+        The most interesting come first, because pages that compare runs show the first.
         """
-        found = {}
+        values = {}
         for name, score in (("val", self.validation), ("test", self.test), ("train", self.train)):
             if score is not None:
-                found[f"{name}/accuracy"], found[f"{name}/loss"] = score.accuracy, score.loss
-        return {**found, "lr": self.lr}
+                values[f"{name}/accuracy"], values[f"{name}/loss"] = score.accuracy, score.loss
+        return {**values, "lr": self.lr}
 
 
 def best_epoch(history: list[EpochMetrics]) -> EpochMetrics | None:
-    """The epoch with the highest selection accuracy, the earlier of equals; None where nothing was selected on."""
+    """The epoch with the highest selection accuracy, the earliest if tied; None if no epoch has a selection score."""
     scored = [metrics for metrics in history if metrics.selection is not None]
     return max(scored, key=lambda m: m.selection.accuracy if m.selection else 0.0) if scored else None

@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules, torch's own, from their settings. Schedules move once a step."""
+"""torch's optimizers and learning rate schedules, made from settings. Schedules advance once per step."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import lr_scheduler
 
 from archsearch.config.recipe import SGD, Adam, Constant, Cosine, MultiStep, Optimizer, Scheduler
+
+_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 def make_optimizer(settings: Optimizer, network: nn.Module) -> optim.Optimizer:
@@ -26,20 +28,20 @@ def make_optimizer(settings: Optimizer, network: nn.Module) -> optim.Optimizer:
 
 
 def parameter_groups(settings: Optimizer, network: nn.Module) -> list[dict[str, Any]]:
-    """The parameters of `network` by their learning rate: weights first, then those whose rate has a factor."""
+    """The parameters of `network` grouped by learning rate: first `lr` itself, then the rates scaled by a factor."""
     factors = {"weights": 1.0, "norms": settings.norm_lr_factor, "biases": settings.bias_lr_factor}
     grouped: dict[float, list[nn.Parameter]] = {1.0: []}
     for layer in network.modules():
         for name, parameter in layer.named_parameters(recurse=False):
             kind = "norms" if isinstance(layer, _NORMS) else "biases" if name == "bias" else "weights"
             grouped.setdefault(factors[kind], []).append(parameter)
-    return [{"params": found, "lr": settings.lr * factor} for factor, found in grouped.items()]
+    return [{"params": parameters, "lr": settings.lr * factor} for factor, parameters in grouped.items()]
 
 
 def make_scheduler(
     settings: Scheduler, optimizer: optim.Optimizer, *, epochs: int, steps_per_epoch: int
 ) -> lr_scheduler.LRScheduler:
-    """The schedule that `settings` describe, to be stepped once after each of `epochs` x `steps_per_epoch` steps."""
+    """The schedule that `settings` describe. Step it after each of the `epochs * steps_per_epoch` training steps."""
     steps = epochs * steps_per_epoch
     if isinstance(settings, Constant):
         return lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
@@ -58,6 +60,3 @@ def make_scheduler(
         anneal_strategy="linear" if settings.anneal_strategy == "linear" else "cos",
         cycle_momentum=settings.cycle_momentum,
     )
-
-
-_NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)

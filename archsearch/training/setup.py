@@ -1,9 +1,8 @@
-"""From settings, a plan and a data set to a trainer that can start."""
+"""Makes a trainer from settings, a plan and a data set."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,19 +10,23 @@ from torch import nn
 from archsearch.config.settings import Settings
 from archsearch.data.augment import make_augment
 from archsearch.data.batches import ImageSet
+from archsearch.data.files import Bytes
 from archsearch.data.info import holdout_size
 from archsearch.data.load import Dataset, stratified_holdout
 from archsearch.errors import OutOfMemoryError
 from archsearch.model.builder import build_plan
 from archsearch.model.plan import Plan
+from archsearch.training.cuda_graphs import GraphRecorder
 from archsearch.training.init import IMAGES, initialise
 from archsearch.training.trainer import Splits, Trainer
 
 _NO_MEMORY = re.compile("(can't|cannot) allocate memory|not enough memory|out of memory|create a memory")
 
 
-def make_trainer(settings: Settings, plan: Plan, data: Dataset, device: torch.device) -> Trainer:
-    """A trainer of the network of `plan`, initialised from the seed, on the splits of `data`."""
+def make_trainer(
+    settings: Settings, plan: Plan, data: Dataset, device: torch.device, *, recorder: GraphRecorder | None = None
+) -> Trainer:
+    """A trainer for the network of `plan`, initialised from the seed, on the splits of `data`."""
     splits = make_splits(settings, data, device)
     return Trainer(
         make_network(settings, plan, splits.train),
@@ -35,29 +38,30 @@ def make_trainer(settings: Settings, plan: Plan, data: Dataset, device: torch.de
         device=device,
         augment=make_augment(settings.augment),
         averaging=settings.averaging,
+        recorder=recorder,
     )
 
 
 def make_splits(settings: Settings, data: Dataset, device: torch.device) -> Splits:
-    """The images of `data`, on `device`, as `settings` divide them."""
+    """The images of `data` on `device`, split as `settings` ask for."""
     info = data.info
 
-    def put(images: Any, labels: Any) -> ImageSet:
+    def image_set(images: Bytes, labels: Bytes) -> ImageSet:
         return ImageSet.of(info, images, labels, device, settings.trainer.channels_last)
 
-    held_out = holdout_size(info, settings.data.validation)
-    kept, chosen = stratified_holdout(data.train_labels, held_out, settings.data.split_seed)
-    images = put(data.train_images, data.train_labels)
+    size = holdout_size(info, settings.data.validation)
+    kept, held_out = stratified_holdout(data.train_labels, size, settings.data.split_seed)
+    images = image_set(data.train_images, data.train_labels)
     return Splits(
         train=images.only(kept),
-        validation=images.only(chosen) if held_out else None,
-        test=put(data.test_images, data.test_labels),
+        validation=images.only(held_out) if size else None,
+        test=image_set(data.test_images, data.test_labels),
     )
 
 
 def make_network(settings: Settings, plan: Plan, images: ImageSet) -> nn.Sequential:
-    """The network of `plan` on the CPU, with the weights with which training on `images` begins."""
-    torch.manual_seed(settings.seed)  # plainly, so that a loop seeded like this begins with the same weights
+    """The network of `plan` on the CPU, initialised for training on `images`."""
+    torch.manual_seed(settings.seed)  # the plain seed, so that a hand-written loop starts with the same weights
     network = build_plan(plan)
     initialise(network, settings.init, next(images.in_order(IMAGES))[0])
     return network
@@ -65,7 +69,7 @@ def make_network(settings: Settings, plan: Plan, images: ImageSet) -> nn.Sequent
 
 @contextmanager
 def memory_explained() -> Iterator[None]:
-    """Turns whatever means that memory ran out into an `OutOfMemoryError`."""
+    """Convert every form of memory exhaustion into an `OutOfMemoryError`."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -5,27 +5,28 @@ from collections.abc import Callable
 from archsearch.training.cuda_graphs import Outputs
 
 
-class Pretender:
-    """Records as CUDA does, as far as anyone can see: outputs stay in the same tensors, and Python runs once.
+class FakeGraphRecorder:
+    """Records functions without a GPU, with the visible behaviour of CUDA graphs.
 
-    Like CUDA's, its replays read the inputs from where they were; unlike CUDA's, its recording computes.
+    A replay reads the inputs from the recorded tensors and writes the outputs in place, like CUDA's. Unlike CUDA's, the
+    recording computes, and a replay runs Python.
     """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
 
-    def warm_up(self, run: Callable[[], object]) -> None:
+    def warm_up(self, function: Callable[[], object]) -> None:
         self.calls.append("warm up")
         for _ in range(3):
-            run()
+            function()
 
-    def record(self, run: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
+    def record(self, function: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
         self.calls.append("record")
-        outputs = run()
+        outputs = function()
 
         def replay() -> None:
             self.calls.append("replay")
-            for output, value in zip(outputs, run(), strict=True):
+            for output, value in zip(outputs, function(), strict=True):
                 output.copy_(value)
 
         return outputs, replay

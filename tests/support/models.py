@@ -1,9 +1,10 @@
-"""Models for tests: written, lowered, and drawn at random."""
+"""Models for tests: lowered to plans, built as networks, and drawn at random by hypothesis."""
 
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import reject
 from hypothesis import strategies as st
 from torch import nn
 
@@ -68,10 +69,10 @@ HEADS = st.one_of(
 )
 
 
-def trained(model: dict[str, Any], size: tuple[int, ...] = (1, 28, 28), last: bool = True) -> nn.Module:
-    """A network in double precision whose batch norms have seen something."""
+def trained(model: dict[str, Any], shape: tuple[int, ...] = MNIST, channels_last: bool = True) -> nn.Sequential:
+    """A network in double precision whose batch norms have random statistics, weights and biases, as after training."""
     torch.manual_seed(0)
-    network = build_plan(lower(model, size)).double()
+    network = build_plan(lower(model, shape)).double()
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             assert layer.running_mean is not None and layer.running_var is not None
@@ -79,4 +80,19 @@ def trained(model: dict[str, Any], size: tuple[int, ...] = (1, 28, 28), last: bo
             layer.running_var.uniform_(0.5, 2)
             nn.init.uniform_(layer.weight, -2, 2)
             nn.init.normal_(layer.bias)
-    return network.to(memory_format=torch.channels_last) if last else network
+    return network.to(memory_format=torch.channels_last) if channels_last else network
+
+
+SHAPES = st.sampled_from([(1, 28, 28), (3, 19, 24), (2, 9, 7)])
+
+
+@st.composite
+def networks(draw: st.DrawFn, count: int = 1) -> tuple[list[nn.Sequential], tuple[int, ...]]:
+    """`count` equal networks of any layers that fit each other, and the shape of their images."""
+    blocks = draw(st.lists(BLOCKS, min_size=1, max_size=4))
+    model = {"blocks": {f"b{index}": block for index, block in enumerate(blocks)}, "head": draw(HEADS)}
+    shape, channels_last = draw(SHAPES), draw(st.booleans())
+    try:
+        return [trained(model, shape, channels_last) for _ in range(count)], shape
+    except ConfigError:
+        reject()

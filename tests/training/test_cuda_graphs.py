@@ -1,4 +1,4 @@
-"""A recorded step computes what the step would have computed; a stand-in records where there is no GPU."""
+"""Recorded steps. A fake records where there is no GPU."""
 
 from collections.abc import Callable
 
@@ -7,23 +7,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from archsearch.training.cuda_graphs import GraphedStep, Outputs, fill_gradients, graphed, keep_gradients
-from tests.support.graph_recorder import Pretender
+from archsearch.training.cuda_graphs import (
+    GraphedStep,
+    Outputs,
+    cuda_recorder,
+    fill_gradients,
+    graphed,
+    keep_gradients,
+)
+from tests.support.graph_recorder import FakeGraphRecorder
 
 CPU = torch.device("cpu")
+SIZES = (8, 8, 3, 8, 3)  # short batches in between and at the end
 
 
-class Small:
+class ExampleStep:
     """A step with everything that recording could disturb: weights, statistics, gradients, a sum, and dropout."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device = CPU) -> None:
         torch.manual_seed(0)
-        self.network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten())
+        network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.Flatten())
+        self.network = network.to(device)
         self.parameters = list(self.network.parameters())
         self.gradients = keep_gradients(self.parameters)
-        self.sum = torch.zeros(())
+        self.sum = torch.zeros((), device=device)
         self.optimizer = torch.optim.SGD(self.parameters, lr=0.1, momentum=0.9)
-        self.changes = [*self.parameters, *self.network.buffers(), *self.gradients, self.sum]
+        self.mutated = [*self.parameters, *self.network.buffers(), *self.gradients, self.sum]
 
     def __call__(self, images: Tensor, labels: Tensor) -> Outputs:
         logits = self.network(images)
@@ -40,85 +49,105 @@ def batches(*sizes: int) -> list[tuple[Tensor, Tensor]]:
     ]
 
 
-def train(small: Small, step: Callable[..., Outputs], *sizes: int) -> list[float]:
+def train(example: ExampleStep, step: Callable[..., Outputs], device: torch.device = CPU) -> list[float]:
+    """The losses of steps on batches of `SIZES`."""
     torch.manual_seed(2)
     losses = []
-    for images, labels in batches(*sizes):
-        loss, logits = step(images, labels)
-        assert not loss.requires_grad or step is small
-        assert logits.shape == (len(labels), 36)
+    for images, labels in batches(*SIZES):
+        loss, _ = step(images.to(device), labels.to(device))
         losses.append(loss.item())
-        small.optimizer.step()
+        example.optimizer.step()
     return losses
 
 
-def test_recording_changes_nothing_that_is_computed() -> None:
-    """Weights, statistics, sums and random numbers, with a short batch in between and at the end."""
-    plain, recorded, recorder = Small(), Small(), Pretender()
-    expected = train(plain, plain, 8, 8, 3, 8, 3)
-    found = train(recorded, GraphedStep(recorded, recorded.changes, recorder), 8, 8, 3, 8, 3)
-    assert found == expected
-    assert recorder.calls == ["warm up", "record", "replay", "replay", "replay"]
-    for mine, theirs in zip(recorded.changes, plain.changes, strict=True):
-        assert torch.equal(mine, theirs)
+def test_recorded_steps_compute_the_same_losses_and_state() -> None:
+    plain, recorded = ExampleStep(), ExampleStep()
+    expected = train(plain, plain)
+    assert train(recorded, GraphedStep(recorded, recorded.mutated, FakeGraphRecorder())) == expected
+    torch.testing.assert_close(recorded.mutated, plain.mutated, rtol=0, atol=0)
 
 
-def test_warming_up_and_recording_leave_no_trace() -> None:
-    class Still(Pretender):
-        def record(self, run: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
-            return super().record(run)[0], lambda: None  # a replay that computes nothing
-
-    small = Small()
-    before = [value.detach().clone() for value in small.changes]
-    random = torch.get_rng_state()
-    GraphedStep(small, small.changes, Still())(*batches(8)[0])
-    assert all(torch.equal(value, old) for value, old in zip(small.changes, before, strict=True))
-    assert torch.equal(torch.get_rng_state(), random)
+def test_only_batches_of_the_recorded_shape_are_replayed() -> None:
+    example, recorder = ExampleStep(), FakeGraphRecorder()
+    train(example, GraphedStep(example, example.mutated, recorder))
+    assert recorder.calls == ["warm up", "record"] + ["replay"] * SIZES.count(8)
 
 
-def test_inputs_are_copied_and_outputs_stay_where_they_are() -> None:
-    step = GraphedStep(lambda value: (value * 2,), [], Pretender())
+def test_outputs_carry_no_graph_of_gradients() -> None:
+    example = ExampleStep()
+    outputs = GraphedStep(example, example.mutated, FakeGraphRecorder())(*batches(8)[0])
+    assert not any(output.requires_grad for output in outputs)
+
+
+class WithoutReplay(FakeGraphRecorder):
+    """A recorder whose replays compute nothing, so that only recording can leave traces."""
+
+    def record(self, function: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
+        return super().record(function)[0], lambda: None
+
+
+def test_recording_restores_tensors_and_random_generators() -> None:
+    example = ExampleStep()
+    before = [value.detach().clone() for value in example.mutated]
+    state = torch.get_rng_state()
+    GraphedStep(example, example.mutated, WithoutReplay())(*batches(8)[0])
+    torch.testing.assert_close([value.detach() for value in example.mutated], before, rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_inputs_are_copied() -> None:
     value = torch.ones(2)
-    (first,) = step(value)
-    assert first.tolist() == [2, 2]
+    step = GraphedStep(lambda value: (value * 2,), [], FakeGraphRecorder())
+    step(value)
     value.zero_()
+    step(torch.tensor([3.0, 4.0]))
+    assert value.tolist() == [0, 0]
+
+
+def test_outputs_stay_in_the_same_tensors() -> None:
+    step = GraphedStep(lambda value: (value * 2,), [], FakeGraphRecorder())
+    (first,) = step(torch.ones(2))
     (second,) = step(torch.tensor([3.0, 4.0]))
-    assert second is first and first.tolist() == [6, 8] and value.tolist() == [0, 0]
+    assert second is first
+    assert first.tolist() == [6, 8]
 
 
-def test_without_a_gpu_a_step_is_itself() -> None:
-    small = Small()
-    assert graphed(small, small.changes, CPU) is small
-    assert graphed(small, small.changes, torch.device("cuda"), wanted=False) is small
+def test_without_a_recorder_a_step_stays_itself() -> None:
+    example = ExampleStep()
+    assert graphed(example, example.mutated, None) is example
 
 
-def test_gradients_are_those_of_backward_in_tensors_that_stay() -> None:
+def test_the_cpu_has_no_recorder() -> None:
+    assert cuda_recorder(CPU) is None
+
+
+def test_gradients_equal_those_of_backward_and_replace_earlier_ones() -> None:
     layer = nn.Linear(3, 2)
-    layer(torch.ones(1, 3)).square().sum().backward()
-    expected = [parameter.grad.clone() for parameter in layer.parameters() if parameter.grad is not None]
-    kept = keep_gradients(layer.parameters())
-    for _ in range(2):  # they are replaced, not added to
-        fill_gradients(layer(torch.ones(1, 3)).square().sum(), list(layer.parameters()), kept)
-    for parameter, gradient, value in zip(layer.parameters(), kept, expected, strict=True):
-        assert parameter.grad is gradient
-        torch.testing.assert_close(gradient, value)
+
+    def loss() -> Tensor:
+        outputs: Tensor = layer(torch.ones(1, 3))
+        return outputs.square().sum()
+
+    loss().backward()  # type: ignore[no-untyped-call]
+    expected = [parameter.grad for parameter in layer.parameters()]
+    gradients = keep_gradients(layer.parameters())
+    for _ in range(2):
+        fill_gradients(loss(), list(layer.parameters()), gradients)
+    torch.testing.assert_close(gradients, expected)
+
+
+def test_kept_gradients_are_those_of_the_parameters() -> None:
+    layer = nn.Linear(3, 2)
+    gradients = keep_gradients(layer.parameters())
+    fill_gradients(layer(torch.ones(1, 3)).sum(), list(layer.parameters()), gradients)
+    assert all(parameter.grad is kept for parameter, kept in zip(layer.parameters(), gradients, strict=True))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-def test_on_a_gpu_the_recorded_step_computes_the_same() -> None:
+def test_on_a_gpu_recorded_steps_compute_the_same_losses_and_state() -> None:
     device = torch.device("cuda")
-
-    def run(wanted: bool) -> tuple[list[float], list[Tensor]]:
-        small = Small()
-        small.network.to(device)
-        small.gradients = keep_gradients(small.parameters)
-        small.sum = small.sum.to(device)
-        changes = [*small.parameters, *small.network.buffers(), *small.gradients, small.sum]
-        step = graphed(small, changes, device, wanted=wanted)
-        losses = train(small, lambda images, labels: step(images.to(device), labels.to(device)), 8, 8, 3, 8, 3)
-        return losses, [value.detach().cpu() for value in changes]
-
-    (expected, plain), (found, recorded) = run(False), run(True)
-    assert found == pytest.approx(expected, rel=1e-4)
-    for mine, theirs in zip(recorded, plain, strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+    plain, recorded = ExampleStep(device), ExampleStep(device)
+    expected = train(plain, plain, device)
+    step = graphed(recorded, recorded.mutated, cuda_recorder(device))
+    assert train(recorded, step, device) == pytest.approx(expected, rel=1e-4)
+    torch.testing.assert_close(recorded.mutated, plain.mutated, rtol=1e-3, atol=1e-4)

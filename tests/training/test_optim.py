@@ -1,4 +1,4 @@
-"""Schedules, step by step, against their formulas."""
+"""Optimizers with their settings; schedules, step by step, against their formulas."""
 
 import math
 
@@ -12,19 +12,19 @@ from archsearch.training.optim import make_optimizer, make_scheduler
 EPOCHS, STEPS = 4, 10
 
 
-def rates(settings: Scheduler, lr: float = 0.5) -> list[float]:
-    """The learning rate of each step of a whole run."""
-    optimizer = make_optimizer(SGD(lr=lr, momentum=0.9), nn.Linear(1, 1, bias=False))
+def rates(settings: Scheduler) -> list[float]:
+    """The learning rate of each step of a run with `lr` 0.5."""
+    optimizer = make_optimizer(SGD(lr=0.5, momentum=0.9), nn.Linear(1, 1, bias=False))
     scheduler = make_scheduler(settings, optimizer, epochs=EPOCHS, steps_per_epoch=STEPS)
-    found = []
+    values = []
     for _ in range(EPOCHS * STEPS):
-        found.append(optimizer.param_groups[0]["lr"])
+        values.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    return found
+    return values
 
 
-def test_constant() -> None:
+def test_a_constant_schedule_keeps_the_rate() -> None:
     assert rates(Constant()) == [0.5] * 40
 
 
@@ -37,22 +37,40 @@ def test_cosine_follows_half_a_cosine() -> None:
     assert rates(Cosine(min_lr=0.1)) == pytest.approx(expected)
 
 
-def test_one_cycle_climbs_to_the_peak_and_ends_near_nothing() -> None:
-    found = rates(OneCycle(pct_start=0.3, div_factor=25.0, final_div_factor=1e4))
-    assert found[0] == pytest.approx(0.5 / 25) and max(found) == pytest.approx(0.5) and found.index(max(found)) == 11
-    assert found[-1] == pytest.approx(0.5 / 25 / 1e4)
+def test_one_cycle_climbs_to_the_peak_and_ends_near_zero() -> None:
+    values = rates(OneCycle(pct_start=0.3, div_factor=25.0, final_div_factor=1e4))
+    assert values[0] == pytest.approx(0.5 / 25)
+    assert max(values) == values[11] == pytest.approx(0.5)
+    assert values[-1] == pytest.approx(0.5 / 25 / 1e4)
 
 
 @pytest.mark.parametrize(("kind", "cls"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)])
-def test_adams(kind: str, cls: type[torch.optim.Optimizer]) -> None:
+def test_adam_and_adamw_get_their_settings(kind: str, cls: type[torch.optim.Optimizer]) -> None:
     settings = Adam(type=kind, lr=0.1, betas=(0.8, 0.9), eps=1e-6, weight_decay=0.2)  # type: ignore[arg-type]
     optimizer = make_optimizer(settings, nn.Linear(1, 1, bias=False))
-    assert type(optimizer) is cls
     group = optimizer.param_groups[0]
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (0.1, (0.8, 0.9), 1e-6, 0.2)
+    assert type(optimizer) is cls
 
 
-def test_sgd() -> None:
+def test_sgd_gets_its_settings() -> None:
     settings = SGD(lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.3)
     group = make_optimizer(settings, nn.Linear(1, 1, bias=False)).param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.1, 0.8, True, 0.3)
+
+
+@pytest.fixture
+def network() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Linear(2, 3))
+
+
+def test_norms_and_biases_have_their_own_rates(network: nn.Sequential) -> None:
+    optimizer = make_optimizer(SGD(lr=0.1, norm_lr_factor=4.0, bias_lr_factor=2.0), network)
+    rate_of = {id(parameter): group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
+    assert {name: rate_of[id(parameter)] for name, parameter in network.named_parameters()} == {
+        "0.weight": 0.1, "2.weight": 0.1, "0.bias": 0.2, "2.bias": 0.2, "1.weight": 0.4, "1.bias": 0.4
+    }  # fmt: skip
+
+
+def test_equal_rates_share_one_parameter_group(network: nn.Sequential) -> None:
+    assert len(make_optimizer(SGD(lr=0.1), network).param_groups) == 1

@@ -1,80 +1,46 @@
-"""The loop: it learns, it repeats itself, it goes on where it stopped, and it stops when the loss is no number."""
-
-from pathlib import Path
-from typing import Any
+"""The training loop of one network."""
 
 import pytest
 import torch
 from torch.nn import functional
 
-from archsearch.compose.validate import validate
-from archsearch.data.augment import make_augment
-from archsearch.data.batches import ImageSet
-from archsearch.data.info import DATASETS
-from archsearch.data.load import Dataset, load, stratified_holdout
-from archsearch.errors import NonFiniteLossError, UserError
-from archsearch.model.builder import build_plan
-from archsearch.training import trainer as trainer_module
-from archsearch.training.cuda_graphs import GraphedStep
-from archsearch.training.device import pick_device
-from archsearch.training.metrics import EpochMetrics, Score, best_epoch
-from archsearch.training.trainer import EpochProgress, Splits, Trainer, seed_epoch
-from tests.support.graph_recorder import Pretender
-from tests.support.requests import QUICK, ask
+from archsearch.data.load import Dataset
+from archsearch.errors import NonFiniteLossError
+from archsearch.training.loop import seed_epoch
+from archsearch.training.trainer import EpochProgress, Trainer
+from tests.support.graph_recorder import FakeGraphRecorder
+from tests.support.training import FEW, assert_close, numbers, trainer_of
 
 
-@pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return load(DATASETS["digits"], Path("unused"))
+def test_training_improves_loss_and_accuracy(digits: Dataset) -> None:
+    first, *_, last = trainer_of(digits, "trainer.epochs=5", "data.validation=250").run()
+    assert last.validation is not None
+    assert last.validation.accuracy > 90 > first.train.accuracy
+    assert last.train.loss < first.train.loss
 
 
-def trainer(digits: Dataset, *overrides: str) -> Trainer:
-    settings, network = validate(ask(*QUICK, *overrides).config).require()
-    kept, held_out = stratified_holdout(digits.train_labels, 250, 0)
-    device = torch.device("cpu")
-
-    def put(images: Any, labels: Any) -> ImageSet:
-        return ImageSet.of(digits.info, images, labels, device, settings.trainer.channels_last)
-
-    splits = Splits(
-        put(digits.train_images[kept], digits.train_labels[kept]),
-        put(digits.train_images[held_out], digits.train_labels[held_out]),
-        put(digits.test_images, digits.test_labels),
-    )
-    torch.manual_seed(settings.seed)
-    return Trainer(
-        build_plan(network),
-        splits,
-        settings.trainer,
-        settings.optimizer,
-        settings.scheduler,
-        seed=settings.seed,
-        device=device,
-        augment=make_augment(settings.augment),
-        averaging=settings.averaging,
-    )
+def test_scores_count_the_images_of_their_split(few: Dataset) -> None:
+    metrics = next(trainer_of(few, *FEW).run())
+    assert metrics.validation is not None
+    assert (metrics.train.total, metrics.validation.total) == (70, 20)
 
 
-def numbers(history: list[EpochMetrics]) -> list[dict[str, float]]:
-    return [metrics.numbers() for metrics in history]
+RANDOM = ("model.dropout=0.2", "augment=affine")
 
 
-def test_it_learns(digits: Dataset) -> None:
-    first, *_, last = trainer(digits, "trainer.epochs=5").run()
-    assert last.validation is not None and last.validation.accuracy > 90 > first.train.accuracy
-    assert last.train.loss < first.train.loss and last.train.total == 1250 and last.validation.total == 250
+@pytest.mark.parametrize("overrides", [(), RANDOM, ("optimizer=adamw", "optimizer.lr=0.01")])
+def test_the_same_seed_gives_the_same_numbers(few: Dataset, overrides: tuple[str, ...]) -> None:
+    first, second = (numbers(list(trainer_of(few, *FEW, *overrides).run())) for _ in range(2))
+    assert first == second
+
+
+def test_another_seed_gives_other_numbers(few: Dataset) -> None:
+    first, second = (numbers(list(trainer_of(few, *FEW, f"seed={seed}").run())) for seed in (1, 2))
+    assert first != second
 
 
 @pytest.mark.parametrize(
-    "overrides", [(), ("model.dropout=0.2", "augment=affine"), ("optimizer=adamw", "optimizer.lr=0.01")]
-)
-def test_same_seed_same_numbers_other_seed_other_numbers(digits: Dataset, overrides: tuple[str, ...]) -> None:
-    runs = [numbers(list(trainer(digits, *overrides, f"seed={seed}").run())) for seed in (1, 1, 2)]
-    assert runs[0] == runs[1] != runs[2]
-
-
-@pytest.mark.parametrize(
-    "chosen",
+    "override",
     [
         "scheduler=constant",
         "scheduler=multistep",
@@ -83,134 +49,131 @@ def test_same_seed_same_numbers_other_seed_other_numbers(digits: Dataset, overri
         "averaging=ema",
         "averaging=lookahead",
         "optimizer.bias_lr_factor=4",
+        "optimizer=adamw",
     ],
 )
-def test_it_continues_to_the_same_numbers(digits: Dataset, chosen: str) -> None:
-    overrides = ("trainer.epochs=3", chosen, "model.dropout=0.1", "augment=affine")
-    whole = list(trainer(digits, *overrides).run())
-    interrupted = trainer(digits, *overrides)
-    running = interrupted.run()
-    begun = [next(running)]
+def test_an_interrupted_run_resumes_to_the_same_numbers(few: Dataset, override: str) -> None:
+    overrides = (*FEW, "trainer.epochs=3", override, *RANDOM)
+    uninterrupted = list(trainer_of(few, *overrides).run())
+    interrupted = trainer_of(few, *overrides)
+    first = next(interrupted.run())
     state = interrupted.state_dict()
-    torch.manual_seed(99)  # whatever else happened to the generators meanwhile
-    resumed = trainer(digits, *overrides)
+    torch.manual_seed(99)  # other use of the generators must not matter
+    resumed = trainer_of(few, *overrides)
     resumed.load_state_dict(state)
-    assert numbers(begun + list(resumed.run())) == numbers(whole)
+    assert numbers([first, *resumed.run()]) == numbers(uninterrupted)
 
 
-def test_weights_equal_a_plain_pytorch_loop(digits: Dataset) -> None:
-    """One epoch of ours against the loop that anyone would write, with the same order of images."""
-    ours = trainer(digits, "trainer.epochs=1", "scheduler=constant", "optimizer.lr=0.05", "trainer.channels_last=false")
-    theirs = trainer(digits, "trainer.epochs=1", "scheduler=constant", "trainer.channels_last=false").network
-    (metrics,) = ours.run()
-    optimizer = torch.optim.SGD(theirs.parameters(), lr=0.05, momentum=0.9, nesterov=True)
-    order = torch.Generator().manual_seed(seed_epoch(1, 1))
-    theirs.train()
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_training_equals_a_plain_pytorch_loop(few: Dataset, smoothing: float) -> None:
+    overrides = (
+        *FEW,
+        "trainer.epochs=1",
+        "scheduler=constant",
+        "optimizer.lr=0.05",
+        "trainer.channels_last=false",
+        f"trainer.label_smoothing={smoothing}",
+    )
+    trainer = trainer_of(few, *overrides)
+    network = trainer_of(few, *overrides).network.train()  # not trained by its trainer
+    (metrics,) = trainer.run()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+    order = torch.Generator().manual_seed(seed_epoch([1], 1))
     total = 0.0
-    for pixels, labels in ours.splits.train.shuffled(64, order):
+    for images, labels in trainer.splits.train.shuffled(32, order):
         optimizer.zero_grad()
-        loss = functional.cross_entropy(theirs(pixels), labels)
+        loss = functional.cross_entropy(network(images), labels, label_smoothing=smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         total += loss.item() * len(labels)
-    for ours_weight, theirs_weight in zip(ours.network.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(ours_weight, theirs_weight)
-    assert metrics.train.loss == pytest.approx(total / 1250)
+    torch.testing.assert_close(list(trainer.network.parameters()), list(network.parameters()))
+    assert metrics.train.loss == pytest.approx(total / 70)
+
+
+@pytest.fixture(scope="module")
+def trained(few: Dataset) -> Trainer:
+    trainer = trainer_of(few, *FEW, "model.dropout=0.5", "trainer.label_smoothing=0.2")
+    list(trainer.run())
+    return trainer
+
+
+def test_evaluation_equals_the_network_in_eval_mode(trained: Trainer) -> None:
+    evaluation = trained.evaluate(trained.splits.test)
+    images, labels = next(trained.splits.test.in_order(50))
+    with torch.no_grad():
+        logits = trained.network.eval()(images)
+    assert evaluation.score.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
+    assert evaluation.score.correct == (logits.argmax(1) == labels).sum()
+    assert evaluation.predictions.tolist() == logits.argmax(1).tolist()
+    torch.testing.assert_close(evaluation.confidences, logits.softmax(1).amax(1))
 
 
 @pytest.mark.parametrize("averaging", ["ema", "lookahead"])
-def test_averaged_weights_are_evaluated(digits: Dataset, averaging: str) -> None:
-    some = trainer(digits, "trainer.epochs=1", f"averaging={averaging}", "averaging.every=3")
-    list(some.run())
-    found = some.evaluate(some.splits.test)
-    pixels, _ = next(some.splits.test.in_order(297))
+def test_averaged_weights_are_evaluated(few: Dataset, averaging: str) -> None:
+    trainer = trainer_of(few, *FEW, f"averaging={averaging}", "averaging.every=4")
+    list(trainer.run())
+    evaluation = trainer.evaluate(trainer.splits.test)
+    images, _ = next(trainer.splits.test.in_order(50))
     with torch.no_grad():
-        averaged, trained = (network.eval()(pixels) for network in (some.trained, some.network))
-    torch.testing.assert_close(found.confidences, averaged.softmax(1).amax(1))
-    assert not torch.allclose(averaged, trained)
+        averaged, last = (network.eval()(images) for network in (trainer.trained, trainer.network))
+    torch.testing.assert_close(evaluation.confidences, averaged.softmax(1).amax(1))
+    assert not torch.allclose(averaged, last)
 
 
-def test_smoothed_labels_are_what_is_trained_on(digits: Dataset) -> None:
-    """The loss of a network that is right beyond doubt: smoothing asks it for doubt."""
-    plain, smooth = (
-        list(trainer(digits, "trainer.epochs=3", f"trainer.label_smoothing={amount}").run())[-1] for amount in (0, 0.2)
-    )
-    assert smooth.validation is not None and plain.validation is not None
-    assert smooth.train.loss > 0.8 and plain.train.loss < 0.4  # spread like this, labels have an entropy of 0.86
-    assert smooth.validation.loss < 0.8  # which is not smoothed
-
-
-@pytest.mark.parametrize("overrides", [(), ("averaging=ema", "augment=affine", "trainer.label_smoothing=0.1")])
-def test_recorded_steps_learn_the_same(
-    digits: Dataset, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]
-) -> None:
-    """What is recorded on a GPU, with a stand-in for it here; steps of the last, shorter batch are not replayed."""
-    expected = trainer(digits, *overrides)
-    history = numbers(list(expected.run()))
-    pretender = Pretender()
-    monkeypatch.setattr(trainer_module, "can_record", lambda device: True)
-    monkeypatch.setattr(
-        trainer_module, "graphed", lambda step, changed, device, *, wanted: GraphedStep(step, changed, pretender)
-    )
-    recorded = trainer(digits, "trainer.cuda_graphs=true", *overrides)
+@pytest.mark.parametrize("overrides", [(), ("averaging=ema", *RANDOM, "trainer.label_smoothing=0.1")])
+def test_recorded_steps_compute_the_same_numbers(few: Dataset, overrides: tuple[str, ...]) -> None:
+    plain = trainer_of(few, *FEW, *overrides)
+    history = numbers(list(plain.run()))
+    recorder = FakeGraphRecorder()
+    recorded = trainer_of(few, *FEW, *overrides, recorder=recorder)
     assert numbers(list(recorded.run())) == history
-    torch.testing.assert_close(recorded.trained.state_dict(), expected.trained.state_dict(), rtol=0, atol=0)
-    assert pretender.calls.count("record") == 1 and pretender.calls.count("replay") > 1
+    torch.testing.assert_close(recorded.trained.state_dict(), plain.trained.state_dict(), rtol=0, atol=0)
+    assert recorder.calls == ["warm up", "record"] + ["replay"] * 4  # two of six steps have a short batch
 
 
-def test_evaluation_is_that_of_the_network_in_eval_mode(digits: Dataset) -> None:
-    some = trainer(digits, "trainer.epochs=1", "model.dropout=0.5", "trainer.eval_batch_size=100")
-    list(some.run())
-    found = some.evaluate(some.splits.test)
-    some.network.eval()
-    with torch.no_grad():
-        pixels, labels = next(some.splits.test.in_order(297))
-        logits = some.network(pixels)
-    assert found.score.loss == pytest.approx(functional.cross_entropy(logits, labels).item(), rel=1e-5)
-    assert found.predictions.tolist() == logits.argmax(1).tolist()
-    torch.testing.assert_close(found.confidences, logits.softmax(1).amax(1))
-    assert found.score.correct == (logits.argmax(1) == labels).sum()
-
-
-@pytest.mark.parametrize("overrides", [("optimizer.lr=1e18", "scheduler=constant", "optimizer.nesterov=false")])
-def test_a_loss_that_is_no_number_stops_the_run(digits: Dataset, overrides: tuple[str, ...]) -> None:
-    with pytest.raises(NonFiniteLossError, match=r"the training loss became (nan|inf) in epoch 1"):
-        list(trainer(digits, *overrides).run())
-
-
-@pytest.mark.parametrize("settings", ["trainer.precision=bfloat16", "trainer.channels_last=false"])
-def test_other_number_formats_and_layouts_learn_too(digits: Dataset, settings: str) -> None:
-    *_, last = trainer(digits, "trainer.epochs=5", settings).run()
-    assert last.validation is not None and last.validation.accuracy > 90
-
-
-def test_the_test_set_is_evaluated_each_epoch_only_when_asked(digits: Dataset) -> None:
-    assert [m.test for m in trainer(digits).run()] == [None, None]
-    assert all(
-        m.test is not None and m.test.total == 297 for m in trainer(digits, "trainer.test_every_epoch=true").run()
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.usefixtures("double_precision")
+def test_cuda_graphs_compute_the_same_numbers(few: Dataset) -> None:
+    device = torch.device("cuda")
+    plain, graphed = (
+        list(trainer_of(few, *FEW, f"trainer.cuda_graphs={switch}", device=device).run())
+        for switch in ("false", "true")
     )
+    assert_close(graphed, plain)
 
 
-def test_a_watcher_sees_every_epoch_end(digits: Dataset) -> None:
-    seen: list[EpochProgress] = []
-    history = list(trainer(digits).run(seen.append))
-    ends = [progress for progress in seen if progress.finished]
-    assert [progress.score for progress in ends] == [metrics.train for metrics in history]
-    assert all(progress.score.total <= progress.total == 1250 for progress in seen)
+def test_a_non_finite_training_loss_stops_the_run(few: Dataset) -> None:
+    trainer = trainer_of(few, *FEW, "optimizer.lr=1e18", "scheduler=constant", "optimizer.nesterov=false")
+    with pytest.raises(NonFiniteLossError, match=r"the training loss became (nan|inf) in epoch 1"):
+        list(trainer.run())
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_device_that_is_not_there() -> None:
-    with pytest.raises(UserError, match=r"trainer.device: got 'cuda', which this machine's torch does not see"):
-        pick_device("cuda")
-    assert pick_device("auto").type in ("cpu", "mps") and pick_device("cpu").type == "cpu"
+def first_loss(few: Dataset, *overrides: str) -> float:
+    return next(trainer_of(few, *FEW, "optimizer.lr=0.01", "scheduler=constant", *overrides).run()).train.loss
 
 
-def test_the_best_epoch_is_the_first_of_the_best() -> None:
-    def epoch(number: int, correct: int | None) -> EpochMetrics:
-        score = Score(0.1, correct, 100) if correct is not None else None
-        return EpochMetrics(number, Score(0.1, 50, 100), score, None, 0.1, 1.0, 0)
+def test_the_memory_layout_changes_the_loss_by_rounding_only(few: Dataset) -> None:
+    assert first_loss(few, "trainer.channels_last=false") == pytest.approx(first_loss(few), rel=1e-4)
 
-    best = best_epoch([epoch(1, 97), epoch(2, 99), epoch(3, 99), epoch(4, 98)])
-    assert best is not None and best.epoch == 2
-    assert best_epoch([epoch(1, None)]) is None
+
+def test_bfloat16_changes_the_loss_a_little(few: Dataset) -> None:
+    single, half = first_loss(few), first_loss(few, "trainer.precision=bfloat16")
+    assert half == pytest.approx(single, rel=0.05)
+    assert half != single
+
+
+def test_the_test_set_is_not_evaluated_during_training_by_default(few: Dataset) -> None:
+    assert [metrics.test for metrics in trainer_of(few, *FEW).run()] == [None, None]
+
+
+def test_the_test_set_is_evaluated_after_each_epoch_on_request(few: Dataset) -> None:
+    history = list(trainer_of(few, *FEW, "trainer.test_every_epoch=true").run())
+    assert [metrics.test and metrics.test.total for metrics in history] == [50, 50]
+
+
+def test_progress_is_reported_at_the_end_of_each_epoch(few: Dataset) -> None:
+    reports: list[EpochProgress] = []
+    history = list(trainer_of(few, *FEW).run(reports.append))
+    last = [report for report in reports if report.finished]
+    assert [report.score for report in last] == [metrics.train for metrics in history]
+    assert all(report.score.total <= report.total == 70 for report in reports)

@@ -1,11 +1,12 @@
-"""The passes over memory of `layer`, compiled by Numba when they are first called, and kept on disk by it.
+"""The passes over memory of `layer`. Numba compiles them at the first call, and caches them on disk.
 
-All arrays of images are flat, with the channels of a pixel next to each other (N, height, width, channels). What is a
-channel's own is repeated up to `period` values, a multiple of 16: a loop over as many is a loop over whole vectors of
-the processor, which twelve channels would not fill. `low` is what values are cut off at: 0 for a ReLU, -inf for none.
-`kept` (N, channels) is 0 for what dropout leaves out, and what it multiplies the rest with.
+All image arrays are flat, with the channels of a pixel adjacent: (N, height, width, channels). Values per channel are
+repeated up to `period` values, a multiple of 16, so that a loop over them fills whole SIMD vectors; twelve channels
+would not. `low` is the lower bound of the values: 0 for a ReLU, -inf without one. `mask` (N, channels) is 0 for dropped
+channels, and the dropout's scale for all others.
 
-A layer is one call forward and one backward: what lies between the passes is little, and would take Python as long.
+A layer is one call forward and one backward. What lies between its passes is little work, but would take as long in
+Python.
 """
 
 from collections.abc import Callable
@@ -21,17 +22,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _compiled(function: F) -> F:
-    # Contracting is to multiply and add in one instruction; nothing else of fastmath: nan must stay nan.
+    # "contract" multiplies and adds in one instruction. Other fastmath flags are off: nan must stay nan.
     options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}}
     try:
         return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # nowhere to keep it: neither beside this file nor in the user's cache
+    except RuntimeError:  # no writable cache, neither beside this file nor in the user's cache folder
         return numba.njit(**options)(function)  # type: ignore[no-any-return]
 
 
 @_compiled
 def _moments(images: Floats, count: int, low: np.float32, sums: Doubles, squares: Doubles) -> None:
-    """Add up the values and their squares, of `count` images."""
+    """Sum the values of `count` images, and their squares."""
     period, size = len(sums), len(images) // count
     total, square = np.empty(period, np.float32), np.empty(period, np.float32)
     for number in range(count):
@@ -40,18 +41,18 @@ def _moments(images: Floats, count: int, low: np.float32, sums: Doubles, squares
         image = images[number * size : (number + 1) * size]
         for start in range(0, size, period):
             part = image[start : start + period]
-            for place in range(len(part)):
-                value = low if part[place] < low else part[place]
-                total[place] += value
-                square[place] += value * value
-        for place in range(period):  # single precision within an image, double over the batch
-            sums[place] += total[place]
-            squares[place] += square[place]
+            for index in range(len(part)):
+                value = low if part[index] < low else part[index]
+                total[index] += value
+                square[index] += value * value
+        for index in range(period):  # single precision within an image, double over the batch
+            sums[index] += total[index]
+            squares[index] += square[index]
 
 
 @_compiled
 def _scale(images: Floats, low: np.float32, factors: Floats, shifts: Floats, outputs: Floats) -> None:
-    """Into `outputs`: images * factors + shifts, with factors and shifts (N, period) of each image."""
+    """Set `outputs` to images * factors + shifts, with `factors` and `shifts` (N, period) per image."""
     count, period = factors.shape
     size = len(images) // count
     for number in range(count):
@@ -59,17 +60,17 @@ def _scale(images: Floats, low: np.float32, factors: Floats, shifts: Floats, out
         for start in range(number * size, (number + 1) * size, period):
             end = min(start + period, (number + 1) * size)
             part, output = images[start:end], outputs[start:end]
-            for place in range(len(part)):
-                value = low if part[place] < low else part[place]
-                output[place] = value * factor[place] + shift[place]
+            for index in range(len(part)):
+                value = low if part[index] < low else part[index]
+                output[index] = value * factor[index] + shift[index]
 
 
 @_compiled
 def _gradient_sums(
-    gradients: Floats, images: Floats, low: np.float32, kept: Floats, sums: Doubles, products: Doubles
+    gradients: Floats, images: Floats, low: np.float32, mask: Floats, sums: Doubles, products: Doubles
 ) -> None:
-    """Add up the gradients, and their products with the values; `kept` weighs each image's."""
-    (count, channels), period = kept.shape, len(sums)
+    """Sum the gradients, and their products with the values, weighted by `mask`."""
+    (count, channels), period = mask.shape, len(sums)
     size = len(images) // count
     total, product = np.empty(period, np.float32), np.empty(period, np.float32)
     for number in range(count):
@@ -78,32 +79,32 @@ def _gradient_sums(
         for start in range(number * size, (number + 1) * size, period):
             end = min(start + period, (number + 1) * size)
             part, gradient = images[start:end], gradients[start:end]
-            for place in range(len(part)):
-                value = low if part[place] < low else part[place]
-                total[place] += gradient[place]
-                product[place] += gradient[place] * value
-        for place in range(period):
-            weight = kept[number, place % channels]
-            sums[place] += total[place] * weight
-            products[place] += product[place] * weight
+            for index in range(len(part)):
+                value = low if part[index] < low else part[index]
+                total[index] += gradient[index]
+                product[index] += gradient[index] * value
+        for index in range(period):
+            weight = mask[number, index % channels]
+            sums[index] += total[index] * weight
+            products[index] += product[index] * weight
 
 
 @_compiled
 def _gradient(
     gradients: Floats, images: Floats, low: np.float32, factors: Floats, slope: Floats, shift: Floats, outputs: Floats
 ) -> None:
-    """Into `outputs`: gradients * factors + images * slope + shift where values are above `low`, elsewhere 0."""
+    """Set `outputs` to gradients * factors + images * slope + shift where images > low, else to 0."""
     count, period = factors.shape
     size = len(images) // count
-    nothing = np.float32(0)
+    zero = np.float32(0)
     for number in range(count):
         factor = factors[number]
         for start in range(number * size, (number + 1) * size, period):
             end = min(start + period, (number + 1) * size)
             part, incoming, output = images[start:end], gradients[start:end], outputs[start:end]
-            for place in range(len(part)):
-                value = incoming[place] * factor[place] + part[place] * slope[place] + shift[place]
-                output[place] = value if part[place] > low else nothing
+            for index in range(len(part)):
+                value = incoming[index] * factor[index] + part[index] * slope[index] + shift[index]
+                output[index] = value if part[index] > low else zero
 
 
 @_compiled
@@ -116,17 +117,17 @@ def forward(
     bias: Floats,
     running_mean: Floats,
     running_var: Floats,
-    kept: Floats,
+    mask: Floats,
     mean: Doubles,
     deviation: Doubles,
     factors: Floats,
     outputs: Floats,
 ) -> None:
-    """Normalise `images` into `outputs`, moving the running statistics.
+    """Normalise `images` into `outputs`, and update the running statistics.
 
-    `mean` (channels,), `deviation` (channels,) and `factors` (N, period) are filled for the way back.
+    Fills `mean` (channels,), `deviation` (channels,) and `factors` (N, period) for `backward`.
     """
-    (count, channels), period = kept.shape, factors.shape[1]
+    (count, channels), period = mask.shape, factors.shape[1]
     sums, squares = np.zeros(period), np.zeros(period)
     _moments(images, count, low, sums, squares)
     values = len(images) // channels
@@ -140,9 +141,9 @@ def forward(
         factor = weight[channel] / deviation[channel]
         shift = bias[channel] - mean[channel] * factor
         for number in range(count):
-            for place in range(channel, period, channels):
-                factors[number, place] = kept[number, channel] * factor
-                shifts[number, place] = kept[number, channel] * shift
+            for index in range(channel, period, channels):
+                factors[number, index] = mask[number, channel] * factor
+                shifts[number, index] = mask[number, channel] * shift
     _scale(images, low, factors, shifts, outputs)
 
 
@@ -152,28 +153,28 @@ def backward(
     images: Floats,
     low: np.float32,
     weight: Floats,
-    kept: Floats,
+    mask: Floats,
     mean: Doubles,
     deviation: Doubles,
     factors: Floats,
-    of_weight: Floats,
-    of_bias: Floats,
+    weight_gradient: Floats,
+    bias_gradient: Floats,
     outputs: Floats,
 ) -> None:
-    """From the gradients of what `forward` gave to those of its images (`outputs`), weight and bias."""
-    channels, period = kept.shape[1], factors.shape[1]
+    """From the gradients of the outputs of `forward`, compute those of its images (`outputs`), weight and bias."""
+    channels, period = mask.shape[1], factors.shape[1]
     sums, products = np.zeros(period), np.zeros(period)
-    _gradient_sums(gradients, images, low, kept, sums, products)
+    _gradient_sums(gradients, images, low, mask, sums, products)
     values = len(images) // channels
     slopes, shifts = np.empty(period, np.float32), np.empty(period, np.float32)
     for channel in range(channels):
         total = sums[channel::channels].sum()
         product = (products[channel::channels].sum() - mean[channel] * total) / deviation[channel]
-        of_bias[channel], of_weight[channel] = total, product
-        # With x the normalised value: (weight / deviation) * (g - mean(g) - x * mean(g * x)), as a line in the value.
+        bias_gradient[channel], weight_gradient[channel] = total, product
+        # With x the normalised value: (weight / deviation) * (g - mean(g) - x * mean(g * x)), linear in the value.
         factor = weight[channel] / deviation[channel]
         slope = -factor * product / (deviation[channel] * values)
-        for place in range(channel, period, channels):
-            slopes[place] = slope
-            shifts[place] = -factor * total / values - slope * mean[channel]
+        for index in range(channel, period, channels):
+            slopes[index] = slope
+            shifts[index] = -factor * total / values - slope * mean[channel]
     _gradient(gradients, images, low, factors, slopes, shifts, outputs)

@@ -1,46 +1,45 @@
-"""A network for training, with fused layers where it has what can be fused."""
+"""Replaces the layers of a network with fused ones for training."""
+
+from collections import deque
 
 import torch
 from torch import nn
 
-_THREADS = 2  # fused layers run on one; torch's own, on more than this many, are faster than that
+from archsearch.training.layers import leaf_layers
+
+_MAX_THREADS = 2  # fused layers use one thread; with more than this many, torch's own layers are faster
 
 
 def fused(network: nn.Module, device: torch.device) -> nn.Module:
-    """A network that computes in training what `network` does, up to rounding, in fewer passes over memory.
+    """A network that computes what `network` computes in training, up to rounding, in fewer passes over memory.
 
-    A batch norm is fused with the ReLU before it and the channel dropout behind it, where there are any. Only on the
-    CPU, with two threads at most; elsewhere, and where nothing can be fused, it is `network` itself. Shares all layers,
-    parameters and statistics with `network`, whatever happens to them later.
+    A batch norm is fused with the ReLU before it and the channel dropout after it, if present. Returns `network` itself
+    if nothing can be fused, on a GPU, and with more than two threads. All layers, parameters and statistics are shared
+    with `network`, including later changes to them.
     """
-    if device.type != "cpu" or torch.get_num_threads() > _THREADS or not isinstance(network, nn.Sequential):
+    if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not isinstance(network, nn.Sequential):
         return network
-    layers = list(_flat(network))
-    if not any(map(_fits, layers)):
+    remaining = deque(leaf_layers(network))
+    if not any(map(_can_fuse, remaining)):
         return network
     from archsearch.training.fused.layer import FusedNorm  # imports Numba
 
-    found: list[nn.Module] = []
-    while layers:
-        layer = layers.pop(0)
-        if not isinstance(layer, nn.BatchNorm2d) or not _fits(layer):
-            found.append(layer)
+    layers: list[nn.Module] = []
+    while remaining:
+        layer = remaining.popleft()
+        if not isinstance(layer, nn.BatchNorm2d) or not _can_fuse(layer):
+            layers.append(layer)
             continue
-        rectify = bool(found) and type(found[-1]) is nn.ReLU
+        rectify = bool(layers) and type(layers[-1]) is nn.ReLU
         if rectify:
-            found.pop()
-        dropout = layers.pop(0) if layers and type(layers[0]) is nn.Dropout2d else None
+            layers.pop()
+        dropout = remaining.popleft() if remaining and type(remaining[0]) is nn.Dropout2d else None
         assert dropout is None or isinstance(dropout, nn.Dropout2d)
-        found.append(FusedNorm(layer, dropout, rectify=rectify))
-    return nn.Sequential(*found)
+        layers.append(FusedNorm(layer, dropout, rectify=rectify))
+    return nn.Sequential(*layers)
 
 
-def _flat(network: nn.Sequential) -> list[nn.Module]:
-    nested = (_flat(layer) if isinstance(layer, nn.Sequential) else [layer] for layer in network)
-    return [layer for layers in nested for layer in layers]
-
-
-def _fits(layer: nn.Module) -> bool:
+def _can_fuse(layer: nn.Module) -> bool:
     if type(layer) is not nn.BatchNorm2d or not layer.affine or layer.weight.dtype != torch.float32:
         return False
     return layer.track_running_stats and layer.momentum is not None

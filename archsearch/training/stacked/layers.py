@@ -1,7 +1,7 @@
-"""The layers of K members side by side, where torch's own do not do.
+"""Layers of K members side by side, where torch's own layers do not suffice.
 
-Images are (batch, K * channels, height, width), member k's channels from k * channels on; behind `MemberFlatten`,
-features are (K, batch, features).
+Images are (batch, K * channels, height, width), with member k's channels starting at k * channels. After
+`MemberFlatten`, features are (K, batch, features).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 
 class MemberFlatten(nn.Module):
-    """(batch, K * channels, height, width) -> (K, batch, channels * height * width), each member's as Flatten's."""
+    """`nn.Flatten` per member: (batch, K * channels, height, width) -> (K, batch, channels * height * width)."""
 
     def __init__(self, members: int) -> None:
         super().__init__()
@@ -24,8 +24,8 @@ class MemberFlatten(nn.Module):
 class MemberLinear(nn.Module):
     """K linear layers: (K, batch, in_features) -> (K, batch, out_features).
 
-    `weight` (K * out_features, in_features) and `bias` (K * out_features,), if they have any, are to be set: those of
-    nn.Linear, one member's behind the other's.
+    The caller sets `weight` (K * out_features, in_features) and `bias` (K * out_features,) or None: the members'
+    `nn.Linear` tensors, concatenated.
     """
 
     weight: nn.Parameter
@@ -45,10 +45,10 @@ class MemberLinear(nn.Module):
 
 
 class MemberDropout(nn.Dropout):
-    """Dropout with each member's own rate, of single values or (`channel`) of whole channels.
+    """Dropout with a rate per member, of single values or (if `channel`) of whole channels.
 
-    Is a Dropout to whoever leaves dropout out, as `folded` does. One draw serves all members: what one of them drops
-    depends on how many there are, how much it drops does not.
+    Subclasses `nn.Dropout`, so that code that removes dropout, such as `folded`, removes it too. All members share one
+    random stream: which values a member drops depends on the number of members; its rate does not.
     """
 
     def __init__(self, rates: Sequence[float], channel: bool) -> None:
@@ -58,19 +58,19 @@ class MemberDropout(nn.Dropout):
         self.register_buffer("keep", keep, persistent=False)
         self.register_buffer("scale", 1 / keep, persistent=False)
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 # as nn.Dropout has it
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 # as in nn.Dropout
         if not self.training:
             return input
-        if input.dim() == 3:  # behind MemberFlatten: members first
+        if input.dim() == 3:  # after MemberFlatten, members come first
             return input * self._mask(input, input, (-1, 1, 1))
-        apart = torch.unflatten(input, 1, (len(self.rates), -1))
-        like = apart[..., :1, :1] if self.channel else apart
-        return (apart * self._mask(apart, like, (-1, 1, 1, 1))).flatten(1, 2)
+        members = torch.unflatten(input, 1, (len(self.rates), -1))
+        pattern = members[..., :1, :1] if self.channel else members
+        return (members * self._mask(members, pattern, (-1, 1, 1, 1))).flatten(1, 2)
 
-    def _mask(self, input: Tensor, like: Tensor, shape: tuple[int, ...]) -> Tensor:  # noqa: A002
-        kept = torch.rand_like(like, dtype=torch.float32) < self.get_buffer("keep").view(shape)
-        return (kept * self.get_buffer("scale").view(shape)).to(input.dtype)
+    def _mask(self, values: Tensor, pattern: Tensor, shape: tuple[int, ...]) -> Tensor:
+        kept = torch.rand_like(pattern, dtype=torch.float32) < self.get_buffer("keep").view(shape)
+        return (kept * self.get_buffer("scale").view(shape)).to(values.dtype)
 
     def extra_repr(self) -> str:
-        """The rates, member by member."""
+        """The rate of each member."""
         return f"rates={self.rates}, channel={self.channel}"

@@ -1,12 +1,12 @@
-"""K networks -> one that computes them all, and back.
+"""Turns K networks into one that computes them all, and back.
 
-Every parameter and every statistic of the one is the members' own, one behind the other along the first axis: member k
-of K has the k-th of K equal parts.
+Each parameter and statistic of the stack is the members' own, concatenated along the first axis: member k of K has the
+k-th of K equal parts.
 """
 
 import copy
 from collections.abc import Iterator, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,39 +14,47 @@ from torch import Tensor, nn
 from archsearch.training.stacked.layers import MemberDropout, MemberFlatten, MemberLinear
 from archsearch.training.stacked.rules import CHANNELWISE, DROPOUTS
 
-# What a layer counts in channels or groups: K times as many in a stack.
+# The attributes of a layer that count channels or groups. A stack has K times as many.
 _COUNTS = {
     "Conv2d": ("in_channels", "out_channels", "groups"),
     "BatchNorm2d": ("num_features",),
     "InstanceNorm2d": ("num_features",),
     "GroupNorm": ("num_groups", "num_channels"),
 }
-_Place = tuple[int, bool, str, str]  # layers before it, whether it is one itself (not dropout), its path, its kind
+
+
+class _Slot(NamedTuple):
+    """A layer's position in a network. Slots sort in the order of computation."""
+
+    preceding: int  # layers before it, not counting dropout
+    is_layer: bool  # False for dropout
+    path: str
+    kind: str
 
 
 class Stack(nn.Sequential):
     """`networks` as one: images (batch, K * channels, height, width) -> logits (K, batch, classes).
 
-    The networks must be alike but for their weights and their dropout (`rules.why_not_stackable` says whether they
-    are); raises `ValueError` where they are not. Their weights are copied.
+    The networks may differ only in weights and dropout (see `rules.why_not_stackable`); raises `ValueError` otherwise.
+    Their weights are copied.
     """
 
     def __init__(self, networks: Sequence[nn.Sequential]) -> None:
-        found = [_places(network) for network in networks]
-        # Sorted by what comes before it, a dropout that only some members have takes its place among the others.
-        places = sorted(set().union(*found))
-        super().__init__(*(_stacked(place, [layers.get(place) for layers in found]) for place in places))
+        layers_by_slot = [_slots(network) for network in networks]
+        # Sorting puts a dropout that only some members have at its place among the other layers.
+        slots = sorted(set().union(*layers_by_slot))
+        super().__init__(*(_stacked(slot, [layers.get(slot) for layers in layers_by_slot]) for slot in slots))
         self.members = len(networks)
-        self._place_of = {place[2]: number for number, place in enumerate(places) if place[1]}
+        self._index_of = {slot.path: index for index, slot in enumerate(slots) if slot.is_layer}
         self._templates = [copy.deepcopy(network).to("meta") for network in networks]
 
     def member(self, number: int) -> nn.Sequential:
-        """Member `number`, counted from 0, as the network that it would be alone, with copies of its weights."""
+        """Member `number`, counted from 0, as a network of its own, with copies of its weights."""
         network = copy.deepcopy(self._templates[number])
         for path, layer in _leaves(network):
-            if path not in self._place_of:
+            if path not in self._index_of:
                 continue
-            stacked = self[self._place_of[path]]
+            stacked = self[self._index_of[path]]
             for name, parameter in stacked.named_parameters():
                 value = self.part(parameter.detach(), number, number + 1).clone()
                 setattr(layer, name, nn.Parameter(value, requires_grad=parameter.requires_grad))
@@ -55,11 +63,11 @@ class Stack(nn.Sequential):
         return network.train(self.training)
 
     def part(self, value: Tensor, begin: int, end: int) -> Tensor:
-        """The view of a parameter, gradient or buffer that belongs to the members from `begin` up to `end`."""
-        if not value.dim():  # batch norm's count of batches
+        """The view of a parameter, gradient or buffer for the members `begin` to `end - 1`."""
+        if not value.dim():  # batch norm's batch counter
             return value
-        each = len(value) // self.members
-        return value[begin * each : end * each]
+        size = len(value) // self.members
+        return value[begin * size : end * size]
 
 
 def _leaves(network: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
@@ -68,52 +76,52 @@ def _leaves(network: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
             yield path, layer
 
 
-def _places(network: nn.Sequential) -> dict[_Place, nn.Module]:
-    places, before = {}, 0
+def _slots(network: nn.Sequential) -> dict[_Slot, nn.Module]:
+    slots, preceding = {}, 0
     for path, layer in _leaves(network):
         kind = type(layer).__name__
         is_layer = kind not in DROPOUTS
-        places[before, is_layer, path, kind] = layer
-        before += is_layer
-    return places
+        slots[_Slot(preceding, is_layer, path, kind)] = layer
+        preceding += is_layer
+    return slots
 
 
-def _stacked(place: _Place, theirs: Sequence[nn.Module | None]) -> nn.Module:
-    """The layer that does what `theirs` do; None is a member that has no such dropout."""
-    _, is_layer, path, kind = place
-    if not is_layer:
-        rates = [0.0 if layer is None else cast("nn.Dropout", layer).p for layer in theirs]
+def _stacked(slot: _Slot, members: Sequence[nn.Module | None]) -> nn.Module:
+    """The layer that computes all layers of `members`; None stands for a member without this dropout."""
+    path, kind = slot.path, slot.kind
+    if not slot.is_layer:
+        rates = [0.0 if layer is None else cast("nn.Dropout", layer).p for layer in members]
         if len(set(rates)) > 1:
             return MemberDropout(rates, channel=kind == "Dropout2d")
         return nn.Dropout2d(rates[0]) if kind == "Dropout2d" else nn.Dropout(rates[0])
-    layers = [layer for layer in theirs if layer is not None]
-    if len(layers) < len(theirs) or len({_outline(layer) for layer in layers}) > 1:
-        raise ValueError(f"networks that are stacked must have the same layers, and differ in {path} ({kind})")
-    first, members = layers[0], len(layers)
+    layers = [layer for layer in members if layer is not None]
+    if len(layers) < len(members) or len({_signature(layer) for layer in layers}) > 1:
+        raise ValueError(f"the networks of a stack must have the same layers, but differ in {path} ({kind})")
+    first, count = layers[0], len(layers)
     if isinstance(first, nn.Flatten):
-        return MemberFlatten(members)
+        return MemberFlatten(count)
     if isinstance(first, nn.Linear):
-        return _with_values(MemberLinear(members, first.in_features, first.out_features), layers)
+        return _with_values(MemberLinear(count, first.in_features, first.out_features), layers)
     if kind not in _COUNTS and kind not in CHANNELWISE:
         raise ValueError(f"{path} is a {kind}, which cannot be stacked")
     wider = copy.deepcopy(first)
     for name in _COUNTS.get(kind, ()):
-        setattr(wider, name, members * getattr(first, name))
+        setattr(wider, name, count * getattr(first, name))
     return _with_values(wider, layers)
 
 
-def _outline(layer: nn.Module) -> str:
-    """What layers that can be stacked have in common."""
+def _signature(layer: nn.Module) -> str:
+    """What the layers of different members must have in common."""
     return f"{layer!r} {[(name, value.shape, value.dtype) for name, value in layer.state_dict().items()]}"
 
 
 def _with_values(stacked: nn.Module, layers: Sequence[nn.Module]) -> nn.Module:
-    """`stacked` with the parameters and buffers of `layers`, one behind the other."""
+    """`stacked` with the concatenated parameters and buffers of `layers`."""
     for name, parameter in layers[0].named_parameters():
         values = torch.cat([layer.get_parameter(name).detach() for layer in layers])
         setattr(stacked, name, nn.Parameter(values, requires_grad=parameter.requires_grad))
     for name, buffer in layers[0].named_buffers():
-        same = not buffer.dim()  # batch norm's count of batches
-        values = buffer.clone() if same else torch.cat([layer.get_buffer(name) for layer in layers])
+        is_counter = not buffer.dim()  # batch norm's batch counter, equal for all members
+        values = buffer.clone() if is_counter else torch.cat([layer.get_buffer(name) for layer in layers])
         setattr(stacked, name, values)
     return stacked

@@ -1,4 +1,4 @@
-"""Which variants can be trained as one network. No torch."""
+"""Decides which variants can be trained as one network. Without torch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -8,15 +8,15 @@ from archsearch.config.schema import show
 from archsearch.config.settings import Settings
 from archsearch.model.plan import Layer, Plan
 
-# Layers that see each channel alone, so that they are the same for K members' channels as for one's.
+# Layers that treat each channel separately, so that they are the same for one member's channels and for K members'.
 CHANNELWISE = frozenset(
     "ReLU LeakyReLU GELU SiLU ELU Tanh ReLU6 Hardswish Mish MaxPool2d AvgPool2d AdaptiveAvgPool2d".split()
 )
 DROPOUTS = frozenset({"Dropout", "Dropout2d"})
 _KINDS = CHANNELWISE | DROPOUTS | {"Conv2d", "BatchNorm2d", "InstanceNorm2d", "GroupNorm", "Flatten", "Linear"}
 
-# What may differ: what belongs to a member alone, and what says nothing about training. All else must be the same, also
-# settings that nobody has thought of here.
+# Settings that may differ, because each member has its own or because they do not affect training. All others must be
+# equal, including settings added later.
 _FREE_SECTIONS = frozenset({"seed", "init", "tracking", "constraints", "sweep", "ui", "resume", "sweep_run"})
 _FREE: Mapping[str, frozenset[str]] = {
     "optimizer": frozenset(
@@ -31,19 +31,18 @@ class Candidate(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """How it is trained."""
+        """Its settings."""
 
     @property
     def plan(self) -> Plan:
-        """Its network."""
+        """The plan of its network."""
 
 
 def why_not_stackable(candidates: Sequence[Candidate]) -> str | None:
-    """Why `candidates` cannot be trained as one network, in words; None where they can.
+    """The reason why `candidates` cannot be trained as one network; None if they can.
 
-    They may differ in seed, initial weights, dropout rates (and where there is dropout), label smoothing, and all
-    settings of the same type of optimizer. A variant that goes on from a checkpoint of its own is not for a stack;
-    that is not checked here.
+    They may differ in seed, initial weights, rates and places of dropout, label smoothing, and all settings of the same
+    type of optimizer. A run that continues from a checkpoint cannot be stacked; this is not checked here.
     """
     if not candidates:
         return "there is nothing to stack"
@@ -52,35 +51,35 @@ def why_not_stackable(candidates: Sequence[Candidate]) -> str | None:
         if layer.kind not in _KINDS:
             return f"{layer.path} is a {layer.kind}, which cannot be stacked"
     for number, other in enumerate(others, 2):
-        reason = _of_settings(first.settings, other.settings) or _of_plans(first.plan, other.plan)
-        if reason is not None:
-            return f"members 1 and {number} of a stack must have {reason}"
+        difference = _settings_difference(first.settings, other.settings) or _plan_difference(first.plan, other.plan)
+        if difference is not None:
+            return f"members 1 and {number} of a stack must have {difference}"
     return None
 
 
-def _of_settings(one: Settings, other: Settings) -> str | None:
-    for section in (field.name for field in fields(one) if field.name not in _FREE_SECTIONS):
-        mine, theirs = _flat(getattr(one, section)), _flat(getattr(other, section))
-        for name in {**mine, **theirs}:
-            if name not in _FREE.get(section, ()) and mine.get(name) != theirs.get(name):
-                return f"the same {section}.{name}, and have {show(mine.get(name))} and {show(theirs.get(name))}"
+def _settings_difference(first: Settings, second: Settings) -> str | None:
+    for section in (field.name for field in fields(first) if field.name not in _FREE_SECTIONS):
+        values, others = _as_dict(getattr(first, section)), _as_dict(getattr(second, section))
+        for name in {**values, **others}:
+            if name not in _FREE.get(section, ()) and values.get(name) != others.get(name):
+                return f"the same {section}.{name}, but have {show(values.get(name))} and {show(others.get(name))}"
     return None
 
 
-def _of_plans(one: Plan, other: Plan) -> str | None:
-    if one.input_shape != other.input_shape:
-        return f"images of the same shape, and have {one.input_shape} and {other.input_shape}"
-    mine, theirs = _without_dropout(one), _without_dropout(other)
-    for left, right in zip(mine, theirs, strict=False):
-        if (left.path, left.kind) != (right.path, right.kind):
-            what = f"{left.path} ({left.kind}) and {right.path} ({right.kind})"
-            return f"the same layers but for dropout, and have {what} in the same place"
-        for name in {**left.arguments, **right.arguments}:
-            values = left.arguments.get(name), right.arguments.get(name)
-            if values[0] != values[1]:
-                return f"the same {name} in {left.path}, and have {show(values[0])} and {show(values[1])}"
-    if len(mine) != len(theirs):
-        return f"as many layers but for dropout, and have {len(mine)} and {len(theirs)}"
+def _plan_difference(first: Plan, second: Plan) -> str | None:
+    if first.input_shape != second.input_shape:
+        return f"images of the same shape, but have {first.input_shape} and {second.input_shape}"
+    layers, others = _without_dropout(first), _without_dropout(second)
+    for layer, other in zip(layers, others, strict=False):
+        if (layer.path, layer.kind) != (other.path, other.kind):
+            kinds = f"{layer.path} ({layer.kind}) and {other.path} ({other.kind})"
+            return f"the same layers except for dropout, but have {kinds} in the same place"
+        for name in {**layer.arguments, **other.arguments}:
+            value, other_value = layer.arguments.get(name), other.arguments.get(name)
+            if value != other_value:
+                return f"the same {name} in {layer.path}, but have {show(value)} and {show(other_value)}"
+    if len(layers) != len(others):
+        return f"equally many layers except for dropout, but have {len(layers)} and {len(others)}"
     return None
 
 
@@ -88,5 +87,5 @@ def _without_dropout(plan: Plan) -> list[Layer]:
     return [layer for layer in plan.layers if layer.kind not in DROPOUTS]
 
 
-def _flat(section: Any) -> dict[str, Any]:
+def _as_dict(section: Any) -> dict[str, Any]:
     return {field.name: getattr(section, field.name) for field in fields(section)}

@@ -1,4 +1,4 @@
-"""From candidates and their data to a stack that can be trained."""
+"""Makes a stacked trainer from candidates and their data."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,23 @@ import torch
 
 from archsearch.data.augment import make_augment
 from archsearch.data.load import Dataset
+from archsearch.training.cuda_graphs import GraphRecorder
 from archsearch.training.setup import make_network, make_splits
 from archsearch.training.stacked.rules import Candidate, why_not_stackable
 from archsearch.training.stacked.trainer import Member, StackedTrainer
 
 
 def make_stacked_trainer(
-    candidates: Sequence[Candidate], data: Dataset, device: torch.device, *, graphs: bool = True
+    candidates: Sequence[Candidate],
+    data: Dataset,
+    device: torch.device,
+    *,
+    graphs: bool = True,
+    recorder: GraphRecorder | None = None,
 ) -> StackedTrainer:
-    """The networks of `candidates`, each with the weights that its seed gives, as one; on the same images.
+    """A trainer of the networks of `candidates`, each initialised from its own seed, on the same images of `data`.
 
-    Raises `ValueError` where `why_not_stackable` has a reason, so ask it before.
+    Raises `ValueError` with the reason of `why_not_stackable`, if there is one.
     """
     reason = why_not_stackable(candidates)
     if reason is not None:
@@ -41,4 +47,5 @@ def make_stacked_trainer(
         augment=make_augment(common.augment),
         averaging=common.averaging,
         graphs=graphs,
+        recorder=recorder,
     )

@@ -1,4 +1,4 @@
-"""The state of a stack's member as its own trainer would have it: what a stack has begun, each member can continue."""
+"""The state of a stack's member in the format of `Trainer`, so that a member can continue without the stack."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ from archsearch.training.stacked.trainer import StackedTrainer
 
 
 def member_state(stack: StackedTrainer, number: int) -> dict[str, Any]:
-    """What `Trainer.state_dict` of member `number` (from 0) would be."""
+    """The state of member `number`, counted from 0, as `Trainer.state_dict` would return it."""
     network = stack.network.member(number)
     optimizer = make_optimizer(stack.optimizers[number], network)
     place = stack.places[number]
     groups = slice(place.group, place.group + len(optimizer.param_groups))
-    for own, stacked in zip(optimizer.param_groups, stack.optimizer.param_groups[groups], strict=True):
-        parameters = own["params"]
-        views = stacked["params"][place.neighbours * len(parameters) :][: len(parameters)]
-        own.update({name: value for name, value in stacked.items() if name != "params"})
+    for group, stacked in zip(optimizer.param_groups, stack.optimizer.param_groups[groups], strict=True):
+        parameters = group["params"]
+        views = stacked["params"][place.preceding * len(parameters) :][: len(parameters)]
+        group.update({name: value for name, value in stacked.items() if name != "params"})
         for parameter, view in zip(parameters, views, strict=True):
             state = stack.optimizer.state.get(view, {})
-            optimizer.state[parameter] = {name: _part(value, number, place) for name, value in state.items()}
+            optimizer.state[parameter] = {name: _member_part(value, number, place) for name, value in state.items()}
     schedule = stack.scheduler.state_dict()
     by_group = {name: schedule[name][groups] for name in ("base_lrs", "_last_lr")}
     average = None
@@ -39,9 +39,9 @@ def member_state(stack: StackedTrainer, number: int) -> dict[str, Any]:
     }
 
 
-def _part(value: Any, number: int, place: Place) -> Any:
-    """A member's part of what an optimizer keeps for a parameter."""
-    if not isinstance(value, Tensor) or not value.dim():  # Adam's count of steps
+def _member_part(value: Any, number: int, place: Place) -> Any:
+    """A member's part of an optimizer's state for a parameter."""
+    if not isinstance(value, Tensor) or not value.dim():  # Adam's step counter
         return value
-    each = len(value) // (place.end - place.begin)
-    return value[(number - place.begin) * each :][:each].clone()
+    size = len(value) // (place.end - place.begin)
+    return value[(number - place.begin) * size :][:size].clone()

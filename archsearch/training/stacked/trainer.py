@@ -1,18 +1,15 @@
-"""The loop for a stack: as `archsearch.training.trainer`, for K members at once.
+"""The training loop for a stack: like `archsearch.training.trainer`, for K members at once.
 
-Each member begins with its own weights and sees its images in its own order, both as it would alone; what is drawn for
-dropout and augmentation comes from one stream for all. A member whose loss is no number any more is reported as such;
-the others do not notice, since no channel of theirs sees one of its own.
+Each member starts with the same weights and sees the images in the same order as when trained alone. Dropout and
+augmentation draw from one random stream for all members. If a member's loss becomes NaN or infinite, only that member
+fails: no member's channels depend on another's.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,22 +17,18 @@ from archsearch.config.recipe import Averaging, Optimizer, Scheduler
 from archsearch.config.settings import TrainerSettings
 from archsearch.data.batches import ImageSet, Transform
 from archsearch.errors import NonFiniteLossError
-from archsearch.training.averaging import make_average
-from archsearch.training.cuda_graphs import fill_gradients, graphed, keep_gradients
-from archsearch.training.folding import folded
+from archsearch.training.cuda_graphs import GraphRecorder, cuda_recorder, fill_gradients, graphed, keep_gradients
+from archsearch.training.loop import TrainingLoop, non_finite_loss, non_finite_training_loss, seed_epoch, to_device
 from archsearch.training.metrics import EpochMetrics, Score
-from archsearch.training.optim import make_scheduler
 from archsearch.training.stacked.network import Stack
 from archsearch.training.stacked.optimizers import make_stacked_optimizer
 from archsearch.training.stacked.scores import MemberMeter, member_losses
-from archsearch.training.trainer import EpochProgress, Evaluation, Splits, seed_epoch
-
-_WATCH_SECONDS = 0.2  # between two looks at the running losses; each waits for a GPU's queue
+from archsearch.training.trainer import EpochProgress, Evaluation, Splits
 
 
 @dataclass(frozen=True)
 class Member:
-    """What is a member's own: its network, with the weights to begin with, its optimizer, its seed, its smoothing."""
+    """What belongs to one member: its initialised network, its optimizer settings, its seed, its label smoothing."""
 
     network: nn.Sequential
     optimizer: Optimizer
@@ -48,13 +41,15 @@ MemberEvaluation: TypeAlias = Evaluation | NonFiniteLossError
 StackWatch: TypeAlias = Callable[[list[EpochProgress | NonFiniteLossError]], None]
 
 
-class StackedTrainer:
+class StackedTrainer(TrainingLoop):
     """Trains `members` as one network on `splits` for `settings.epochs` epochs.
 
-    The members' networks must be alike but for weights and dropout, their optimizers of one type, all else the same:
-    `rules.why_not_stackable` says whether they are. Raises `ValueError` where they are not. `settings.label_smoothing`
-    is not looked at, each member has its own. On a GPU a step is a CUDA graph unless `graphs` is False.
+    The networks may differ only in weights and dropout, and the optimizers must be of one type; see
+    `rules.why_not_stackable`. Raises `ValueError` otherwise. `settings.label_smoothing` is ignored, as each member has
+    its own. On a GPU steps are CUDA graphs unless `graphs` is False. A `recorder` replaces CUDA's.
     """
+
+    network: Stack
 
     def __init__(
         self,
@@ -67,62 +62,63 @@ class StackedTrainer:
         augment: Transform | None = None,
         averaging: Averaging | None = None,
         graphs: bool = True,
+        recorder: GraphRecorder | None = None,
     ) -> None:
-        layout = torch.channels_last if settings.channels_last else torch.contiguous_format
-        stack = Stack([member.network for member in members])
-        self.network: Stack = stack.to(device=device, memory_format=layout)  # type: ignore[call-overload]
-        self.splits = splits
-        self.settings = settings
-        self.seeds = [member.seed for member in members]
-        self.device = device
-        self.augment = augment
-        self.epoch = 0  # epochs trained so far
-        self.failures: dict[int, NonFiniteLossError] = {}  # by the member's number, from 0
-        self._parameters = list(self.network.parameters())
+        stack = to_device(Stack([member.network for member in members]), settings, device)
+        self._parameters = list(stack.parameters())
         self._gradients = keep_gradients(self._parameters)
         self.optimizers = [member.optimizer for member in members]
-        self.optimizer, self.places = make_stacked_optimizer(self.optimizers, self.network)
-        self.scheduler = make_scheduler(
+        optimizer, self.places = make_stacked_optimizer(self.optimizers, stack)
+        super().__init__(
+            stack,
+            optimizer,
             scheduler,
-            self.optimizer,
-            epochs=settings.epochs,
+            settings,
             steps_per_epoch=splits.train.steps(settings.batch_size),
+            device=device,
+            averaging=averaging,
         )
-        self.average = make_average(averaging, self.network)
-        self._forward: Callable[[Tensor], Tensor] = torch.compile(self.network) if settings.compile else self.network
+        self.splits = splits
+        self.seeds = [member.seed for member in members]
+        self.augment = augment
+        self.failures: dict[int, NonFiniteLossError] = {}  # by the member's number, from 0
+        self._forward = torch.compile(stack) if settings.compile else stack
         smoothing = [member.label_smoothing for member in members]
         self._smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
         self._meter = MemberMeter(len(members), device)
-        changed = [*self._parameters, *self.network.buffers(), *self._gradients, *self._meter.tensors]
-        self._step = graphed(self._compute, changed, device, wanted=graphs)
+        if recorder is None and graphs:
+            recorder = cuda_recorder(device)
+        mutated = [*self._parameters, *stack.buffers(), *self._gradients, *self._meter.tensors]
+        self._step = graphed(self._compute, mutated, recorder)
 
     @property
     def trained(self) -> Stack:
-        """The networks to be used, as one: with averaged weights, where they are averaged."""
-        if self.average is None:
-            return self.network
-        assert isinstance(self.average.network, Stack)
-        return self.average.network
+        """The stack to use after training: with averaged weights if `averaging` is set."""
+        network = super().trained
+        assert isinstance(network, Stack)
+        return network
 
     def member(self, number: int) -> nn.Sequential:
-        """The network of member `number`, counted from 0, as after a run of its own; a copy."""
+        """The trained network of member `number`, counted from 0; a copy."""
         return self.trained.member(number)
 
     def run(self, watch: StackWatch | None = None) -> Iterator[list[MemberMetrics]]:
-        """Train the epochs that are left, yielding after each: for every member its metrics, or why it failed.
+        """Train the remaining epochs, yielding after each: the metrics of every member, or its failure.
 
-        Ends early where every member has failed. `seconds` and `evaluation_seconds` are a member's share of the
-        stack's, so that sums over members, and each one's images a second, mean what they mean elsewhere.
+        `watch` is called with the progress. Training ends early if every member has failed. `seconds` and
+        `evaluation_seconds` are the member's share of the stack's time, so that sums over members and images per second
+        are comparable with those of single runs.
         """
         count = len(self.seeds)
         while self.epoch < self.settings.epochs and len(self.failures) < count:
-            train, seconds, rates = self._train_epoch(self.epoch + 1, watch)
+            start = time.perf_counter()
+            train = self._train_epoch(self.epoch + 1, watch)
+            trained = time.perf_counter()
             self.epoch += 1
-            began = time.perf_counter()
             validation = self._scores(self.splits.validation)
             test = self._scores(self.splits.test if self.settings.test_every_epoch else None)
-            evaluation_seconds = time.perf_counter() - began
-            now = time.time_ns() // 1_000_000
+            evaluation_seconds = time.perf_counter() - trained
+            timestamp = time.time_ns() // 1_000_000
             yield [
                 self.failures.get(number)
                 or EpochMetrics(
@@ -130,9 +126,9 @@ class StackedTrainer:
                     train=train[number],
                     validation=validation[number],
                     test=test[number],
-                    lr=rates[number],
-                    seconds=seconds / count,
-                    timestamp=now,
+                    lr=self.rates[self.places[number].group],
+                    seconds=(trained - start) / count,
+                    timestamp=timestamp,
                     evaluation_seconds=evaluation_seconds / count,
                 )
                 for number in range(count)
@@ -140,97 +136,65 @@ class StackedTrainer:
 
     @torch.inference_mode()
     def evaluate(self, images: ImageSet) -> list[MemberEvaluation]:
-        """Run every member over `images` as it would be used: no dropout, running statistics."""
+        """Evaluate every member on `images` in eval mode: its evaluation, or its failure."""
         count = len(self.seeds)
-        network = self.trained.eval()
-        compiled = self.settings.compile and self.average is None
-        forward = self._forward if compiled else folded(network)
         meter = MemberMeter(count, self.device)
-        predictions, confidences = [], []
-        # So large that no more is held than in training, or than one member would need alone.
+
+        def add(logits: Tensor, labels: Tensor) -> None:
+            meter.add(member_losses(logits, labels), logits, labels)
+
+        # At most as many images in memory as in training, or as one member would use alone.
         size = max(min(self.settings.batch_size, self.settings.eval_batch_size), self.settings.eval_batch_size // count)
-        for batch, labels in images.in_order(size):
-            with self._autocast():
-                logits = forward(batch.repeat(1, count, 1, 1))
-            logits, same = logits.float(), labels.expand(count, -1)
-            meter.add(member_losses(logits, same), logits, same)
-            confidence, prediction = logits.softmax(dim=2).max(dim=2)
-            predictions.append(prediction)
-            confidences.append(confidence)
-        answers, sure = torch.cat(predictions, dim=1).cpu(), torch.cat(confidences, dim=1).cpu()
-        truth = images.labels.cpu()
+        batches = ((batch.repeat(1, count, 1, 1), labels.expand(count, -1)) for batch, labels in images.in_order(size))
+        predictions, confidences = self._predict(batches, add)
+        labels = images.labels.cpu()
         return [
             self.failures.get(number)
-            or self._failure(score, f"the evaluated loss became {score.loss} after epoch {self.epoch}")
-            or Evaluation(score, truth, answers[number], sure[number])
+            or non_finite_loss(score, "evaluated", f"after epoch {self.epoch}")
+            or Evaluation(score, labels, predictions[number], confidences[number])
             for number, score in enumerate(meter.read(len(images)))
         ]
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the stack's next epoch depends on."""
-        return {
-            "epoch": self.epoch,
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "failures": {number: str(error) for number, error in self.failures.items()},
-        }
+        """The state that the stack's next epoch depends on."""
+        failures = {number: str(error) for number, error in self.failures.items()}
+        return {**super().state_dict(), "failures": failures}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` of a stack of the same members gave."""
-        self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
+        """Continue from a state returned by `state_dict` of a stack of the same members."""
+        super().load_state_dict(state)
         self.failures = {number: NonFiniteLossError(reason) for number, reason in state["failures"].items()}
-        self.epoch = state["epoch"]
 
-    def _train_epoch(self, epoch: int, watch: StackWatch | None) -> tuple[list[Score], float, list[float]]:
-        images, orders = self.splits.train, self._seed(epoch)
+    def _train_epoch(self, epoch: int, watch: StackWatch | None) -> list[Score]:
+        orders = self._seed(epoch)
         self.network.train()
         self._meter.reset()
-        start = looked = time.perf_counter()
-        rates: list[float] = []
         total = 0
-        for batch, labels in images.shuffled_side_by_side(self.settings.batch_size, orders, self.augment):
-            self._step(batch, labels)
-            self.optimizer.step()
-            if self.average is not None:
-                self.average.step()
-            rates = [self.optimizer.param_groups[place.group]["lr"] for place in self.places]
-            self.scheduler.step()
+        batches = self.splits.train.shuffled_side_by_side(self.settings.batch_size, orders, self.augment)
+        for _, labels, is_report_due in self._steps(batches):
             total += labels.shape[1]
-            if watch is not None and time.perf_counter() - looked >= _WATCH_SECONDS:
-                self._look(total, epoch, watch, finished=False)
-                looked = time.perf_counter()
-        scores = self._look(total, epoch, watch, finished=True)
-        return scores, time.perf_counter() - start, rates
+            if watch is not None and is_report_due:
+                self._report(total, epoch, watch, finished=False)
+        return self._report(total, epoch, watch, finished=True)
 
-    def _compute(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        """All of a step that a GPU can repeat by itself: losses (K,) and logits (K, batch, classes)."""
-        with self._autocast():
-            logits = self._forward(batch)
-        logits = logits.float()
+    def _compute(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
+        """Set the gradients and add the scores; returns losses (K,) and logits (K, batch, classes)."""
+        logits = self._logits(self._forward, images)
         losses = member_losses(logits, labels, self._smoothing)
         fill_gradients(losses.sum(), self._parameters, self._gradients)
         self._meter.add(losses, logits, labels)
         return losses.detach(), logits.detach()
 
     def _seed(self, epoch: int) -> list[torch.Generator]:
-        """The generators of each member's order, as its own run would have them; torch's own one, from all seeds."""
-        orders = [torch.Generator().manual_seed(seed_epoch(seed, epoch)) for seed in self.seeds]
-        # For one member this is what `seed_epoch` has just done.
-        sequence = np.random.SeedSequence([*self.seeds, epoch])
-        torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+        """Seed torch from all seeds; returns a generator per member for the image order of its single run."""
+        orders = [torch.Generator().manual_seed(seed_epoch([seed], epoch)) for seed in self.seeds]
+        seed_epoch(self.seeds, epoch)
         return orders
 
-    def _look(self, total: int, epoch: int, watch: StackWatch | None, *, finished: bool) -> list[Score]:
+    def _report(self, total: int, epoch: int, watch: StackWatch | None, *, finished: bool) -> list[Score]:
         scores = self._meter.read(total)
         for number, score in enumerate(scores):
-            what = f"the training loss became {score.loss} in epoch {epoch}, within its first {total:,} images"
-            error = self._failure(score, what)
+            error = non_finite_training_loss(score, epoch)
             if error is not None:
                 self.failures.setdefault(number, error)
         if watch is not None:
@@ -244,25 +208,14 @@ class StackedTrainer:
         return scores
 
     def _scores(self, images: ImageSet | None) -> list[Score | None]:
-        """Each member's score on `images`, if there are any; one that has none any more has failed."""
+        """Each member's score on `images`, if there are any. A member without a finite loss is marked as failed."""
         if images is None:
             return [None] * len(self.seeds)
         scores: list[Score | None] = []
-        for number, found in enumerate(self.evaluate(images)):
-            if isinstance(found, NonFiniteLossError):
-                self.failures.setdefault(number, found)
+        for number, outcome in enumerate(self.evaluate(images)):
+            if isinstance(outcome, NonFiniteLossError):
+                self.failures.setdefault(number, outcome)
                 scores.append(None)
             else:
-                scores.append(found.score)
+                scores.append(outcome.score)
         return scores
-
-    @staticmethod
-    def _failure(score: Score, what: str) -> NonFiniteLossError | None:
-        if math.isfinite(score.loss):
-            return None
-        return NonFiniteLossError(f"{what}; lower optimizer.lr, or look for a setting that lets values explode")
-
-    def _autocast(self) -> Any:
-        if self.settings.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)

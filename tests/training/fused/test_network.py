@@ -1,0 +1,78 @@
+"""Networks with fused layers."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from archsearch.model.builder import build_plan
+from archsearch.training.fused.layer import FusedNorm
+from archsearch.training.fused.network import fused
+from tests.support.training import CPU, candidate
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("+model.order=[conv,norm,activation,dropout]",),
+        ("+model.order=[norm,activation,conv,dropout]",),
+        ("+model.activation=gelu",),
+        ("+model.norm=group", "+model.norm_groups=2"),
+        ("+model.dropout_kind=element",),
+        ("model=session4_gap",),
+    ],
+)
+def test_a_fused_network_trains_like_the_plain_one_in_double_precision(overrides: tuple[str, ...]) -> None:
+    """In single precision torch's own sums are a thousand times less accurate than the tolerance."""
+    plan = candidate("model.dropout=0.2", *overrides).plan
+    torch.manual_seed(2)
+    single = build_plan(plan).to(memory_format=torch.channels_last)
+    double = copy.deepcopy(single).double()
+    pixels, labels = torch.rand(32, *plan.input_shape), torch.randint(10, (32,))
+    for network, forward in ((double, double), (single, fused(single, CPU))):
+        optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+        torch.manual_seed(4)
+        network.train()
+        images = pixels.to(next(network.parameters()).dtype)
+        for _ in range(4):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(forward(images), labels).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+    for value, expected in zip(single.state_dict().values(), double.state_dict().values(), strict=True):
+        torch.testing.assert_close(value.double(), expected.double(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def fusable() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2), nn.Dropout2d(0.1), nn.Flatten())
+
+
+def test_relu_norm_and_dropout_become_one_layer(fusable: nn.Sequential) -> None:
+    assert [type(layer) for layer in fused(fusable, CPU).children()] == [nn.Conv2d, FusedNorm, nn.Flatten]
+
+
+def test_parameters_are_shared_with_the_plain_network(fusable: nn.Sequential) -> None:
+    assert {id(value) for value in fused(fusable, CPU).parameters()} == {id(value) for value in fusable.parameters()}
+
+
+def test_nothing_is_fused_for_a_gpu(fusable: nn.Sequential) -> None:
+    assert fused(fusable, torch.device("cuda")) is fusable
+
+
+def test_nothing_is_fused_with_more_than_two_threads(fusable: nn.Sequential) -> None:
+    torch.set_num_threads(3)
+    assert fused(fusable, CPU) is fusable
+
+
+def test_nothing_is_fused_in_double_precision(fusable: nn.Sequential) -> None:
+    network = fusable.double()
+    assert fused(network, CPU) is network
+
+
+def test_a_norm_without_weights_is_not_fused() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2, affine=False))
+    assert fused(network, CPU) is network
