@@ -122,7 +122,7 @@ def measure(folder: Path) -> str:
     arguments = ["archsearch.report", "experiment=archsearch", f"html={folder / 'report.html'}"]
     report = run_module(arguments, folder, ARCHSEARCH_DATA=str(folder))
     size = (folder / "report.html").stat().st_size
-    heading = next(line for line in report.output.splitlines() if "variants" in line)
+    heading = next(line for line in report.output.splitlines() if "variant" in line)
     peak = f"{report.peak_rss / 2**20:.0f} MiB at most"
     return f"{report.seconds:.1f} s, {peak}, page of {size / 1e6:.1f} MB; {heading}"
 

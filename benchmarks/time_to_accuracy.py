@@ -79,7 +79,7 @@ def accuracy_of(table: Table) -> Row:
 
 
 def shares_of(table: Table, loop_images: int = TRAINING_IMAGES) -> Row:
-    """The seconds of archsearch divided by those of the whole reference, by round: `training` alone, and the `whole`."""
+    """Seconds of archsearch divided by those of the whole reference, by round: `training` alone, and the `whole`."""
     scale = EPOCHS * TRAINING_IMAGES / loop_images
     training, whole, reference = [], [], []
     for run, loop in zip(table.rows[ARCHSEARCH], table.rows[LOOP], strict=True):

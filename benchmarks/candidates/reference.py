@@ -61,7 +61,7 @@ def network() -> Any:
 
 
 def loaders(root: str, images: int) -> tuple[Any, Any]:
-    """DataLoaders of the first `images` training images and of the test set, transformed one by one as in the notebook."""
+    """DataLoaders of the first `images` training images and of the test set. Transforms are applied image by image."""
     from torch.utils.data import DataLoader, Subset
     from torchvision import datasets, transforms
 

@@ -1,0 +1,101 @@
+"""The scripts start and run: each on its own, those that are quick in this process."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.support.processes import REPOSITORY
+
+SCRIPTS = (
+    "gpu_epoch", "overhead", "plots", "report_scale", "speed", "stacked", "startup", "sweep_overhead",
+    "time_to_accuracy", "verdicts",
+)  # fmt: skip
+Load = Callable[[str], ModuleType]
+
+
+def run(folder: Path, script: str, *arguments: str, **variables: str) -> str:
+    """The output of `python benchmarks/SCRIPT.py ARGUMENTS`."""
+    command = [sys.executable, str(REPOSITORY / "benchmarks" / f"{script}.py"), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), **variables}
+    process = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_explains_itself(script: str, load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    module = load(script)
+    with pytest.raises(SystemExit, match="0"):
+        module.main(["--help"])
+    assert (module.__doc__ or "").splitlines()[0] in capsys.readouterr().out
+
+
+def test_simulated_verdicts_are_tabulated(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    load("verdicts").main(["--studies", "10"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "identical variants: called different, % of 10 studies"
+    assert lines[2].split("  ")[-1].strip() == "better mean"
+    assert len([line for line in lines if line.strip()[:1].isdigit()]) == 2 * 6 + 3
+
+
+def test_the_published_results_are_drawn(load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load("plots").main(["--into", str(tmp_path)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["speed-accuracy.png", "speed-images.png"]
+    assert "SKIPPED" not in capsys.readouterr().out
+
+
+def test_missing_results_are_not_drawn(load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load("plots").main(["--results", str(tmp_path), "--into", str(tmp_path)])
+    assert capsys.readouterr().out.count("SKIPPED") == 2 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_every_script_starts_by_itself(script: str, tmp_path: Path) -> None:
+    assert run(tmp_path, script, "--help").startswith(f"usage: {script}.py")
+
+
+@pytest.mark.e2e
+def test_a_report_over_generated_runs_is_measured(tmp_path: Path) -> None:
+    output = run(tmp_path, "report_scale", "--runs", "10", "--epochs", "2")
+    assert output.count("10 runs") == 3
+
+
+@pytest.mark.e2e
+def test_a_configuration_is_composed_by_the_command_itself(load: Load) -> None:
+    assert load("checkout").composed_config("trainer.epochs=3", "data=mnist")["trainer"]["epochs"] == 3
+
+
+@pytest.mark.e2e
+def test_a_command_that_fails_ends_the_benchmark_with_its_message(load: Load, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"trainer.epocs=3: exit status 2\n(.|\n)*trainer.epochs"):
+        load("checkout").run_module(["archsearch", "trainer.epocs=3"], tmp_path)
+
+
+@pytest.mark.e2e
+def test_a_command_is_timed_and_its_memory_is_measured(load: Load, tmp_path: Path) -> None:
+    completed = load("checkout").run_module(["timeit", "-n1", "-r1"], tmp_path)
+    assert "1 loop" in completed.output and 0 < completed.seconds < 30
+    assert completed.peak_rss > 2**20
+
+
+@pytest.mark.e2e
+def test_a_trial_of_the_plain_loop_and_archsearch_writes_their_ratio(mnist_root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "trial.json"
+    few = ["--rounds", "1", "--epochs", "1", "--images", "1280", "--tolerance", "100", "--output", str(path)]
+    run(tmp_path, "speed", "--candidates", "loop,archsearch", *few, ARCHSEARCH_DATA=str(mnist_root.resolve()))
+    assert json.loads(path.read_text())["ratios"]["archsearch"]["images_per_second"]["n"] == 1
+
+
+@pytest.mark.e2e
+def test_a_trial_of_the_overhead_writes_what_is_added(mnist_root: Path, tmp_path: Path) -> None:
+    path = tmp_path / "trial.json"
+    few = ["--rounds", "1", "--words", "data.validation=59872", "--output", str(path)]
+    run(tmp_path, "overhead", *few, ARCHSEARCH_DATA=str(mnist_root.resolve()))
+    assert json.loads(path.read_text())["added"]["percent"]["n"] == 1
