@@ -1,11 +1,13 @@
-"""What a study shows: which variant is better, and which only luckier.
+"""Reports on a study: rankings, comparisons with significance tests, the Pareto front and the effects of settings.
 
-Reading: `options` is what was asked for, `sources` finds the runs, `study` groups them into variants and studies,
+Input: `options` parses the command line, `sources` finds the runs, `study` groups them into variants and studies,
 `naming` finds a variant by name.
 
-Judging: `statistics` has the tests, `verdict` compares two variants, `leaderboard` ranks all, `pareto` is accuracy
-against cost, `ablation` is what each setting does, `model_diff` and `prediction_diff` compare two variants block by
-block and image by image; `findings` is all of that.
+Analysis: `statistics` has the tests, `verdict` compares two variants, `leaderboard` ranks all of them, `pareto` weighs
+accuracy against cost, `ablation` estimates what each setting does, `model_diff` and `prediction_diff` compare two
+variants block by block and image by image. `findings` combines them.
 
-Showing: `tables`, `text`, `pictures` and `page`; `command` is `python -m archsearch.report`. Open `findings` first.
+Output: `tables`, `text`, `pictures`, `svg` and `page`. `command` is `python -m archsearch.report`.
+
+Open `findings` first.
 """

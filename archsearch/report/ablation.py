@@ -1,4 +1,4 @@
-"""What each setting does with the others held fixed, and which settings matter at all."""
+"""The effect of each setting with the others held fixed, and the importance of settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,47 +12,47 @@ from archsearch.report.study import Study, Variant
 _TREES = 30
 _SHUFFLES = 3
 _FOLDS = 5
-_MOST_VALUES = 20  # of a setting in a table
+_MOST_VALUES = 20  # rows of an effect's table
 
 
 @dataclass(frozen=True)
 class Level:
-    """A value of a setting. `mean` is over the blocks; `effect` is the difference to the reference value there."""
+    """A value of a setting: its mean over the blocks, and the paired difference to the reference value."""
 
     value: str
     mean: float
-    effect: statistics.Difference | None  # None of the reference value
+    effect: statistics.Difference | None  # None for the reference value
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One setting, in percent and points.
+    """The effect of one setting, in percent and points.
 
-    A block is all other settings and the seed held fixed; those in which every value was tried are counted, so that
-    each value is seen under the same circumstances. Settings `confounded` with this one share its effect.
-    `p` is that of the paired t-test, adjusted (Holm) for all effects of the study.
+    A block is the set of runs with the same seed and other settings. Only complete blocks count, in which every value
+    was tried. The effect cannot be separated from that of the `confounded` settings. p-values are those of paired
+    t-tests, adjusted (Holm) for all effects of the study.
     """
 
     factor: str
     confounded: Sequence[str]
-    reference: str  # a value
+    reference: str  # the value that others are compared with
     levels: Sequence[Level]
     blocks: int
-    left_out: int  # runs outside of such blocks
+    left_out: int  # runs in incomplete blocks
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much of the variance between runs is no longer predicted, in percent, once a setting is shuffled."""
+    """The share of the variance between runs, in percent, that is no longer explained when a setting is shuffled."""
 
     factor: str
     percent: float
-    sd: float  # over shufflings and folds
+    sd: float  # over shuffles and folds
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """The effects of a study's settings. `explained` is the share of unseen runs' variance they predict, in percent."""
+    """The effects of a study's settings. `explained` is the percentage of held-out runs' variance that they predict."""
 
     effects: Sequence[Effect]
     importances: Sequence[Importance]
@@ -62,8 +62,8 @@ class Ablation:
 def ablate(study: Study, baseline: Variant | None = None) -> Ablation:
     """The effect and importance of each setting in which the variants of `study` differ.
 
-    Effects are against the values of `baseline`; without one, against the smallest number, or the word that was trained
-    first: not the best one, which would be luck in part.
+    Effects are relative to the values of `baseline`; without one, to the smallest number or the word that was trained
+    first. The best value would be a biased reference, because it is partly best by chance.
     """
     rows = [(variant.values, seed, score) for variant in study.variants for seed, score in variant.scores().items()]
     effects = []
@@ -79,18 +79,18 @@ _Row = tuple[Mapping[str, str], int, float]
 
 
 def _effect(factor: str, study: Study, rows: Sequence[_Row], reference: str) -> Effect | None:
-    """Marginal means over complete blocks; None where there are fewer than two such blocks, or very many values."""
+    """Marginal means over complete blocks; None for fewer than two such blocks or more than 20 values."""
     values = study.values[factor]
     if len(values) > _MOST_VALUES:
         return None
     blocks: dict[tuple[object, ...], dict[str, float]] = {}
     for settings, seed, score in rows:
-        held = tuple(value for name, value in settings.items() if name != factor)
-        blocks.setdefault((*held, seed), {})[settings[factor]] = score
-    whole = [block for block in blocks.values() if len(block) == len(values)]
-    if len(whole) < 2:
+        others = tuple(value for name, value in settings.items() if name != factor)
+        blocks.setdefault((*others, seed), {})[settings[factor]] = score
+    complete = [block for block in blocks.values() if len(block) == len(values)]
+    if len(complete) < 2:
         return None
-    scores = {value: [block[value] for block in whole] for value in values}
+    scores = {value: [block[value] for block in complete] for value in values}
     levels = [
         Level(
             value,
@@ -99,33 +99,32 @@ def _effect(factor: str, study: Study, rows: Sequence[_Row], reference: str) -> 
         )
         for value in values
     ]
-    left_out = len(rows) - len(whole) * len(values)
-    return Effect(factor, study.confounded.get(factor, ()), reference, levels, len(whole), left_out)
+    left_out = len(rows) - len(complete) * len(values)
+    return Effect(factor, study.confounded.get(factor, ()), reference, levels, len(complete), left_out)
 
 
 def _adjusted(effects: Sequence[Effect]) -> list[Effect]:
-    """The effects with their p adjusted as one family."""
+    """The effects with their p-values adjusted as one family."""
     adjusted = iter(
-        statistics.holm([level.effect.p for each in effects for level in each.levels if level.effect is not None])
+        statistics.holm([level.effect.p for effect in effects for level in effect.levels if level.effect is not None])
     )
     return [
         replace(
-            each,
+            effect,
             levels=[
                 level if level.effect is None else replace(level, effect=replace(level.effect, p=next(adjusted)))
-                for level in each.levels
+                for level in effect.levels
             ],
         )
-        for each in effects
+        for effect in effects
     ]
 
 
 def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], float | None]:
-    """Permutation importance (Breiman, "Random Forests", 2001) on runs that the forest has not seen.
+    """Permutation importance (Breiman, "Random Forests", 2001) on held-out runs.
 
-    The forest learns accuracy from the settings. Folds are seeds, where there are several, so that what it is asked is
-    what a setting does to another seed: a setting that does nothing comes out at 0, or below. Nothing is returned where
-    there is one setting only, or too few runs to leave some out.
+    The forest predicts accuracy from the settings. With several seeds, the folds are seeds, so that a setting without
+    effect has an importance of 0 or below. Returns nothing for a single setting, or too few runs for cross-validation.
     """
     factors = study.factors
     seeds = np.array([seed for _, seed, _ in rows])
@@ -143,27 +142,28 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
     variance = float(np.var(scores))
     drops: list[NDArray[np.float64]] = []
     squares: list[NDArray[np.float64]] = []
-    for learned, unseen in splitter.split(codes, scores, seeds if several else None):
-        cells, cell, counts = np.unique(codes[learned], axis=0, return_inverse=True, return_counts=True)
-        means = np.bincount(cell.ravel(), scores[learned]) / counts  # over seeds: as good to learn from, and fewer
+    for train, test in splitter.split(codes, scores, seeds if several else None):
+        cells, cell, counts = np.unique(codes[train], axis=0, return_inverse=True, return_counts=True)
+        means = np.bincount(cell.ravel(), scores[train]) / counts  # over seeds: equivalent, with fewer rows
         forest = RandomForestRegressor(_TREES, random_state=0).fit(cells, means, sample_weight=counts)
-        squares.append((forest.predict(codes[unseen]) - scores[unseen]) ** 2)
-        found = permutation_importance(
-            forest, codes[unseen], scores[unseen], scoring="neg_mean_squared_error", n_repeats=_SHUFFLES, random_state=0
+        squares.append((forest.predict(codes[test]) - scores[test]) ** 2)
+        permuted = permutation_importance(
+            forest, codes[test], scores[test], scoring="neg_mean_squared_error", n_repeats=_SHUFFLES, random_state=0
         )
-        drops.append(found.importances)
-    of_all = np.concatenate(drops, axis=1) / variance * 100
+        drops.append(permuted.importances)
+    percent = np.concatenate(drops, axis=1) / variance * 100  # (factors, shuffles and folds)
     importances = [
-        Importance(factor, float(of_all[at].mean()), float(of_all[at].std())) for at, factor in enumerate(factors)
+        Importance(factor, float(values.mean()), float(values.std()))
+        for factor, values in zip(factors, percent, strict=True)
     ]
     explained = 100 * (1 - float(np.mean(np.concatenate(squares))) / variance)
-    return sorted(importances, key=lambda each: -each.percent), explained
+    return sorted(importances, key=lambda importance: -importance.percent), explained
 
 
 def _encoded(study: Study, rows: Sequence[_Row]) -> NDArray[np.float64]:
-    """Each setting as a number: where its value stands among its values."""
+    """Settings as ordinal codes, the positions of their values: (runs, factors)."""
     columns = []
     for factor in study.factors:
-        positions = {value: at for at, value in enumerate(study.values[factor])}
-        columns.append([positions[each[factor]] for each, _, _ in rows])
+        positions = {value: position for position, value in enumerate(study.values[factor])}
+        columns.append([positions[settings[factor]] for settings, _, _ in rows])
     return np.array(columns, float).T

@@ -1,4 +1,4 @@
-"""`python -m archsearch.report`: find the runs, work out what they show, print it, write the page, and file it."""
+"""`python -m archsearch.report`: select the runs, analyze them, print the report, write the page and store it."""
 
 import logging
 import os
@@ -11,13 +11,14 @@ from tempfile import TemporaryDirectory
 from archsearch.compose.request import Request
 from archsearch.config.settings import parse_settings
 from archsearch.errors import ConfigError, ReportError, StorageError, TrackingError, first_line
-from archsearch.report.findings import Findings, find
+from archsearch.report.findings import Findings, analyze
 from archsearch.report.options import Options
 from archsearch.report.page import PAGE, write_page
-from archsearch.report.sources import Gathered, Sources
+from archsearch.report.sources import Selection, Sources
 from archsearch.report.study import Study, has_result, studies_of
 from archsearch.report.text import text
 from archsearch.runs.folder import OUTPUTS
+from archsearch.runs.formatting import count
 from archsearch.tracking.reader import Reader
 from archsearch.tracking.store import resolve_store
 
@@ -25,78 +26,78 @@ log = logging.getLogger(__name__)
 
 
 def report(options: Options, request: Request) -> Path:
-    """Report on what was `options` for, with the store and the data of `request`; returns the page's path.
+    """Report on the runs that `options` selects, with the store and data of `request`; returns the page's path.
 
-    Raises `UserError`s.
+    Raises `UserError`.
     """
     settings, problems = parse_settings(request.config)
     if settings is None:
         raise ConfigError(problems)
     store = settings.tracking.uri
     with TemporaryDirectory(prefix="archsearch-report-") as scratch:
-        gathered = Sources(lambda: resolve_store(store, OUTPUTS), Path(scratch)).gather(options)
-        found = _found(gathered, options, Path(settings.data.root))
-    page = _page_of(options, gathered)
+        selection = Sources(lambda: resolve_store(store, OUTPUTS), Path(scratch)).select(options)
+        findings = _analyze(selection, options, Path(settings.data.root))
+    page = _page_path(options, selection)
     try:
-        write_page(page, gathered.title, gathered.command, found, options.cost, gathered.notes)
+        write_page(page, selection.title, selection.command, findings, options.cost, selection.notes)
     except OSError as error:
-        raise StorageError(f"cannot write {page}: {error.strerror or error}; html=PATH puts it elsewhere") from error
-    is_filed = _file(page, gathered)
-    print(gathered.title if gathered.command is None else f"{gathered.title}: {gathered.command}", end="\n\n")
-    for note in gathered.notes:
+        raise StorageError(f"cannot write {page}: {error.strerror or error}; choose another path with html=") from error
+    is_stored = _store_page(page, selection)
+    print(selection.title if selection.command is None else f"{selection.title}: {selection.command}", end="\n\n")
+    for note in selection.notes:
         print(f"note: {note}")
-    print("\n\n".join(text(each, options.cost) for each in found))
-    shown = os.path.relpath(page)
-    print(f"\npage     {page if shown.startswith('..') else shown}")
-    if is_filed:
-        print("         and among the artifacts of the sweep's run in MLflow")
+    print("\n\n".join(text(study_findings, options.cost) for study_findings in findings))
+    relative = os.path.relpath(page)
+    print(f"\npage     {page if relative.startswith('..') else relative}")
+    if is_stored:
+        print("         also an artifact of the sweep's run in MLflow")
     return page
 
 
-def _found(gathered: Gathered, options: Options, data: Path) -> Sequence[Findings]:
-    studies = studies_of(gathered.trials)
-    without = [trial.state for trial in gathered.trials if not has_result(trial)]
-    if without:
-        counted = ", ".join(f"{without.count(state)} {state}" for state in sorted(set(without)))
-        gathered.notes.append(
-            f"{len(without)} of {len(gathered.trials)} runs have no accuracy to compare, and are left out: {counted}"
-        )
+def _analyze(selection: Selection, options: Options, data: Path) -> Sequence[Findings]:
+    studies = studies_of(selection.runs)
+    states = [run.state for run in selection.runs if not has_result(run)]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     if not studies:
-        raise ReportError(f"{gathered.title}: none of its {len(gathered.trials)} runs has an accuracy to compare")
+        raise ReportError(f"{selection.title}: no run has an accuracy to compare ({counts})")
+    if states:
+        selection.notes.append(
+            f"{len(states)} of {count(len(selection.runs), 'run')} left out, without an accuracy: {counts}"
+        )
     if len(studies) == 1 or not (options.compare or options.baseline):
-        return [find(study, options, data) for study in studies]
-    return _where_known(studies, options, data)
+        return [analyze(study, options, data) for study in studies]
+    return _analyze_where_named(studies, options, data)
 
 
-def _where_known(studies: Sequence[Study], options: Options, data: Path) -> list[Findings]:
-    """The variants that `options` names need to be in one of the studies only."""
-    found: list[Findings] = []
+def _analyze_where_named(studies: Sequence[Study], options: Options, data: Path) -> list[Findings]:
+    """Analyze studies of which only some have the variants that `options` names."""
+    findings: list[Findings] = []
     errors: list[ReportError] = []
     for study in studies:
         try:
-            found.append(find(study, options, data))
+            findings.append(analyze(study, options, data))
         except ReportError as error:
             errors.append(error)
-            found.append(find(study, replace(options, compare=(), baseline=None), data))
+            findings.append(analyze(study, replace(options, compare=(), baseline=None), data))
     if len(errors) == len(studies):
         raise errors[0]
-    return found
+    return findings
 
 
-def _page_of(options: Options, gathered: Gathered) -> Path:
+def _page_path(options: Options, selection: Selection) -> Path:
     if options.html is not None:
         return Path(options.html)
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    return (gathered.folder or OUTPUTS / "reports" / now) / PAGE
+    return (selection.folder or OUTPUTS / "reports" / now) / PAGE
 
 
-def _file(page: Path, gathered: Gathered) -> bool:
-    """Keep the page with the sweep's own run in MLflow, if there is one. Returns whether it is there."""
-    if gathered.parent is None or gathered.store is None:
+def _store_page(page: Path, selection: Selection) -> bool:
+    """Add the page to the artifacts of the sweep's own MLflow run, if there is one. Returns whether it was stored."""
+    if selection.parent is None or selection.store is None:
         return False
     try:
-        Reader.open(gathered.store).keep(gathered.parent, page)
-    except TrackingError as error:  # the page is there
-        log.warning("WARNING: the page is not in MLflow: %s", first_line(error))
+        Reader.open(selection.store).upload(selection.parent, page)
+    except TrackingError as error:
+        log.warning("WARNING: the page could not be stored in MLflow: %s", first_line(error))
         return False
     return True

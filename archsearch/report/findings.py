@@ -1,8 +1,9 @@
-"""All that a report has to say about a study, worked out once, for the terminal and for the page."""
+"""Everything a report shows about a study, computed once for the terminal and the HTML page."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import get_args
 
@@ -20,91 +21,103 @@ from archsearch.report.pareto import Point, points_of
 from archsearch.report.prediction_diff import PredictionDiff, prediction_diff, test_images
 from archsearch.report.study import Study, Variant
 from archsearch.report.verdict import Comparison, Verdict, compare
+from archsearch.runs.formatting import count
 
-_MOST_TIES = 5  # sentences
+_MOST_SENTENCES = 5
 _LARGE_FAMILY = 50  # comparisons
 
 
 @dataclass(frozen=True)
 class PairComparison:
-    """Two variants, compared in every way. What is None could not be had; `notes` say why."""
+    """A detailed comparison of two variants. Parts that are not available are None, with the reason in `notes`."""
 
     a: Variant
     b: Variant
     validation: Comparison
-    test: statistics.Difference | None  # in points; an estimate, and no verdict: these networks were chosen
+    test: statistics.Difference | None  # in points; an estimate without a verdict
     architecture: ModelDiff | None
     predictions: PredictionDiff | None
-    images: NDArray[np.uint8] | None  # of the test set (N, height, width)
+    images: NDArray[np.uint8] | None  # of the test set: (N, height, width)
     classes: Sequence[str]
     notes: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """A study: its leaderboard, what accuracy costs in it, what its settings do, and one duel."""
+    """The results for a study: leaderboard, accuracy against cost, effects of settings, and one pair in detail."""
 
     study: Study
     board: Leaderboard
     points: Sequence[Point]
     ablation: Ablation
-    duel: PairComparison | None
+    pair: PairComparison | None
     sentences: Sequence[str]
     notes: Sequence[str]
 
 
-def find(study: Study, options: Options, data: Path) -> Findings:
-    """Work out what `study` shows. `data` is the folder of the data sets. Raises `ReportError`."""
+def analyze(study: Study, options: Options, data: Path) -> Findings:
+    """Compute the findings for `study`; `data` is the folder of the data sets. Raises `ReportError`."""
     baseline = find_variant(study, options.baseline, "baseline") if options.baseline is not None else None
     board = rank(study, baseline)
-    duel = _duel(board, options, data)
+    pair = _pair(board, options, data)
     return Findings(
-        study, board, points_of(board, options.cost), ablate(study, baseline), duel, _sentences(board), _notes(board)
+        study, board, points_of(board, options.cost), ablate(study, baseline), pair, _sentences(board), _notes(board)
     )
 
 
 def _sentences(board: Leaderboard) -> list[str]:
-    """The verdicts that a person would ask for first."""
-    told = [(row.against, row.against.verdict) for row in board.rows if row.against is not None]
-    lines = [comparison.sentence() for comparison, _ in told[:_MOST_TIES]]
-    if len(told) > _MOST_TIES:
-        counts = Counter(verdict for _, verdict in told)
-        counted = ", ".join(f"{counts[kind]} {kind}" for kind in get_args(Verdict) if counts[kind])
-        role = "the baseline" if board.is_baseline else "the leader"
-        lines.insert(0, f"against {role}, {board.reference.label}: {counted.replace('unknown', 'cannot be judged')}")
-        lines.append(f"and {len(told) - _MOST_TIES} more, in the table")
-    return lines
+    """The main verdicts, as sentences."""
+    comparisons = [row.against for row in board.rows if row.against is not None]
+    sentences = [comparison.sentence() for comparison in comparisons[:_MOST_SENTENCES]]
+    if len(comparisons) > _MOST_SENTENCES:
+        counts = Counter(comparison.verdict for comparison in comparisons)
+        summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict) if counts[verdict])
+        role = "baseline" if board.is_baseline else "leader"
+        sentences.insert(0, f"Compared with the {role} ({board.reference.label}): {summary}")
+        sentences.append(f"{count(len(comparisons) - _MOST_SENTENCES, 'more comparison')} in the table")
+    return sentences
 
 
 def _notes(board: Leaderboard) -> list[str]:
     study, notes = board.study, []
     if study.on_test:
-        notes.append("nothing was held out: variants are ranked on the TEST set, and the best of them is optimistic")
-    if board.optimism is not None and board.optimism >= 0.01:
         notes.append(
-            f"the leader is the best of {board.rivals} that cannot be told from it, on the images that it was chosen"
-            f" on: were they all equal, it would seem {board.optimism:.2f} points better than it is"
+            "no images were held out, so variants are ranked on the TEST set and the leader's accuracy is biased"
         )
-    if any(len(variant.trials) == 1 for variant in study.variants):
-        single = sum(len(variant.trials) == 1 for variant in study.variants)
+    if board.optimism is not None and board.optimism >= 0.01:
+        notes.append(f"{_tie(board)}; picking the best overstates its accuracy by about {board.optimism:.2f} points")
+    single = sum(len(variant.runs) == 1 for variant in study.variants)
+    if single:
         notes.append(
-            f"{single} of {len(study.variants)} variants have one seed: their interval is Wilson's, of one network on"
-            " other images, and says nothing of other seeds"
+            f"{single} of {count(len(study.variants), 'variant')} have one seed: their interval (Wilson's) covers other"
+            " images, not other seeds"
         )
     if not board.is_baseline and study.pairs > _LARGE_FAMILY:
         notes.append(
-            f"all {study.pairs:,} pairs are tested as one family, which takes many seeds; baseline=... tests"
-            f" {len(study.variants) - 1} only"
+            f"all {study.pairs:,} pairs are tested as one family, which requires many seeds; baseline=... tests only"
+            f" {len(study.variants) - 1}"
         )
     if study.repeats:
-        notes.append(f"{study.repeats} runs repeat another's configuration and seed, and count once (the latest)")
+        notes.append(f"{count(study.repeats, 'run')} left out: a later run has the same configuration and seed")
     failed = [variant.label for variant in study.variants if variant.failed]
     if failed:
-        notes.append(f"seeds failed of {', '.join(failed[:5])}: what is left of a variant may be its lucky ones")
+        notes.append(f"some seeds failed ({', '.join(failed[:5])}): the remaining ones may be biased")
     return notes
 
 
-def _duel(board: Leaderboard, options: Options, data: Path) -> PairComparison | None:
+def _tie(board: Leaderboard) -> str:
+    """Which variants are tied with the leader."""
+    contenders = board.contenders
+    others = contenders[1:]
+    is_tested = not any(isnan(board.p[0, index]) for index in others)
+    relation = "statistically tied" if is_tested else "not distinguishable with these seeds"
+    if contenders == list(range(len(contenders))):
+        return f"the top {len(contenders)} are {relation}"
+    return f"the leader and {count(len(others), 'other variant')} are {relation}"
+
+
+def _pair(board: Leaderboard, options: Options, data: Path) -> PairComparison | None:
+    """The pair that `options` names, by default the leader and the baseline or the runner-up."""
     study = board.study
     if options.compare:
         a, b = (find_variant(study, name, "compare") for name in options.compare)
@@ -116,29 +129,27 @@ def _duel(board: Leaderboard, options: Options, data: Path) -> PairComparison | 
         return None
     if a is b:
         raise ReportError(
-            f"compare={','.join(options.compare)}: both are {a.label}; runs that differ in their seed only are not"
-            " compared, because the better one of two seeds is luck"
+            f"compare: got {','.join(options.compare)}, must be two variants, but both are {a.label}; runs that differ"
+            " only in their seed are not compared, because the better of two seeds is chance"
         )
     notes: list[str] = []
     info = study.info
     architecture = predictions = images = None
     classes = info.classes if info is not None else ()
     if info is None:
-        notes.append(f"the data set {a.any.data} is unknown here, so neither architectures nor images are compared")
+        notes.append(f"architectures and images are not compared: archsearch has no data set {a.any.data}")
     else:
         try:
             architecture = model_diff(a.any, b.any, info)
             if architecture is None:
-                notes.append("a configuration could not be read, so the architectures are not compared")
+                notes.append("architectures are not compared: a configuration is unreadable")
             predictions = prediction_diff(a, b, len(info.classes))
-        except UserError as error:  # an artifact that cannot be had, say: the rest of the report can
-            notes.append(f"not compared image by image: {error}")
+        except UserError as error:  # e.g. an artifact that cannot be downloaded
+            notes.append(f"predictions are not compared: {error}")
         else:
             images = test_images(info, data, a.any.fingerprint)
             if images is None:
-                notes.append(
-                    f"the images of these runs are not in {data}, so none is shown; data.root= says where they are"
-                )
+                notes.append(f"no images are shown: {data} does not have those of these runs; set data.root=")
     test = None
     if not study.on_test and a.scores("test") and b.scores("test"):
         test = statistics.welch(list(a.scores("test").values()), list(b.scores("test").values()))
@@ -147,7 +158,7 @@ def _duel(board: Leaderboard, options: Options, data: Path) -> PairComparison | 
 
 
 def _as_ranked(a: Variant, b: Variant, board: Leaderboard) -> Comparison:
-    """Two variants that nobody options for beforehand: judged as the leaderboard judges them, one pair among many."""
+    """A pair that was chosen after seeing the results, with the p-value of the leaderboard's family."""
     row = next(row for row in board.rows if row.variant is (b if a is board.reference else a))
     assert row.against is not None
     return compare(a, b, board.study, row.against.family, row.against.planned, row.against.p)

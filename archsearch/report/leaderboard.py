@@ -1,4 +1,4 @@
-"""All variants of a study, ranked on validation accuracy, with ties shown as ties."""
+"""Ranks the variants of a study by validation accuracy; variants that do not differ significantly share a place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,11 @@ from archsearch.report.verdict import ALPHA, Comparison, against, compare
 
 @dataclass(frozen=True)
 class LeaderboardRow:
-    """A variant's place: one more than the variants that are better beyond luck, so ties share theirs.
+    """A variant with its place: one more than the number of variants that are significantly better.
 
-    It has none where that cannot be said: without seeds that differ, and beside a baseline, as nothing else is tested.
-
-    `score` is the mean over seeds with its t-interval, or a single run with Wilson's interval, which is of other images
-    rather than of other seeds; in percent.
+    `place` is None if a comparison is impossible because no seeds differ, and beside a baseline, where other pairs are
+    not tested. `score` is in percent: the mean over seeds with its t-interval, or a single run with Wilson's interval,
+    which covers other images rather than other seeds.
     """
 
     number: int  # of the row, from 1
@@ -28,42 +27,42 @@ class LeaderboardRow:
     variant: Variant
     score: statistics.Estimate
     test: statistics.Estimate | None
-    against: Comparison | None  # the variant against the baseline, or against the leader
+    against: Comparison | None  # with the leaderboard's reference; None for the reference itself
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """A study, ranked. `reference` is what the rows are compared with: the baseline, else the leader."""
+    """A ranked study. `reference` is the variant that all rows are compared with: the baseline, else the leader."""
 
     study: Study
     rows: Sequence[LeaderboardRow]
     reference: Variant
     is_baseline: bool
-    family: int  # comparisons that the p are adjusted for
+    family: int  # comparisons that the p-values are adjusted for
     p: NDArray[np.float64]  # of all pairs, adjusted as one family: (k, k)
 
     @property
-    def rivals(self) -> int:
-        """How many variants cannot be told from the leader, itself included."""
-        return int((~(self.p[0] < ALPHA)).sum())
+    def contenders(self) -> Sequence[int]:
+        """The indices of the rows that do not differ significantly from the leader, including the leader."""
+        return [int(index) for index in np.flatnonzero(~(self.p[0] < ALPHA))]
 
     @property
     def optimism(self) -> float | None:
-        """By how many points the leader is expected to seem better than it is, were its rivals as good as it is.
+        """By how many points the leader's accuracy is overstated if all contenders are equally good.
 
-        It was picked as the best of them on these same images. None where the spread between seeds is unknown.
+        The leader is selected as the best of them on these same images. None if the spread between seeds is unknown.
         """
         spread = self.study.spread or self.study.borrowed_spread
-        if spread is None or self.rivals < 2:
+        if spread is None or len(self.contenders) < 2:
             return None
-        return statistics.luck_of_the_best(self.rivals) * spread / sqrt(len(self.study.variants[0].scores()))
+        return statistics.luck_of_the_best(len(self.contenders)) * spread / sqrt(len(self.study.variants[0].scores()))
 
 
 def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
     """Rank the variants of `study`.
 
-    Without `baseline` all variants are tested against all (one family, Holm), because any two may be compared once the
-    results are seen; with one, each is tested against that only, which needs fewer seeds.
+    Without `baseline`, all pairs are tested as one family (Holm), because any two may be compared after seeing the
+    results. With one, each variant is only tested against it, which needs fewer seeds.
     """
     variants = study.variants
     p = _adjusted(study)
@@ -72,34 +71,34 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
     family = max(1, int((~np.isnan(p[np.triu_indices(len(variants), 1)])).sum()))
     if baseline is not None:
         comparisons = against(baseline, study)
-        family = max((each.family for each in comparisons.values()), default=1)
+        family = max((comparison.family for comparison in comparisons.values()), default=1)
     else:
         comparisons = {
-            variant.label: compare(variant, reference, study, family, study.pairs, float(p[0, at]))
-            for at, variant in enumerate(variants)
-            if at
+            variant.label: compare(variant, reference, study, family, study.pairs, float(p[0, index]))
+            for index, variant in enumerate(variants)
+            if index
         }
     rows = [
         LeaderboardRow(
-            at + 1,
-            places[at],
-            places[at] is not None and places.count(places[at]) > 1,
+            index + 1,
+            places[index],
+            places[index] is not None and places.count(places[index]) > 1,
             variant,
             interval(variant, "selecting", study),
             interval(variant, "test", study) if variant.scores("test") else None,
             comparisons.get(variant.label),
         )
-        for at, variant in enumerate(variants)
+        for index, variant in enumerate(variants)
     ]
     return Leaderboard(study, rows, reference, baseline is not None, family, p)
 
 
 def interval(variant: Variant, name: str, study: Study) -> statistics.Estimate:
-    """The mean of a variant's accuracies (`selecting` or `test`), %: t-interval over seeds, Wilson's of one run."""
+    """The mean accuracy (`selecting` or `test`) in percent: t-interval over seeds, Wilson's for a single run."""
     scores = list(variant.scores(name).values())
     if len(scores) > 1:
-        found = statistics.mean(scores)
-        return statistics.Estimate(found.value, max(0.0, found.low), min(100.0, found.high))
+        estimate = statistics.mean(scores)
+        return statistics.Estimate(estimate.value, max(0.0, estimate.low), min(100.0, estimate.high))
     total = study.images("test" if name == "test" or study.on_test else "validation")
     if total is None:
         return statistics.mean(scores)
@@ -109,18 +108,18 @@ def interval(variant: Variant, name: str, study: Study) -> statistics.Estimate:
 def _places(study: Study, p: NDArray[np.float64]) -> list[int | None]:
     means = np.array([variant.mean() for variant in study.variants])
     places: list[int | None] = []
-    for at, mean in enumerate(means):
-        others = np.delete(p[at], at)
-        places.append(None if np.isnan(others).any() else 1 + int(((means > mean) & (p[at] < ALPHA)).sum()))
+    for index, mean in enumerate(means):
+        others = np.delete(p[index], index)
+        places.append(None if np.isnan(others).any() else 1 + int(((means > mean) & (p[index] < ALPHA)).sum()))
     return places
 
 
 def _adjusted(study: Study) -> NDArray[np.float64]:
-    """The p of all pairs as `compare` has them, adjusted as one family: (k, k)."""
+    """The p-values of all pairs, tested as in `compare` and adjusted as one family: (k, k)."""
     scores = [list(variant.scores().values()) for variant in study.variants]
-    means = np.array([np.mean(each) for each in scores])
-    deviations = np.array([statistics.deviation(each) for each in scores])
-    counts = np.array([len(each) for each in scores])
+    means = np.array([np.mean(values) for values in scores])
+    deviations = np.array([statistics.deviation(values) for values in scores])
+    counts = np.array([len(values) for values in scores])
     p = statistics.welch_p(means, deviations, counts)
     if study.spread is not None:
         p = np.where(np.isnan(p), statistics.pooled_p(means, counts, study.spread, study.dof), p)

@@ -1,4 +1,4 @@
-"""Two architectures, block by block: what was changed, and what that does to size, cost and receptive field."""
+"""Compares two architectures block by block: settings, parameters, MACs, receptive field and output shapes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +20,7 @@ HEAD = "head"
 
 @dataclass(frozen=True)
 class Side:
-    """A block of one of the two: its parameters, MACs, and what leaves it."""
+    """A block in one of the two architectures: its parameters and MACs, and its output's receptive field and shape."""
 
     params: int
     macs: int
@@ -30,23 +30,23 @@ class Side:
 
 @dataclass(frozen=True)
 class BlockDiff:
-    """A block in A, in B, or in both. `changes` are settings as (name, value in A, value in B)."""
+    """A block of A, B or both. `changes` lists settings as (name, value in A, value in B)."""
 
     name: str
-    status: Literal["same", "changed", "only in A", "only in B", "moved"]  # a moved one can have changes, too
+    status: Literal["same", "changed", "only in A", "only in B", "moved"]  # a "moved" block may have changes, too
     changes: Sequence[tuple[str, str, str]]
     a: Side | None
     b: Side | None
 
     def change(self, name: Literal["params", "macs", "receptive_field"]) -> int:
-        """How much more of it B has."""
-        of_b = getattr(self.b, name) if self.b is not None else 0
-        return int(of_b - (getattr(self.a, name) if self.a is not None else 0))
+        """The value in B minus the value in A; a missing block counts as 0."""
+        a, b = (getattr(side, name) if side is not None else 0 for side in (self.a, self.b))
+        return int(b - a)
 
 
 @dataclass(frozen=True)
 class ModelDiff:
-    """All blocks, in order, then the head; the networks' totals; and settings that are not of the network."""
+    """All blocks in order, then the head; both plans; and the differing settings outside of the model."""
 
     blocks: Sequence[BlockDiff]
     a: Plan
@@ -55,8 +55,8 @@ class ModelDiff:
 
 
 def model_diff(a: StudyRun, b: StudyRun, info: DatasetInfo) -> ModelDiff | None:
-    """How the networks of two trials on the data set `info` differ; None where a configuration cannot be read."""
-    networks = [_network(trial, info) for trial in (a, b)]
+    """How the networks of two runs on the data set `info` differ; None if a configuration cannot be read."""
+    networks = [_network(run, info) for run in (a, b)]
     if networks[0] is None or networks[1] is None:
         return None
     (spec_a, plan_a), (spec_b, plan_b) = networks[0], networks[1]
@@ -65,11 +65,11 @@ def model_diff(a: StudyRun, b: StudyRun, info: DatasetInfo) -> ModelDiff | None:
     names = [[name for name, _ in spec.blocks] for spec in (spec_a, spec_b)]
     blocks = []
     for name, moved in _aligned(*names):
-        of_a, of_b = settings[0].get(name), settings[1].get(name)
-        changes = _changes(of_a, of_b) if of_a is not None and of_b is not None else []
-        if of_b is None:
+        block_a, block_b = settings[0].get(name), settings[1].get(name)
+        changes = _changes(block_a, block_b) if block_a is not None and block_b is not None else []
+        if block_b is None:
             status: Any = "only in A"
-        elif of_a is None:
+        elif block_a is None:
             status = "only in B"
         else:
             status = "moved" if moved else "changed" if changes else "same"
@@ -77,8 +77,8 @@ def model_diff(a: StudyRun, b: StudyRun, info: DatasetInfo) -> ModelDiff | None:
     return ModelDiff(blocks, plan_a, plan_b, _others(a, b))
 
 
-def _network(trial: StudyRun, info: DatasetInfo) -> tuple[ModelSpec, Plan] | None:
-    path: Path | None = trial.fetch(CONFIG)
+def _network(run: StudyRun, info: DatasetInfo) -> tuple[ModelSpec, Plan] | None:
+    path: Path | None = run.fetch(CONFIG)
     if path is None:
         return None
     try:
@@ -94,35 +94,34 @@ def _settings(spec: ModelSpec) -> dict[str, Mapping[str, Any]]:
 
 
 def _sides(network: Plan) -> dict[str, Side]:
-    found: dict[str, Side] = {}
+    sides: dict[str, Side] = {}
     for layer in network.layers:
-        before = found.get(layer.block)
-        found[layer.block] = _side(layer, before)
-    return found
+        sides[layer.block] = _extended(sides.get(layer.block), layer)
+    return sides
 
 
-def _side(layer: Layer, before: Side | None) -> Side:
-    params, macs = (before.params, before.macs) if before is not None else (0, 0)
+def _extended(side: Side | None, layer: Layer) -> Side:
+    params, macs = (side.params, side.macs) if side is not None else (0, 0)
     return Side(params + layer.params, macs + layer.macs, layer.receptive_field, layer.output)
 
 
 def _aligned(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, bool]]:
-    """The names of both in an order that keeps to each, the head last, and whether a name is elsewhere in the other."""
-    found: list[tuple[str, bool]] = []
+    """The block names of both, merged in order with the head last, and whether a block of A moved in B."""
+    names: list[tuple[str, bool]] = []
     for kind, from_a, to_a, from_b, to_b in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
         if kind == "equal":
-            found += [(name, False) for name in a[from_a:to_a]]
+            names += [(name, False) for name in a[from_a:to_a]]
         else:
-            found += [(name, name in b) for name in a[from_a:to_a]]
-            found += [(name, False) for name in b[from_b:to_b] if name not in a]
-    return [*found, (HEAD, False)]
+            names += [(name, name in b) for name in a[from_a:to_a]]
+            names += [(name, False) for name in b[from_b:to_b] if name not in a]
+    return [*names, (HEAD, False)]
 
 
 def _changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [(name, _shown(a[name]), _shown(b[name])) for name in a if name in b and a[name] != b[name]]
+    return [(name, _text(a[name]), _text(b[name])) for name in a if name in b and a[name] != b[name]]
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return (", ".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
@@ -131,4 +130,4 @@ def _shown(value: Any) -> str:
 def _others(a: StudyRun, b: StudyRun) -> list[tuple[str, str, str]]:
     keys = [key for key in dict.fromkeys([*a.settings, *b.settings]) if not key.startswith("model")]
     pairs = [(key, a.settings.get(key, "-"), b.settings.get(key, "-")) for key in keys]
-    return [each for each in pairs if each[1] != each[2]]
+    return [(key, value_a, value_b) for key, value_a, value_b in pairs if value_a != value_b]

@@ -1,4 +1,4 @@
-"""What `python -m archsearch.report` was asked for: its own settings, and overrides of the configuration."""
+"""The command line of `python -m archsearch.report`: its own settings, and overrides of the configuration."""
 
 import re
 from collections.abc import Sequence
@@ -14,33 +14,35 @@ from archsearch.errors import ConfigError, Problem, did_you_mean
 Cost = Literal["params", "macs", "epoch_seconds"]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
-# Of the configuration itself: where the store and the data lie.
-_PASSED_ON = ("tracking.uri", "data.root")
+# Overrides of the configuration: the locations of the store and of the data.
+_OVERRIDES = ("tracking.uri", "data.root")
 _LISTS = ("sweep", "run", "experiment", "compare")
 
-HELP = """archsearch.report: which variant is better, and which only luckier
+HELP = """archsearch.report: rank and compare trained variants, with significance tests
 
-  python -m archsearch.report                          the last sweep
-  python -m archsearch.report sweep=NAME,last          sweeps: by folder, by name, or `last`
-  python -m archsearch.report run=ID,ID                runs: by folder, id, or `last`
+Select runs (default: the last sweep):
+  python -m archsearch.report sweep=NAME,last          sweeps, by folder, name or `last`
+  python -m archsearch.report run=ID,ID                runs, by folder, id or `last`
   python -m archsearch.report experiment=NAME          all runs of an MLflow experiment
-  python -m archsearch.report filter="params.model = 'session4'"   what MLflow's search lets pass
+  python -m archsearch.report filter="params.model = 'session4'"   runs that match an MLflow search filter
 
-  compare=A,B     two variants, block by block and image by image (default: the leader and the baseline or the next)
-  baseline=A      test every variant against this one, rather than all against all
-  cost=params     what accuracy is traded against: params, macs or epoch_seconds
-  html=PATH       where the page goes (default: report.html in the sweep's folder, else outputs/reports/)
+Options:
+  compare=A,B     compare two variants block by block and image by image
+                  (default: the leader with the baseline or the runner-up)
+  baseline=A      test every variant against this one instead of testing all pairs
+  cost=params     the cost to weigh accuracy against: params, macs or epoch_seconds
+  html=PATH       the HTML page (default: report.html in the sweep's folder, else in outputs/reports/)
   tracking.uri=   the MLflow store (default: MLFLOW_TRACKING_URI, else outputs/mlflow.db)
-  data.root=      the folder of the data sets, for the images (default: ARCHSEARCH_DATA, else data)
+  data.root=      the folder of the data sets, for test images (default: ARCHSEARCH_DATA, else data)
 
-A variant is named by its row in the leaderboard (#2), by its label or a part of it that no other has
-(gap, head.type=gap, dropout=0.05 width=1.5), or by the id of one of its runs.
+Name a variant by its row in the leaderboard (#2), its label, a unique part of its label
+(gap, head.type=gap, dropout=0.05 width=1.5), or the id of one of its runs.
 """
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class Options:
-    """Which runs, and what about them."""
+    """The report's own settings: which runs to select, and what to show."""
 
     sweep: Names = ()
     run: Names = ()
@@ -52,42 +54,42 @@ class Options:
     html: str | None = None
 
 
-def parse_options(words: Sequence[str]) -> tuple[Options, list[str]]:
-    """The report's own settings in a command line, and what else it says. Raises `ConfigError`."""
+def parse_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
+    """Split a command line into the report's own settings and the remaining overrides. Raises `ConfigError`."""
     problems: list[Problem] = []
     values: dict[str, object] = {}
-    rest: list[str] = []
-    own = names_of(Options)
-    flag = ""
-    for word in words:
-        name, equals, value = word.partition("=")
-        if word.startswith("-") or flag == "--config-dir":
-            rest.append(word)
+    overrides: list[str] = []
+    settings = names_of(Options)
+    previous = ""
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if argument.startswith("-") or previous == "--config-dir":
+            overrides.append(argument)
         elif not equals:
             problems.append(
-                Problem(word, f"is no setting=value{did_you_mean(word, own)}; --help shows what can be said")
+                Problem(argument, f"must have the form setting=value{did_you_mean(argument, settings)}; see --help")
             )
-        elif name in own:
+        elif name in settings:
             values[name] = _names(value) if name in _LISTS else unquote(value)
             if values[name] in ("", ()):
-                problems.append(Problem(name, "names nothing"))
-        elif name.lstrip("+") in _PASSED_ON:
-            rest.append(word)
+                problems.append(Problem(name, "must not be empty"))
+        elif name.lstrip("+") in _OVERRIDES:
+            overrides.append(argument)
         else:
-            problems.append(Problem(name, f"unknown setting{did_you_mean(name, [*own, *_PASSED_ON])}"))
-        flag = word
+            problems.append(Problem(name, f"unknown setting{did_you_mean(name, [*settings, *_OVERRIDES])}"))
+        previous = argument
     compared = values.get("compare", ())
     if isinstance(compared, tuple) and len(compared) == 1:
-        problems.append(Problem("compare", f"got {compared[0]!r} only, must be two: compare=A,B"))
+        problems.append(Problem("compare", f"got {compared[0]!r}, must be two variants: compare=A,B"))
     elif isinstance(compared, tuple) and len(compared) > 2:
-        problems.append(Problem("compare", f"got {len(compared)} names, must be two: compare=A,B"))
-    options, found = read(Options, values, "")
-    if problems or found or options is None:
-        raise ConfigError([*problems, *found])
-    return options, rest
+        problems.append(Problem("compare", f"got {len(compared)} variants, must be two: compare=A,B"))
+    options, invalid = read(Options, values, "")
+    if problems or invalid or options is None:
+        raise ConfigError([*problems, *invalid])
+    return options, overrides
 
 
 def _names(value: str) -> tuple[str, ...]:
-    """`a,b`, `[a,b]`, `'a b',c`: names, separated by commas, taken literally."""
-    inside = value[1:-1] if value.startswith("[") and value.endswith("]") else value
-    return tuple(unquote(name.strip()) for name in re.findall(r"'[^']*'|\"[^\"]*\"|[^,]+", inside) if name.strip())
+    """Comma-separated names, optionally quoted or in brackets: `a,b`, `[a,b]`, `'a b',c`."""
+    content = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    return tuple(unquote(name.strip()) for name in re.findall(r"'[^']*'|\"[^\"]*\"|[^,]+", content) if name.strip())

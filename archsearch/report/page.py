@@ -1,4 +1,4 @@
-"""A report as one HTML file that works offline, light and dark, on a phone and with a screen reader."""
+"""The report as a self-contained HTML file, with light and dark modes, for small screens and screen readers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -17,12 +17,13 @@ from archsearch.report.tables import (
     blocks_table,
     confusion_changes,
     effects_table,
-    front_table,
     importance_table,
     leaderboard_table,
     mcnemar_table,
+    pareto_table,
 )
-from archsearch.report.text import duel_sentences, explained, headline
+from archsearch.report.text import explained, headline, pair_sentences
+from archsearch.runs.formatting import count
 from archsearch.system.atomic import write_text
 
 PAGE = "report.html"
@@ -31,85 +32,91 @@ _MOST_IMAGES = 16
 
 
 def write_page(
-    path: Path, title: str, command: str | None, found: Sequence[Findings], cost: Cost, notes: Sequence[str] = ()
+    path: Path, title: str, command: str | None, findings: Sequence[Findings], cost: Cost, notes: Sequence[str] = ()
 ) -> None:
-    """Write the page of a report, one section a study, by rename."""
+    """Write the page atomically, with one section per study."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
-    families = sorted({each.board.family for each in found})
+    families = sorted({study.board.family for study in findings})
     path.parent.mkdir(parents=True, exist_ok=True)
     text = template.render(
         title=title,
         command=command,
-        made=f"{datetime.now().strftime('%Y-%m-%d %H:%M')}{''.join(f'; {note}' for note in notes)}",
+        created=f"{datetime.now().strftime('%Y-%m-%d %H:%M')}{''.join(f'; {note}' for note in notes)}",
         version=__version__,
         families=" and ".join(map(str, families)),
-        studies=[_study(each, cost) for each in found],
+        studies=[_study(study, cost) for study in findings],
     )
     write_text(path, text.replace(" +- ", " ± ").replace(" -&gt; ", " → "))
 
 
-def _study(found: Findings, cost: Cost) -> dict[str, Any]:
-    board, ablation = found.board, found.ablation
-    shown: dict[str, Any] = {
-        "headline": headline(found),
-        "sentences": found.sentences,
-        "notes": found.notes,
-        "judged_on": found.study.judged_on,
+def _study(findings: Findings, cost: Cost) -> dict[str, Any]:
+    board, ablation = findings.board, findings.ablation
+    content: dict[str, Any] = {
+        "headline": headline(findings),
+        "sentences": findings.sentences,
+        "notes": findings.notes,
+        "judged_on": findings.study.judged_on,
         "leaderboard": leaderboard_table(board),
-        "ranking": Markup(pictures.ranking(board)),
-        "cut": f" The first {pictures.MOST_ROWS} of {len(board.rows)}." if len(board.rows) > pictures.MOST_ROWS else "",
-        "front": None,
+        "ranking": Markup(pictures.ranking_plot(board)),
+        "rows_shown": f"{pictures.MOST_ROWS} of {len(board.rows)}" if len(board.rows) > pictures.MOST_ROWS else None,
+        "pareto": None,
         "effects": [
-            {"picture": Markup(pictures.effect(each)), "table": effects_table(each), "left_out": each.left_out}
-            for each in ablation.effects
+            {
+                "picture": Markup(pictures.effect_plot(effect)),
+                "table": effects_table(effect),
+                "left_out": count(effect.left_out, "run") if effect.left_out else None,
+            }
+            for effect in ablation.effects
         ],
         "importance": None,
-        "duel": _duel(found.duel) if found.duel is not None else None,
+        "pair": _pair(findings.pair) if findings.pair is not None else None,
     }
-    if len(found.points) > 1:
-        picture = Markup(pictures.front(found.points, board, cost))
-        shown["front"] = {"picture": picture, "table": front_table(found.points, found.study, cost, whole=True)}
-    if ablation.importances:
-        shown["importance"] = {
-            "picture": Markup(pictures.importance(ablation)),
-            "table": importance_table(ablation),
-            "explained": explained(found),
+    if len(findings.points) > 1:
+        content["pareto"] = {
+            "picture": Markup(pictures.pareto_plot(findings.points, board, cost)),
+            "table": pareto_table(findings.points, findings.study, cost, only_front=False),
         }
-    return shown
+    if ablation.importances:
+        content["importance"] = {
+            "picture": Markup(pictures.importance_plot(ablation)),
+            "table": importance_table(ablation),
+            "explained": explained(findings),
+        }
+    return content
 
 
-def _duel(duel: PairComparison) -> dict[str, Any]:
-    architecture, predictions = duel.architecture, duel.predictions
-    classes = duel.classes
+def _pair(pair: PairComparison) -> dict[str, Any]:
+    architecture, predictions, classes = pair.architecture, pair.predictions, pair.classes
     return {
-        "a": duel.a.label,
-        "b": duel.b.label,
-        "sentences": duel_sentences(duel),
-        "notes": duel.notes,
+        "a": pair.a.label,
+        "b": pair.b.label,
+        "sentences": pair_sentences(pair),
+        "notes": pair.notes,
         "blocks": blocks_table(architecture) if architecture is not None else None,
         "other": architecture.other if architecture is not None else [],
         "mcnemar": mcnemar_table(predictions) if predictions is not None else None,
-        "confusion": Markup(pictures.confusion(predictions, classes)) if predictions is not None else None,
+        "confusion": Markup(pictures.confusion_plot(predictions, classes)) if predictions is not None else None,
         "changes": confusion_changes(predictions, classes) if predictions is not None else [],
-        "only_a": _gallery(duel, predictions, "A"),
-        "only_b": _gallery(duel, predictions, "B"),
+        "only_a": _gallery(pair, predictions, "A"),
+        "only_b": _gallery(pair, predictions, "B"),
     }
 
 
-def _gallery(duel: PairComparison, predictions: PredictionDiff | None, which: str) -> list[Mapping[str, Any]]:
-    if predictions is None or duel.images is None:
+def _gallery(pair: PairComparison, predictions: PredictionDiff | None, which: str) -> list[Mapping[str, Any]]:
+    """The test images that `A` (or `B`) classifies correctly more often than the other."""
+    if predictions is None or pair.images is None:
         return []
-    counts = [len(each) for each in predictions.guesses]
+    networks_a, networks_b = map(len, predictions.guesses)
     other = "B" if which == "A" else "A"
     return [
         {
-            "uri": pictures.thumbnail(duel.images[at]),
-            "index": at,
-            "label": duel.classes[predictions.labels[at]],
-            "taken_for": duel.classes[predictions.usual_mistake(other, at)],
-            "right_a": f"{round(predictions.right_a[at] * counts[0])} of {counts[0]}",
-            "right_b": f"{round(predictions.right_b[at] * counts[1])} of {counts[1]}",
+            "uri": pictures.thumbnail(pair.images[index]),
+            "index": index,
+            "label": pair.classes[predictions.labels[index]],
+            "mistake": pair.classes[predictions.usual_mistake(other, index)],
+            "correct_a": f"{round(predictions.right_a[index] * networks_a)} of {networks_a}",
+            "correct_b": f"{round(predictions.right_b[index] * networks_b)} of {networks_b}",
         }
-        for at in predictions.only(which, _MOST_IMAGES)
+        for index in predictions.only(which, _MOST_IMAGES)
     ]

@@ -1,4 +1,4 @@
-"""What accuracy costs: the variants that nothing is both cheaper and better than."""
+"""Accuracy against cost: which variants are Pareto-optimal."""
 
 from dataclasses import dataclass
 
@@ -8,40 +8,38 @@ from archsearch.report.options import Cost
 from archsearch.report.study import Variant
 from archsearch.report.verdict import ALPHA
 
-# EVA6 "Architectural Basics", session 4: its network's parameters and MACs, and its best epoch on MNIST's test set.
+# EVA6 "Architectural Basics", session 4: parameters and MACs of its network, and its best epoch's MNIST test accuracy.
 REFERENCE = {"params": 12_954, "macs": 2_605_712}
 REFERENCE_ACCURACY = 99.46
 
-COSTS: dict[Cost, str] = {"params": "parameters", "macs": "MACs for an image", "epoch_seconds": "seconds an epoch"}
+COSTS: dict[Cost, str] = {"params": "parameters", "macs": "MACs per image", "epoch_seconds": "seconds per epoch"}
 
 
 @dataclass(frozen=True)
 class Point:
-    """A variant's cost and accuracy. `on_front`: no other is as good in both and better in one (by their means)."""
+    """A variant's cost and accuracy. `on_front`: no other variant's means are as good in both and better in one."""
 
     variant: Variant
     cost: float
     score: statistics.Estimate
     test: statistics.Estimate | None
     on_front: bool
-    maybe: bool  # not on the front, but none of those that keep it off is better beyond luck
+    maybe_on_front: bool  # dominated, but not by any variant that is significantly better
 
 
 def points_of(board: Leaderboard, cost: Cost) -> list[Point]:
-    """The variants whose cost is known, the cheapest first."""
-    known = [
-        (at, row.variant, found) for at, row in enumerate(board.rows) if (found := row.variant.mean(cost)) is not None
-    ]
-    known.sort(key=lambda each: each[2])
-    means = {at: variant.mean() or 0.0 for at, variant, _ in known}
+    """The variants with a known cost, cheapest first."""
+    costs = [(index, row.variant.mean(cost)) for index, row in enumerate(board.rows)]
+    known = sorted(((index, value) for index, value in costs if value is not None), key=lambda entry: entry[1])
+    means = {index: board.rows[index].variant.mean() or 0.0 for index, _ in known}
     points = []
-    for at, variant, spent in known:
-        keeping_off = [
+    for index, value in known:
+        dominating = [
             other
-            for other, _, price in known
-            if price <= spent and means[other] >= means[at] and (price < spent or means[other] > means[at])
+            for other, price in known
+            if price <= value and means[other] >= means[index] and (price < value or means[other] > means[index])
         ]
-        maybe = bool(keeping_off) and not any(board.p[at, other] < ALPHA for other in keeping_off)
-        row = board.rows[at]
-        points.append(Point(variant, spent, row.score, row.test, not keeping_off, maybe))
+        maybe = bool(dominating) and not any(board.p[index, other] < ALPHA for other in dominating)
+        row = board.rows[index]
+        points.append(Point(row.variant, value, row.score, row.test, not dominating, maybe))
     return points

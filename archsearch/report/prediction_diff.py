@@ -1,4 +1,4 @@
-"""Two variants, image by image: what one of them gets right and the other does not, over all their seeds."""
+"""Compares the test predictions of two variants image by image, over all their seeds."""
 
 import csv
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class McNemar:
-    """Two networks of one seed: the images that only one of them has right, and the exact test's p."""
+    """McNemar's exact test for two networks: the images that only one of them classifies correctly, and the p-value."""
 
     seeds: tuple[int, int]
     only_a: int
@@ -30,58 +30,60 @@ class McNemar:
 
 @dataclass(frozen=True)
 class PredictionDiff:
-    """The test predictions of two variants. `right_a` (N,) is the share of A's networks that have an image right.
+    """The test predictions of two variants. `right_a` (N,) is the share of A's networks that are correct on an image.
 
-    `confusion` (classes, classes) is how many more images of a true class (row) A takes for another (column) than B
-    does, on average over seeds. `over_images` is the difference in accuracy, in points, with its interval over images:
-    how it may be on other images, with these networks.
+    `confusion` (classes, classes) is the confusion matrix of A minus that of B, averaged over seeds: true classes are
+    rows, predictions columns. `over_images` is the difference in accuracy of these networks, in points, with its
+    interval over test images.
     """
 
     labels: _Ints
     right_a: NDArray[np.float64]
     right_b: NDArray[np.float64]
-    guesses: tuple[NDArray[np.int64], NDArray[np.int64]]  # (seeds, N) of A, of B
+    guesses: tuple[_Ints, _Ints]  # (seeds, N) of A and of B
     tests: Sequence[McNemar]
     confusion: NDArray[np.float64]
     over_images: statistics.Estimate
 
     def only(self, which: str, most: int) -> list[int]:
-        """The images that `A` (or `B`) has right and the other has not, the clearest first; at most so many."""
+        """Up to `most` images that `A` (or `B`) classifies correctly more often than the other, clearest first."""
         lead = self.right_a - self.right_b if which == "A" else self.right_b - self.right_a
         order = np.argsort(-lead, kind="stable")[:most]
-        return [int(at) for at in order if lead[at] > 0]
+        return [int(image) for image in order if lead[image] > 0]
 
     def usual_mistake(self, which: str, image: int) -> int:
-        """What those networks of `A` (or `B`) that have an image wrong take it for most often."""
+        """The most frequent wrong prediction for `image` among the networks of `A` (or `B`)."""
         guesses = self.guesses[0 if which == "A" else 1][:, image]
         return int(np.bincount(guesses[guesses != self.labels[image]]).argmax())
 
 
 def prediction_diff(a: Variant, b: Variant, classes: int) -> PredictionDiff:
-    """Compare the stored test predictions of two variants. Raises `ReportError` where that is not possible."""
-    read = [{seed: _predictions(trial, classes) for seed, trial in variant.trials.items()} for variant in (a, b)]
-    labels = next(iter(read[0].values()))[0]
-    for each in (*read[0].values(), *read[1].values()):
-        if not np.array_equal(each[0], labels):
+    """Compare the stored test predictions of two variants. Raises `ReportError` if that is impossible."""
+    by_seed = [{seed: _predictions(run, classes) for seed, run in variant.runs.items()} for variant in (a, b)]
+    labels = next(iter(by_seed[0].values()))[0]
+    for run_labels, _ in (*by_seed[0].values(), *by_seed[1].values()):
+        if not np.array_equal(run_labels, labels):
             raise ReportError(f"{a.label} and {b.label} were not tested on the same images")
-    guesses = [np.stack([guess for _, guess in each.values()]) for each in read]
-    right = [guess == labels for guess in guesses]
-    share_a, share_b = (each.mean(axis=0) for each in right)
-    matrices = [_confusion(labels, guess, classes) for guess in guesses]
-    lead = statistics.paired(share_a.tolist(), share_b.tolist())
+    guesses = [np.stack([guess for _, guess in runs.values()]) for runs in by_seed]
+    share_a, share_b = ((matrix == labels).mean(axis=0) for matrix in guesses)
+    matrices = [_confusion(labels, matrix, classes) for matrix in guesses]
+    difference = statistics.paired(share_a.tolist(), share_b.tolist())
     return PredictionDiff(
         labels,
         share_a,
         share_b,
         (guesses[0], guesses[1]),
-        [_mcnemar(seeds, *(read[at][seed][1] == labels for at, seed in enumerate(seeds))) for seeds in _pairs(a, b)],
+        [
+            _mcnemar(seeds, *(runs[seed][1] == labels for runs, seed in zip(by_seed, seeds, strict=True)))
+            for seeds in _pairs(a, b)
+        ],
         matrices[0] - matrices[1],
-        lead.times(100),
+        difference.times(100),
     )
 
 
 def test_images(info: DatasetInfo, root: Path, fingerprint: str) -> NDArray[np.uint8] | None:
-    """The test images (N, height, width) that runs with this `fingerprint` saw; None where they are not in `root`."""
+    """The test images (N, height, width) of the data with this `fingerprint`; None if they are not in `root`."""
     try:
         data = load(info, root)
     except UserError:
@@ -89,29 +91,29 @@ def test_images(info: DatasetInfo, root: Path, fingerprint: str) -> NDArray[np.u
     return data.test_images[:, 0] if data.fingerprint == fingerprint else None
 
 
-def _predictions(trial: StudyRun, classes: int) -> tuple[_Ints, _Ints]:
-    """Labels and predictions of the test images, in the data set's order."""
-    path = trial.fetch(PREDICTIONS)
+def _predictions(run: StudyRun, classes: int) -> tuple[_Ints, _Ints]:
+    """Labels and predictions of the test images, in the order of the data set."""
+    path = run.fetch(PREDICTIONS)
     if path is None:
-        raise ReportError(f"the run {trial.name} ({trial.run_id[:8]}) has kept no {PREDICTIONS}")
+        raise ReportError(f"run {run.name} ({run.run_id[:8]}) has no {PREDICTIONS}")
     try:
         with open(path, newline="", encoding="utf-8") as file:
             heading = next(csv.reader(file))
             columns = [heading.index(name) for name in ("index", "label", "prediction")]
             table = np.loadtxt(file, delimiter=",", usecols=columns, ndmin=2).astype(np.int64)
     except (OSError, ValueError, StopIteration) as error:
-        raise ReportError(f"{path}: not a run's predictions: {error}") from error
+        raise ReportError(f"{path}: got invalid predictions: {error}") from error
     if not len(table) or not np.array_equal(table[:, 0], np.arange(len(table))):
-        raise ReportError(f"{path}: its rows are not the test images in their order")
+        raise ReportError(f"{path}: rows must be the test images in order, with index 0, 1, ...")
     if not ((table[:, 1:] >= 0) & (table[:, 1:] < classes)).all():
-        raise ReportError(f"{path}: names classes that the data set does not have")
+        raise ReportError(f"{path}: classes must be in 0 to {classes - 1}")
     return table[:, 1], table[:, 2]
 
 
 def _pairs(a: Variant, b: Variant) -> list[tuple[int, int]]:
-    """The seeds that both have; where there is none, one with another in their order."""
-    shared = [(seed, seed) for seed in a.trials if seed in b.trials]
-    return shared or list(zip(a.trials, b.trials, strict=False))
+    """Pairs of equal seed; if no seed is shared, the runs are paired in order."""
+    shared = [(seed, seed) for seed in a.runs if seed in b.runs]
+    return shared or list(zip(a.runs, b.runs, strict=False))
 
 
 def _mcnemar(seeds: tuple[int, int], a: NDArray[np.bool_], b: NDArray[np.bool_]) -> McNemar:
@@ -120,7 +122,7 @@ def _mcnemar(seeds: tuple[int, int], a: NDArray[np.bool_], b: NDArray[np.bool_])
 
 
 def _confusion(labels: _Ints, guesses: _Ints, classes: int) -> NDArray[np.float64]:
-    """Images by true class and guess, on average over the networks of `guesses` (seeds, N)."""
+    """The confusion matrix, averaged over the networks of `guesses` (seeds, N): (classes, classes)."""
     counts = np.zeros((classes, classes))
     np.add.at(counts, (np.broadcast_to(labels, guesses.shape), guesses), 1)
     return counts / len(guesses)

@@ -1,4 +1,4 @@
-"""Where the runs of a report come from: sweeps' folders, runs' folders, or any MLflow store."""
+"""Finds the runs of a report: in the folders of sweeps and runs, or in an MLflow store."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,11 +15,11 @@ from archsearch.errors import ReportError, ResumeError
 from archsearch.report.options import Options
 from archsearch.report.study import StudyRun, plain_number
 from archsearch.runs.folder import CONFIG, find_run, find_sweep
+from archsearch.runs.formatting import count
 from archsearch.runs.result import RESULT, read_result
 from archsearch.sweep.record import SweepRecord
-from archsearch.tracking.mlflow_params import params_of
+from archsearch.tracking.mlflow_params import as_text, params_of
 from archsearch.tracking.reader import Reader, StoredRun
-from archsearch.tracking.recorder import as_text
 from archsearch.tracking.store import Store
 
 _MOST_NAMES = 3  # in a title
@@ -32,22 +32,22 @@ except AttributeError:  # PyYAML without libyaml
 
 
 @dataclass
-class Gathered:
-    """The runs that were options for. `folder` and `parent` are of the sweep, where all of them are of one."""
+class Selection:
+    """The selected runs. `command`, `folder`, `parent` and `store` are set if all of them belong to one sweep."""
 
     title: str
-    command: str | None = None  # that trained them, where it was one
-    trials: list[StudyRun] = field(default_factory=list)
+    command: str | None = None  # the command that trained the sweep
+    runs: list[StudyRun] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     folder: Path | None = None
-    parent: str | None = None  # run id
-    store: Store | None = None  # where `parent` is
+    parent: str | None = None  # id of the sweep's own MLflow run
+    store: Store | None = None  # of `parent`
 
 
 class Sources:
-    """Finds runs, on disk first, then in the store; `find_store` says which that is, when it is needed.
+    """Finds runs on disk, then in the store that `find_store` returns; it is only called if needed.
 
-    Files that have to be downloaded go to the folder `scratch`.
+    Downloaded files go to the folder `scratch`.
     """
 
     def __init__(self, find_store: Callable[[], Store], scratch: Path) -> None:
@@ -57,67 +57,67 @@ class Sources:
 
     @property
     def reader(self) -> Reader:
-        """Opened when first needed: MLflow takes seconds to import."""
+        """Opened on first use, because importing MLflow takes seconds."""
         if self._reader is None:
             self._reader = Reader.open(self._find_store())
         return self._reader
 
-    def gather(self, options: Options) -> Gathered:
-        """The runs that `options` names; those of the last sweep where it names none. Raises `ReportError`s."""
-        searched = bool(options.experiment) or options.filter is not None
-        sweeps = options.sweep or (() if options.run or searched else ("last",))
-        found = Gathered(_title(sweeps, options))
+    def select(self, options: Options) -> Selection:
+        """The runs that `options` selects, by default those of the last sweep. Raises `ReportError`."""
+        is_search = bool(options.experiment) or options.filter is not None
+        sweeps = options.sweep or (() if options.run or is_search else ("last",))
+        selection = Selection(_title(sweeps, options))
         for name in sweeps:
-            self._add_sweep(found, name)
+            self._add_sweep(selection, name)
         for name in options.run:
-            found.trials.append(self._run(name))
-        if searched:
-            stored = self.reader.runs(options.experiment, options.filter or "")
-            self._add_stored(found, stored)
-        if not found.trials:
-            raise ReportError(f"{found.title}: nothing has been trained there")
-        if len(sweeps) != 1 or options.run or searched:
-            found.folder = found.parent = found.store = None
-        by_id = {trial.run_id: trial for trial in found.trials}
-        found.trials = list(by_id.values())
-        return found
+            selection.runs.append(self._run(name))
+        if is_search:
+            self._add_stored(selection, self.reader.runs(options.experiment, options.filter or ""))
+        if not selection.runs:
+            raise ReportError(f"{selection.title}: no runs found")
+        if len(sweeps) != 1 or options.run or is_search:
+            selection.folder = selection.parent = selection.store = None
+        selection.runs = list({run.run_id: run for run in selection.runs}.values())
+        return selection
 
-    def _add_sweep(self, found: Gathered, name: str) -> None:
+    def _add_sweep(self, selection: Selection, name: str) -> None:
         try:
             folder = find_sweep(name, setting="sweep")
             record = SweepRecord.read(folder)
         except ResumeError as error:
             if name == "last" or Path(name).is_dir():
-                raise ReportError(f"{error}; sweep=, run=, experiment= or filter= says what to report on") from error
-            self._add_stored_sweep(found, name, str(error))
+                raise ReportError(f"{error}; select runs with sweep=, run=, experiment= or filter=") from error
+            self._add_stored_sweep(selection, name, str(error))
             return
-        if found.title == f"sweep {name}":
-            found.title = f"sweep {record.id}"
-            found.command = f"python -m archsearch -m {' '.join(quote(as_typed(word)) for word in record.overrides)}"
-        found.folder, found.parent = folder, record.tracking.get("run_id")
+        if selection.title == f"sweep {name}":
+            selection.title = f"sweep {record.id}"
+            selection.command = (
+                f"python -m archsearch -m {' '.join(quote(as_typed(word)) for word in record.overrides)}"
+            )
+        selection.folder, selection.parent = folder, record.tracking.get("run_id")
         uri = record.tracking.get("uri")
         if uri is not None:
-            found.store = self._find_store() if ":***@" in uri else Store(uri)  # a password is not kept
+            selection.store = self._find_store() if ":***@" in uri else Store(uri)  # passwords are not recorded
         entries = [entry for entry in record.entries if entry.same_as is None]
-        trials = [trial_of(folder / entry.folder, entry.values) for entry in entries]
-        found.trials += [trial for trial in trials if trial is not None]
-        missing = [entry for entry, trial in zip(entries, trials, strict=True) if trial is None]
-        begun = sum((folder / entry.folder / RESULT).exists() for entry in missing)
-        left = sum(entry.state == "READY" for entry in missing) - begun
-        if left > 0:
-            found.notes.append(f"{left} of the sweep's {len(record.entries)} variants have not been started")
-        if begun:
-            found.notes.append(f"{begun} of the sweep's variants have a damaged folder, and are left out")
+        runs = [read_study_run(folder / entry.folder, entry.values) for entry in entries]
+        selection.runs += [run for run in runs if run is not None]
+        missing = [entry for entry, run in zip(entries, runs, strict=True) if run is None]
+        unreadable = sum((folder / entry.folder / RESULT).exists() for entry in missing)
+        unstarted = sum(entry.state == "READY" for entry in missing) - unreadable
+        if unstarted > 0:
+            selection.notes.append(f"{unstarted} of the sweep's {count(len(record.entries), 'run')} not started yet")
+        if unreadable:
+            selection.notes.append(f"{count(unreadable, 'run')} of the sweep left out: the folder is damaged")
 
-    def _add_stored_sweep(self, found: Gathered, name: str, otherwise: str) -> None:
-        plain = name.replace('"', "")
-        stored = self.reader.runs((), f'tags.sweep = "{plain}"')
+    def _add_stored_sweep(self, selection: Selection, name: str, reason: str) -> None:
+        unquoted = name.replace('"', "")
+        stored = self.reader.runs((), f'tags.sweep = "{unquoted}"')
         if not stored:
-            raise ReportError(f"{otherwise}; nor does {self.reader.store} know it")
-        self._add_stored(found, stored)
-        parents = self.reader.runs((), f'tags."sweep.id" = "{plain}"')
-        found.parent = parents[0].run_id if parents else None
-        found.store = self.reader.store
+            raise ReportError(f"{reason}; {self.reader.store} has none either")
+        self._add_stored(selection, stored)
+        parents = self.reader.runs((), f'tags."sweep.id" = "{unquoted}"')
+        selection.parent = parents[0].run_id if parents else None
+        selection.store = self.reader.store
 
     def _run(self, name: str) -> StudyRun:
         try:
@@ -125,25 +125,25 @@ class Sources:
         except ResumeError as error:
             if name == "last" or Path(name).exists():
                 raise ReportError(str(error)) from error
-            plain = name.replace('"', "").replace("'", "")
-            stored = self.reader.runs((), f"attributes.run_id = '{plain}'")
-            if not stored or not _is_ours(stored[0]):
-                raise ReportError(f"{error}; nor does {self.reader.store} know it") from error
-            return self._stored(stored[0])
-        trial = trial_of(folder)
-        if trial is None:
-            raise ReportError(f"run={name}: {folder} holds no {RESULT} and {CONFIG} that can be read")
-        return trial
+            unquoted = name.replace('"', "").replace("'", "")
+            stored = self.reader.runs((), f"attributes.run_id = '{unquoted}'")
+            if not stored or not _is_archsearch(stored[0]):
+                raise ReportError(f"{error}; {self.reader.store} has none either") from error
+            return self._study_run(stored[0])
+        run = read_study_run(folder)
+        if run is None:
+            raise ReportError(f"run={name}: cannot read {RESULT} and {CONFIG} in {folder}")
+        return run
 
-    def _add_stored(self, found: Gathered, stored: Sequence[StoredRun]) -> None:
-        ours = [run for run in stored if _is_ours(run)]
-        found.trials += map(self._stored, ours)
-        others = sum("sweep.id" not in run.tags for run in stored) - len(ours)
+    def _add_stored(self, selection: Selection, stored: Sequence[StoredRun]) -> None:
+        recognized = [run for run in stored if _is_archsearch(run)]
+        selection.runs += map(self._study_run, recognized)
+        others = sum("sweep.id" not in run.tags for run in stored) - len(recognized)
         if others:
-            found.notes.append(f"{others} runs in MLflow are not archsearch's, and left out")
+            selection.notes.append(f"{count(others, 'MLflow run')} left out: not recorded by archsearch")
 
-    def _stored(self, run: StoredRun) -> StudyRun:
-        """A run of MLflow as a trial; its files come from its folder where that is on this machine."""
+    def _study_run(self, run: StoredRun) -> StudyRun:
+        """A run of MLflow; its files are read from its folder if that is on this machine, otherwise downloaded."""
 
         @cache
         def fetch(name: str) -> Path | None:
@@ -152,7 +152,7 @@ class Sources:
                 return folder / name
             return self.reader.download(run.run_id, name, self._scratch / run.run_id)
 
-        def count(name: str) -> int | None:
+        def integer(name: str) -> int | None:
             return None if name not in run.metrics else int(run.metrics[name])
 
         started = datetime.fromtimestamp(run.started / 1000, UTC).isoformat(timespec="seconds")
@@ -165,8 +165,8 @@ class Sources:
             settings=_settings(run.params),
             data=run.params["data"],
             fingerprint=run.tags.get("data.fingerprint", "-"),
-            params=count("params"),
-            macs=count("macs"),
+            params=integer("params"),
+            macs=integer("macs"),
             validation=_percent(run.metrics.get("val/accuracy")),
             best=_percent(run.metrics.get("val/best_accuracy")),
             test=_percent(run.metrics.get("test/accuracy")),
@@ -185,10 +185,10 @@ def _title(sweeps: Sequence[str], options: Options) -> str:
     return ", ".join([*parts, *([f"filter {options.filter}"] if options.filter else [])])
 
 
-def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> StudyRun | None:
-    """The run in `folder`, or None where there is none that can be read.
+def read_study_run(folder: Path, varying: Mapping[str, str] | None = None) -> StudyRun | None:
+    """The run in `folder`; None if it cannot be read.
 
-    `varying` are settings by which a sweep told its variants apart; among them can be what is no column in MLflow.
+    `varying` holds the values that a sweep gave to the run; they may include settings that are no MLflow param.
     """
     result = read_result(folder)
     try:
@@ -197,7 +197,7 @@ def trial_of(folder: Path, varying: Mapping[str, str] | None = None) -> StudyRun
         params = {
             key: as_text(value) for key, value in params_of(config, result["choices"], result["data"]["name"]).items()
         }
-        others = {key: value for key, value in (varying or {}).items() if "." in key}  # not the options of a group
+        others = {key: value for key, value in (varying or {}).items() if "." in key}  # without choices of a group
         final, best, epochs = result["final"] or {}, result["best"] or {}, result["epochs_trained"]
         return StudyRun(
             run_id=result["run_id"],
@@ -225,9 +225,10 @@ def _settings(params: Mapping[str, str]) -> dict[str, str]:
 
 
 def _percent(value: object) -> float | None:
-    """An accuracy, if it is one."""
+    """`value` if it is an accuracy in percent, else None."""
     return float(value) if isinstance(value, int | float) and 0 <= value <= 100 else None
 
 
-def _is_ours(run: StoredRun) -> bool:
+def _is_archsearch(run: StoredRun) -> bool:
+    """Whether archsearch recorded the run."""
     return run.params.get("seed", "").isdecimal() and "data" in run.params

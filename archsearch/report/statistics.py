@@ -1,8 +1,6 @@
 """Intervals and tests for accuracies over seeds, and for predictions over images.
 
-scipy has the distributions; what is here says which of them answers which question. Scores are plain numbers in
-whatever unit they come in (accuracies in percent, say); proportions lie in [0, 1]. Intervals cover 95 % unless told
-otherwise.
+Scores are numbers in any unit, e.g. accuracies in percent; proportions are in [0, 1]. Intervals cover 95 % by default.
 """
 
 import warnings
@@ -18,7 +16,7 @@ from scipy import stats
 CONFIDENCE = 0.95
 POWER = 0.8
 MEANINGFUL = 0.75  # gamma of Bouthillier et al. 2021
-ENOUGH_PAIRS = 29  # that they recommend for their rule: with fewer, its bootstrap interval is too narrow
+ENOUGH_PAIRS = 29  # their recommendation; with fewer pairs the bootstrap interval is too narrow
 _RESAMPLES = 1000
 _MOST_SEEDS = 10_000
 _NO_DIFFERENCE = 1e-9
@@ -28,7 +26,7 @@ Conclusion = Literal["not significant", "not meaningful", "significant and meani
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval."""
+    """A value with its confidence interval."""
 
     value: float
     low: float
@@ -40,30 +38,30 @@ class Estimate:
         return (self.high - self.low) / 2
 
     def times(self, factor: float) -> "Estimate":
-        """In another unit, a positive `factor` finer."""
+        """The estimate multiplied by a positive `factor`, to convert its unit."""
         return Estimate(factor * self.value, factor * self.low, factor * self.high)
 
 
 @dataclass(frozen=True)
 class Difference(Estimate):
-    """A difference of means with its interval, and `p`, how often one this large would come of luck alone."""
+    """A difference of means with its confidence interval, and the p-value of the test that the true difference is 0."""
 
     p: float
 
 
 def wilson(correct: int, total: int, confidence: float = CONFIDENCE) -> Estimate:
-    """The proportion `correct` of `total`, with Wilson's score interval (JASA 22, 1927)."""
+    """The proportion `correct / total` with Wilson's score interval (JASA 22, 1927)."""
     interval = stats.binomtest(correct, total).proportion_ci(confidence, method="wilson")
     return Estimate(correct / total, float(interval.low), float(interval.high))
 
 
 def deviation(scores: Sequence[float]) -> float:
-    """The standard deviation of two or more scores (with n - 1); NaN of fewer."""
+    """The sample standard deviation (n - 1); NaN for fewer than two scores."""
     return float(np.std(scores, ddof=1)) if len(scores) > 1 else nan
 
 
 def mean(scores: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
-    """The mean with its t-interval; without one (NaN) where there is a single score."""
+    """The mean with its t-interval; the bounds are NaN for a single score."""
     centre, n = float(np.mean(scores)), len(scores)
     if n < 2:
         return Estimate(centre, nan, nan)
@@ -72,15 +70,14 @@ def mean(scores: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:
 
 
 def welch(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
-    """The difference of means, `a` less `b`, of independent scores (Welch, Biometrika 34, 1947: spreads may differ).
+    """Welch's t-test of mean(a) - mean(b) for independent samples with unequal variances (Biometrika 34, 1947).
 
-    Interval and p are NaN where either has fewer than two scores, or where none of the scores differ, which says
-    nothing of their spread.
+    Interval and p are NaN if either sample has fewer than two scores, or if neither has any spread.
     """
     value = float(np.mean(a) - np.mean(b))
     if min(len(a), len(b)) < 2 or not _spread(a) + _spread(b):
         return Difference(value, nan, nan, nan)
-    with warnings.catch_warnings():  # scipy's, where one of them has no spread; the other's is enough
+    with warnings.catch_warnings():  # scipy warns if one sample has no spread; the other's is enough
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
         test = stats.ttest_ind(a, b, equal_var=False)
     interval = test.confidence_interval(confidence)
@@ -90,22 +87,22 @@ def welch(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE
 def welch_p(
     means: NDArray[np.float64], deviations: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """`welch`'s p of every pair among k variants: (k, k), from their means, deviations and numbers of scores."""
+    """Welch's p for every pair of k variants, from their means, standard deviations and sample sizes: (k, k)."""
     first, second = np.triu_indices(len(means), 1)
     values = np.full((len(means), len(means)), nan)
-    known = (np.minimum(counts[first], counts[second]) > 1) & (deviations[first] + deviations[second] > 0)
-    first, second = first[known], second[known]
+    testable = (np.minimum(counts[first], counts[second]) > 1) & (deviations[first] + deviations[second] > 0)
+    first, second = first[testable], second[testable]
     if len(first):
-        of = [(means[at], deviations[at], counts[at]) for at in (first, second)]
-        p = stats.ttest_ind_from_stats(*of[0], *of[1], equal_var=False).pvalue
+        samples = [(means[side], deviations[side], counts[side]) for side in (first, second)]
+        p = stats.ttest_ind_from_stats(*samples[0], *samples[1], equal_var=False).pvalue
         values[first, second] = values[second, first] = p
     return values
 
 
 def pooled(value: float, counts: tuple[int, int], spread: float, dof: int) -> Difference:
-    """A difference of means `value` of `counts` scores whose spread is known from others (Student's t-test).
+    """Student's t-test of a difference of means `value`, with a standard deviation estimated from other samples.
 
-    `spread` is a standard deviation with `dof` degrees of dof.
+    `counts` are the two sample sizes; `spread` is the standard deviation, with `dof` degrees of freedom.
     """
     error = spread * sqrt(1 / counts[0] + 1 / counts[1])
     half_width = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, dof))
@@ -113,13 +110,13 @@ def pooled(value: float, counts: tuple[int, int], spread: float, dof: int) -> Di
 
 
 def pooled_p(means: NDArray[np.float64], counts: NDArray[np.int64], spread: float, dof: int) -> NDArray[np.float64]:
-    """`pooled`'s p of every pair among k variants: (k, k)."""
+    """`pooled`'s p for every pair of k variants: (k, k)."""
     errors = spread * np.sqrt(1 / counts[:, None] + 1 / counts)
     return np.asarray(2 * stats.t.sf(np.abs(means[:, None] - means) / errors, dof))
 
 
 def paired(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Difference:
-    """The mean difference of pairs, `a` less `b`, by the paired t-test; NaN like `welch`."""
+    """The paired t-test of mean(a - b). Interval and p are NaN for a single pair, or if all differences are equal."""
     differences = np.subtract(a, b)
     centre = float(np.mean(differences))
     if len(a) < 2 or not _spread(differences):
@@ -130,16 +127,16 @@ def paired(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENC
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """The p of the exact McNemar test (Psychometrika 12, 1947) that two classifiers are right equally often.
+    """The p-value of the exact McNemar test (Psychometrika 12, 1947) that two classifiers are equally accurate.
 
-    `only_a` counts the images that only the first has right, `only_b` those that only the second has.
+    `only_a` and `only_b` count the images that only the first or only the second classifies correctly.
     """
     discordant = only_a + only_b
     return float(stats.binomtest(only_a, discordant, 0.5).pvalue) if discordant else 1.0
 
 
 def win_rate(a: Sequence[float], b: Sequence[float], are_pairs: bool) -> float:
-    """The share of pairs (or else of all combinations) in which A's score is above B's; a draw counts as half."""
+    """The share of pairs (or of all combinations, unless `are_pairs`) with A's score above B's; ties count half."""
     first, second = np.asarray(a, float), np.asarray(b, float)
     return float(np.mean(_wins(first, second)) if are_pairs else _share(first, second))
 
@@ -147,10 +144,10 @@ def win_rate(a: Sequence[float], b: Sequence[float], are_pairs: bool) -> float:
 def improvement(
     a: Sequence[float], b: Sequence[float], are_pairs: bool, confidence: float = CONFIDENCE, seed: int = 0
 ) -> Estimate:
-    """P(A > B): how often a run of A beats one of B, with its percentile bootstrap interval; a draw counts as half.
+    """P(A > B), the probability that a run of A beats one of B, with its percentile bootstrap interval.
 
-    Over the pairs, where `are_pairs` (as Bouthillier et al. do, MLSys 2021), else over every combination. The same
-    `seed` resamples alike. Without interval (NaN) where there are fewer than two of either.
+    Counts pairs if `are_pairs`, as in Bouthillier et al. (MLSys 2021), otherwise all combinations; ties count half.
+    `seed` makes the resampling reproducible. The bounds are NaN if either sample has fewer than two scores.
     """
     options: dict[str, Any] = {
         "confidence_level": confidence, "n_resamples": _RESAMPLES, "method": "percentile",
@@ -161,17 +158,17 @@ def improvement(
         return Estimate(value, nan, nan)
     first, second = np.asarray(a, float), np.asarray(b, float)
     if are_pairs:
-        found = stats.bootstrap((_wins(first, second),), np.mean, **options)
+        interval = stats.bootstrap((_wins(first, second),), np.mean, **options).confidence_interval
     else:
-        found = stats.bootstrap((first, second), _share, vectorized=True, **options)
-    return Estimate(value, float(found.confidence_interval.low), float(found.confidence_interval.high))
+        interval = stats.bootstrap((first, second), _share, vectorized=True, **options).confidence_interval
+    return Estimate(value, float(interval.low), float(interval.high))
 
 
 def conclude(improved: Estimate, meaningful: float = MEANINGFUL) -> Conclusion:
     """The decision rule of Bouthillier et al., "Accounting for Variance in Machine Learning Benchmarks", MLSys 2021.
 
-    `improved` is P(A > B). A is better where the interval lies above 1/2 and reaches beyond `meaningful`. The rule is
-    theirs for some 29 pairs; with a few, its interval is too narrow (`benchmarks/verdicts.py` shows how much).
+    `improved` is P(A > B). A is better if the interval lies above 1/2 and its upper bound exceeds `meaningful`. The
+    rule is designed for about 29 pairs; with few, its interval is too narrow (see `benchmarks/verdicts.py`).
     """
     if not improved.low > 0.5:
         return "not significant"
@@ -179,22 +176,22 @@ def conclude(improved: Estimate, meaningful: float = MEANINGFUL) -> Conclusion:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """The p of several tests, adjusted so that one mistake in the whole family stays as rare as in one (Holm 1979).
+    """p-values adjusted for multiple comparisons by Holm's method (1979), which controls the family-wise error rate.
 
-    NaN (a test that could not be made) stays NaN and counts for nothing.
+    NaN (no test was possible) stays NaN and does not count as a comparison.
     """
     values = np.asarray(p, float)
-    known = np.flatnonzero(~np.isnan(values))
-    order = known[np.argsort(values[known], kind="stable")]
+    tested = np.flatnonzero(~np.isnan(values))
+    order = tested[np.argsort(values[tested], kind="stable")]
     factors = np.arange(len(order), 0, -1)
     values[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * factors))
     return [float(value) for value in values]
 
 
 def power(difference: float, sd: float, n: int, alpha: float = 1 - CONFIDENCE) -> float:
-    """How often a two-sided t-test over `n` seeds each finds a true `difference`, and its sign, at a spread of `sd`.
+    """The power of a two-sided t-test with `n` seeds per variant for a true `difference` and standard deviation `sd`.
 
-    Finding the wrong sign does not count; scipy has no good number for how often that happens, either.
+    A significant result of the wrong sign does not count; scipy is not accurate in that tail.
     """
     dof = 2 * n - 2
     shift = abs(difference) / (sd * sqrt(2 / n))
@@ -202,30 +199,30 @@ def power(difference: float, sd: float, n: int, alpha: float = 1 - CONFIDENCE) -
     return float(stats.nct.sf(critical, dof, shift))
 
 
-def seeds_needed(difference: float, sd: float, alpha: float = 1 - CONFIDENCE, wanted: float = POWER) -> int | None:
-    """The seeds that each of two variants needs until a true `difference` is found with probability `wanted`.
+def seeds_needed(difference: float, sd: float, alpha: float = 1 - CONFIDENCE, target: float = POWER) -> int | None:
+    """The seeds per variant with which a t-test detects a true `difference` with power `target`.
 
-    `sd` is the spread between seeds. None where no number would do: no difference, an unknown spread, or more than
-    10,000 of them.
+    `sd` is the standard deviation between seeds. None if there is no difference, if the standard deviation is unknown,
+    or if more than 10,000 seeds would be needed.
     """
     if not (isfinite(difference) and isfinite(sd)) or abs(difference) < _NO_DIFFERENCE:
         return None
     if sd == 0:
         return 2
-    # The normal approximation is below the answer, by a few at most.
-    quantiles = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(wanted))
+    # The normal approximation is a lower bound, a few seeds short at most.
+    quantiles = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(target))
     n = max(2, ceil(2 * (quantiles * sd / difference) ** 2))
     if n > _MOST_SEEDS:
         return None
-    while power(difference, sd, n, alpha) < wanted:
+    while power(difference, sd, n, alpha) < target:
         n += 1
     return n
 
 
 def luck_of_the_best(n: int) -> float:
-    """How far the best of `n` equally good ones is expected to seem above their mean, in standard deviations.
+    """The expected maximum of `n` standard normals.
 
-    The expected maximum of `n` standard normals.
+    It is how far the best of `n` equally good variants is expected to appear above their mean, in standard deviations.
     """
     return float(stats.norm.expect(lambda x: n * x * stats.norm.cdf(x) ** (n - 1))) if n > 1 else 0.0
 

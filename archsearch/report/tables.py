@@ -1,4 +1,4 @@
-"""What the terminal and the page both show, as tables of cells."""
+"""The tables of a report, as cells that both the terminal and the HTML page show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from archsearch.report.model_diff import BlockDiff, ModelDiff
 from archsearch.report.options import Cost
 from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
 from archsearch.report.prediction_diff import PredictionDiff
-from archsearch.report.statistics import Estimate
+from archsearch.report.statistics import Difference, Estimate
 from archsearch.report.study import Study
-from archsearch.report.verdict import shown_p
+from archsearch.report.verdict import format_p
 
 _SIZES = {"params": "parameters", "macs": "MACs", "receptive_field": "receptive field"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is shown, what it is sorted by where that is a number, and whether it is to stand out."""
+    """A text, its sort key if it is a number, and whether it is emphasized."""
 
     text: str
     key: float | None = None
@@ -32,7 +32,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """`columns` are headings; a column of numbers is one whose cells have keys."""
+    """`columns` are the headings; a column is numeric if any of its cells has a key."""
 
     caption: str
     columns: Sequence[str]
@@ -40,38 +40,36 @@ class Table:
 
     @cached_property
     def numeric(self) -> list[bool]:
-        """By column, whether it holds numbers."""
-        return [any(row[at].key is not None for row in self.rows) for at in range(len(self.columns))]
+        """Whether each column is numeric."""
+        return [any(row[column].key is not None for row in self.rows) for column in range(len(self.columns))]
 
 
 def leaderboard_table(board: Leaderboard, most: int | None = None) -> Table:
-    """One row a variant, the best first; at most `most` of them."""
+    """One row per variant, best first; at most `most` rows."""
     study = board.study
-    role = "the baseline" if board.is_baseline else "the leader"
+    role = "baseline" if board.is_baseline else "leader"
     columns = [
-        "#", "place", "variant", "seeds", study.judged_on, "95 % interval", f"to {role}", "verdict",
-        *([] if study.on_test else ["of best epoch", "test"]), "parameters", "MACs", "epoch, s",
+        "#", "place", "variant", "seeds", study.judged_on, "95 % interval", f"vs. {role}", "verdict",
+        *([] if study.on_test else ["best epoch", "test"]), "parameters", "MACs", "s per epoch",
     ]  # fmt: skip
     return Table("Leaderboard", columns, [_row(row, board) for row in board.rows[:most]])
 
 
 def _row(row: LeaderboardRow, board: Leaderboard) -> list[Cell]:
     variant, study = row.variant, board.study
-    seeds = f"{len(variant.trials)}" + (f" ({variant.failed} failed)" if variant.failed else "")
+    seeds = f"{len(variant.runs)}" + (f" ({variant.failed} failed)" if variant.failed else "")
     against = row.against
     if against is None:
         difference = [Cell("-"), Cell("baseline" if board.is_baseline else "leader")]
     else:
-        half_width = against.difference.half_width
-        shown = f"{against.difference.value:+.2f}" + ("" if isnan(half_width) else f" +- {half_width:.2f}")
-        told = "?" if against.verdict == "unknown" else against.verdict
-        difference = [Cell(shown, against.difference.value), Cell(told, strong=told in ("better", "worse"))]
+        is_significant = against.verdict in ("better", "worse")
+        difference = [_difference(against.difference), Cell(against.verdict, strong=is_significant)]
     others = [] if study.on_test else [_percent(variant.mean("best")), _percent(row.test.value if row.test else None)]
     return [
         Cell(str(row.number), row.number),
         Cell("-" if row.place is None else f"{row.place}{'=' if row.tied else ''}", row.place),
         Cell(variant.label, strong=row.place == 1),
-        Cell(seeds, len(variant.trials)),
+        Cell(seeds, len(variant.runs)),
         _percent(row.score.value),
         Cell(interval_text(row.score)),
         *difference,
@@ -82,9 +80,8 @@ def _row(row: LeaderboardRow, board: Leaderboard) -> list[Cell]:
     ]
 
 
-def front_table(points: Sequence[Point], study: Study, cost: Cost, whole: bool) -> Table:
-    """The front, the cheapest first, or the `whole` study; at its end, the reference."""
-    shown = [point for point in points if whole or point.on_front]
+def pareto_table(points: Sequence[Point], study: Study, cost: Cost, only_front: bool) -> Table:
+    """Accuracy against cost, cheapest first, followed by the reference network where it is comparable."""
     rows = [
         [
             Cell(point.variant.label, strong=point.on_front),
@@ -92,14 +89,15 @@ def front_table(points: Sequence[Point], study: Study, cost: Cost, whole: bool) 
             _percent(point.score.value),
             Cell(interval_text(point.score)),
             _percent(point.test.value if point.test else None),
-            Cell("yes" if point.on_front else "perhaps" if point.maybe else "no"),
+            Cell("yes" if point.on_front else "maybe" if point.maybe_on_front else "no"),
         ]
-        for point in shown
+        for point in points
+        if point.on_front or not only_front
     ]
     if has_reference(study, cost):
         rows.append(
             [
-                Cell("reference (EVA6, its best epoch on the test set)"),
+                Cell("reference (EVA6, best epoch on the test set)"),
                 _cost(REFERENCE[cost], cost),
                 Cell("-"),
                 Cell("-"),
@@ -107,17 +105,17 @@ def front_table(points: Sequence[Point], study: Study, cost: Cost, whole: bool) 
                 Cell("-"),
             ]
         )
-    columns = ["variant", COSTS[cost], study.judged_on, "95 % interval", "test", "on the front"]
+    columns = ["variant", COSTS[cost], study.judged_on, "95 % interval", "test", "Pareto-optimal"]
     return Table(f"Accuracy against {COSTS[cost]}", columns, rows)
 
 
 def has_reference(study: Study, cost: Cost) -> bool:
-    """Whether the reference's point may stand beside this study's."""
+    """Whether the reference network is comparable with this study."""
     return study.variants[0].any.data == "mnist" and cost in REFERENCE
 
 
 def effects_table(effect: Effect) -> Table:
-    """A setting's marginal means."""
+    """The marginal means of a setting's values."""
     rows = []
     names = " with ".join(labels([effect.factor, *effect.confounded]))
     for level in effect.levels:
@@ -125,33 +123,30 @@ def effects_table(effect: Effect) -> Table:
         if level.effect is None:
             cells += [Cell("-"), Cell("-")]
         else:
-            half_width = "" if isnan(level.effect.half_width) else f" +- {level.effect.half_width:.2f}"
-            shown = shown_p(level.effect.p)
-            cells += [Cell(f"{level.effect.value:+.2f}{half_width}", level.effect.value), Cell(shown, level.effect.p)]
+            cells += [_difference(level.effect), Cell(format_p(level.effect.p), level.effect.p)]
         rows.append(cells)
-    columns = [labels([effect.factor])[0], "mean, %", f"to {effect.reference}, points", "p"]
-    return Table(f"Effect of {names}, over {effect.blocks} blocks of equal other settings and seed", columns, rows)
+    columns = [labels([effect.factor])[0], "mean, %", f"vs. {effect.reference}, points", "p"]
+    return Table(f"Effect of {names}, with seed and other settings held fixed ({effect.blocks} blocks)", columns, rows)
 
 
 def importance_table(ablation: Ablation) -> Table:
-    """Which settings matter."""
+    """The importance of each setting."""
     rows = [
         [
-            Cell(labels([each.factor])[0]),
-            Cell(f"{each.percent:.0f} +- {each.sd:.0f}", each.percent),
-            Cell("yes" if each.percent > 2 * each.sd and each.percent > 1 else "not seen"),
+            Cell(labels([importance.factor])[0]),
+            Cell(f"{importance.percent:.0f} +- {importance.sd:.0f}", importance.percent),
+            Cell("yes" if importance.percent > 2 * importance.sd and importance.percent > 1 else "not detected"),
         ]
-        for each in ablation.importances
+        for importance in ablation.importances
     ]
-    return Table("Importance of settings", ["setting", "% of variance lost when shuffled (sd)", "matters"], rows)
+    return Table("Importance of settings", ["setting", "% of variance lost when shuffled (sd)", "important"], rows)
 
 
-def blocks_table(found: ModelDiff, only_changed: bool = False) -> Table:
-    """Two architectures, block by block."""
-    rows = [_block_row(block) for block in found.blocks if not only_changed or _differs(block)]
-    totals = [(found.a.params, found.b.params), (found.a.macs, found.b.macs)]
-    totals.append((found.a.receptive_field, found.b.receptive_field))
-    rows.append([Cell("all", strong=True), Cell(""), *(_change(*each) for each in totals), Cell("")])
+def blocks_table(diff: ModelDiff, only_changed: bool = False) -> Table:
+    """Two architectures block by block, with totals."""
+    rows = [_block_row(block) for block in diff.blocks if not only_changed or _differs(block)]
+    totals = [_change(getattr(diff.a, name), getattr(diff.b, name)) for name in _SIZES]
+    rows.append([Cell("total", strong=True), Cell(""), *totals, Cell("")])
     return Table("Architecture", ["block", "A -> B", *_SIZES.values(), "output"], rows)
 
 
@@ -160,13 +155,13 @@ def _differs(block: BlockDiff) -> bool:
 
 
 def _block_row(block: BlockDiff) -> list[Cell]:
-    said = "; ".join(f"{name} {a} -> {b}" for name, a, b in block.changes)
+    changes = [f"{name} {a} -> {b}" for name, a, b in block.changes]
     if block.status not in ("same", "changed"):
-        said = f"{block.status}; {said}" if said else block.status
-    cells = [Cell(block.name, strong=block.status != "same"), Cell(said)]
+        changes.insert(0, block.status)
+    cells = [Cell(block.name, strong=block.status != "same"), Cell("; ".join(changes))]
     for name in _SIZES:
-        of_a, of_b = (getattr(side, name) if side is not None else None for side in (block.a, block.b))
-        cells.append(_change(of_a, of_b))
+        a, b = (getattr(side, name) if side is not None else None for side in (block.a, block.b))
+        cells.append(_change(a, b))
     shapes = ["x".join(map(str, side.output)) if side is not None else "-" for side in (block.a, block.b)]
     return [*cells, Cell(shapes[0] if shapes[0] == shapes[1] else " -> ".join(shapes))]
 
@@ -178,38 +173,43 @@ def _change(a: int | None, b: int | None) -> Cell:
     return Cell(f"{a:,}" if not change else f"{a:,} -> {b:,} ({change:+,})", change)
 
 
-def mcnemar_table(found: PredictionDiff) -> Table:
-    """The exact test for each pair of networks."""
+def mcnemar_table(predictions: PredictionDiff) -> Table:
+    """McNemar's exact test for each pair of networks."""
     rows = [
         [
-            Cell(str(each.seeds[0]) if each.seeds[0] == each.seeds[1] else f"{each.seeds[0]} and {each.seeds[1]}"),
-            Cell(str(each.only_a), each.only_a),
-            Cell(str(each.only_b), each.only_b),
-            Cell(shown_p(each.p), each.p),
+            Cell(" and ".join(map(str, dict.fromkeys(test.seeds)))),
+            Cell(str(test.only_a), test.only_a),
+            Cell(str(test.only_b), test.only_b),
+            Cell(format_p(test.p), test.p),
         ]
-        for each in found.tests
+        for test in predictions.tests
     ]
-    return Table("McNemar's test of each pair of networks", ["seed", "only A right", "only B right", "p"], rows)
+    return Table("McNemar's test for each pair of networks", ["seed", "only A correct", "only B correct", "p"], rows)
 
 
-def confusion_changes(found: PredictionDiff, classes: Sequence[str], most: int = 8) -> list[str]:
-    """The mistakes whose number differs most between A and B, in words."""
-    mistakes = np.where(np.eye(len(classes), dtype=bool), 0.0, found.confusion)
-    order = sorted(
-        ((abs(value), at) for at, value in enumerate(mistakes.ravel())), key=lambda each: (-each[0], each[1])
-    )
-    lines = []
-    for size, at in order[:most]:
-        true, guess = divmod(at, len(classes))
-        if size >= 0.5:
-            more = "A" if mistakes[true, guess] > 0 else "B"
-            lines.append(f"{more} takes {size:.1f} more images of {classes[true]} for {classes[guess]}")
-    return lines
+def confusion_changes(predictions: PredictionDiff, classes: Sequence[str], most: int = 8) -> list[str]:
+    """The mistakes whose number differs most between A and B, as sentences."""
+    mistakes = np.where(np.eye(len(classes), dtype=bool), 0.0, predictions.confusion)
+    sentences = []
+    for index in np.argsort(-np.abs(mistakes).ravel(), kind="stable")[:most]:
+        true, guess = divmod(int(index), len(classes))
+        number = mistakes[true, guess]
+        if abs(number) >= 0.5:
+            worse = "A" if number > 0 else "B"
+            sentences.append(
+                f"{worse} misclassifies {abs(number):.1f} more images of {classes[true]} as {classes[guess]}"
+            )
+    return sentences
 
 
 def interval_text(estimate: Estimate) -> str:
-    """`99.13 to 99.42`, or `-` where there is none."""
+    """`99.13 to 99.42`, or `-` without an interval."""
     return "-" if isnan(estimate.low) else f"{estimate.low:.2f} to {estimate.high:.2f}"
+
+
+def _difference(difference: Difference) -> Cell:
+    half_width = "" if isnan(difference.half_width) else f" +- {difference.half_width:.2f}"
+    return Cell(f"{difference.value:+.2f}{half_width}", difference.value)
 
 
 def _cost(value: float, cost: Cost) -> Cell:

@@ -1,4 +1,4 @@
-"""A report for the terminal."""
+"""The report for the terminal, and the sentences that it shares with the HTML page."""
 
 from math import isnan
 
@@ -10,132 +10,134 @@ from archsearch.report.tables import (
     blocks_table,
     confusion_changes,
     effects_table,
-    front_table,
     importance_table,
     leaderboard_table,
     mcnemar_table,
+    pareto_table,
 )
-from archsearch.report.verdict import said_p
-from archsearch.runs.formatting import aligned
+from archsearch.report.verdict import p_equation
+from archsearch.runs.formatting import aligned, count
 
 _MOST_ROWS = 25
 _MOST_POINTS = 12
 
 
-def text(found: Findings, cost: Cost) -> str:
-    """What `found` says, as lines."""
-    board = found.board
-    parts = [f"{headline(found)}\n", lines_of(leaderboard_table(board, _MOST_ROWS))]
+def text(findings: Findings, cost: Cost) -> str:
+    """The findings as lines for a terminal."""
+    board = findings.board
+    parts = [f"{headline(findings)}\n", table_text(leaderboard_table(board, _MOST_ROWS))]
     if len(board.rows) > _MOST_ROWS:
-        parts.append(f"... and {len(board.rows) - _MOST_ROWS} more, in the page")
+        parts.append(f"... {count(len(board.rows) - _MOST_ROWS, 'more variant')} in the HTML page")
     parts.append("")
-    parts += found.sentences
-    parts += [f"note: {note}" for note in found.notes]
-    if len(found.points) > 1:
-        few = len(found.points) <= _MOST_POINTS
-        parts.append(_titled(front_table(found.points, found.study, cost, whole=few)))
-        if not few:
-            more = sum(point.maybe for point in found.points)
-            parts.append(f"{more} more are worse by their mean, but not beyond luck; the page has all")
-    parts += [_titled(effects_table(effect)) for effect in found.ablation.effects]
-    if found.ablation.importances:
-        parts.append(_titled(importance_table(found.ablation)))
-        parts.append(explained(found))
-    if found.duel is not None:
-        parts.append(_duel(found.duel))
+    parts += findings.sentences
+    parts += [f"note: {note}" for note in findings.notes]
+    if len(findings.points) > 1:
+        only_front = len(findings.points) > _MOST_POINTS
+        parts.append(_captioned(pareto_table(findings.points, findings.study, cost, only_front)))
+        if only_front:
+            candidates = sum(point.maybe_on_front for point in findings.points)
+            parts.append(f"{count(candidates, 'more variant')} may be Pareto-optimal; the HTML page lists all of them")
+    parts += [_captioned(effects_table(effect)) for effect in findings.ablation.effects]
+    if findings.ablation.importances:
+        parts.append(_captioned(importance_table(findings.ablation)))
+        parts.append(explained(findings))
+    if findings.pair is not None:
+        parts.append(_pair_text(findings.pair))
     return "\n".join(parts)
 
 
-def headline(found: Findings) -> str:
-    """What was compared, in a line."""
-    study = found.study
-    runs = sum(len(variant.trials) for variant in study.variants)
-    counts = sorted({len(variant.trials) for variant in study.variants})
-    seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+def headline(findings: Findings) -> str:
+    """The data and the number of runs, variants and seeds, in one line."""
+    study = findings.study
+    seeds = sorted({len(variant.runs) for variant in study.variants})
+    replicates = f"{count(seeds[0], 'seed')} each" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds each"
+    runs = count(sum(len(variant.runs) for variant in study.variants), "run")
     title = study.info.title if study.info is not None else study.variants[0].any.data
     held_out, test = study.images("validation"), study.images("test")
     images = "" if test is None else f", {held_out:,} held out" if held_out and not study.on_test else ""
     images += "" if test is None else f", {test:,} test images"
-    return f"{title}{images}: {len(study.variants)} variants, {runs} runs, seeds a variant: {seeds}"
+    return f"{title}{images}: {runs} of {count(len(study.variants), 'variant')}, {replicates}"
 
 
-def explained(found: Findings) -> str:
+def explained(findings: Findings) -> str:
     """How much of the variance the settings explain."""
-    share = found.ablation.explained
+    share = findings.ablation.explained
     assert share is not None
-    told = f"All settings together predict {max(0.0, share):.0f} % of the variance of runs that were left out"
-    return f"{told}; the rest is luck, or more than a random forest learns from so few."
+    return (
+        f"Together the settings explain {max(0.0, share):.0f} % of the variance of held-out runs; the rest is noise"
+        " between seeds, or more than a random forest learns from this number of runs."
+    )
 
 
-def test_sentence(duel: PairComparison) -> str | None:
-    """How the difference came out on the test set."""
-    if duel.test is None:
+def test_sentence(pair: PairComparison) -> str | None:
+    """The difference on the test set."""
+    if pair.test is None:
         return None
-    half_width = "" if isnan(duel.test.half_width) else f" +- {duel.test.half_width:.2f}"
-    return f"on the test set, measured and not chosen on: {duel.test.value:+.2f}{half_width} points"
+    half_width = "" if isnan(pair.test.half_width) else f" +- {pair.test.half_width:.2f}"
+    return f"On the test set, which was not used for selection: {pair.test.value:+.2f}{half_width} points"
 
 
-def improvement_sentence(duel: PairComparison) -> str:
-    """P(A > B) and what its rule says."""
-    found = duel.validation.improvement
-    said = f"P(A > B) = {found.value:.2f}"
-    if isnan(found.low):
-        return f"{said}, as far as single runs can tell"
-    n = min(len(duel.a.trials), len(duel.b.trials))
-    few = f"; from {n} seeds this rule is too quick, it is made for {ENOUGH_PAIRS}" if n < ENOUGH_PAIRS else ""
-    conclusion = duel.validation.conclusion
-    return f"{said} ({found.low:.2f} to {found.high:.2f}): {conclusion} by Bouthillier et al.'s rule{few}"
+def improvement_sentence(pair: PairComparison) -> str:
+    """P(A > B), and the conclusion of the rule of Bouthillier et al."""
+    improvement = pair.validation.improvement
+    probability = f"P(A > B) = {improvement.value:.2f}"
+    if isnan(improvement.low):
+        return f"{probability}, without an interval, because a variant has one seed only"
+    seeds = min(len(pair.a.runs), len(pair.b.runs))
+    caution = f"; with {seeds} seeds instead of {ENOUGH_PAIRS} this rule is too liberal" if seeds < ENOUGH_PAIRS else ""
+    interval = f"{improvement.low:.2f} to {improvement.high:.2f}"
+    return f"{probability} ({interval}): {pair.validation.conclusion} by the rule of Bouthillier et al.{caution}"
 
 
-def paired_sentence(duel: PairComparison) -> str | None:
+def paired_sentence(pair: PairComparison) -> str | None:
     """The difference over the seeds that both have."""
-    paired = duel.validation.paired
+    paired = pair.validation.paired
     if paired is None or isnan(paired.low):
         return None
-    return f"over pairs of a seed: {paired.value:+.2f} +- {paired.half_width:.2f} points ({said_p(paired.p)})"
+    return f"Paired by seed: {paired.value:+.2f} +- {paired.half_width:.2f} points ({p_equation(paired.p)})"
 
 
-def images_sentence(duel: PairComparison) -> str | None:
-    """How far the difference on the test set depends on which images that has."""
-    if duel.predictions is None or isnan(duel.predictions.over_images.low):
+def images_sentence(pair: PairComparison) -> str | None:
+    """The difference of these networks on the test set, with its interval over images."""
+    if pair.predictions is None or isnan(pair.predictions.over_images.low):
         return None
-    found = duel.predictions.over_images
-    return f"these networks, on other test images: {found.value:+.2f} +- {found.half_width:.2f} points"
+    difference = pair.predictions.over_images
+    return f"The same networks on other test images: {difference.value:+.2f} +- {difference.half_width:.2f} points"
 
 
-def duel_sentences(duel: PairComparison) -> list[str]:
-    """Everything that is said of two variants in words."""
-    said = [
-        duel.validation.sentence(),
-        paired_sentence(duel),
-        improvement_sentence(duel),
-        test_sentence(duel),
-        images_sentence(duel),
+def pair_sentences(pair: PairComparison) -> list[str]:
+    """The comparison of two variants, as sentences."""
+    sentences = [
+        pair.validation.sentence(),
+        paired_sentence(pair),
+        improvement_sentence(pair),
+        test_sentence(pair),
+        images_sentence(pair),
     ]
-    return [line for line in said if line is not None]
+    return [sentence for sentence in sentences if sentence is not None]
 
 
-def _duel(duel: PairComparison) -> str:
-    parts = [f"\nA = {duel.a.label}, B = {duel.b.label}\n", *duel_sentences(duel)]
-    if duel.architecture is not None:
-        parts.append(_titled(blocks_table(duel.architecture, only_changed=True)))
-        parts += [f"{name}: {a} -> {b}" for name, a, b in duel.architecture.other]
-    if duel.predictions is not None:
-        parts.append(_titled(mcnemar_table(duel.predictions)))
-        parts += confusion_changes(duel.predictions, duel.classes, 4)
-        for which in ("A", "B"):
-            images = duel.predictions.only(which, 8)
+def _pair_text(pair: PairComparison) -> str:
+    parts = [f"\nA = {pair.a.label}, B = {pair.b.label}\n", *pair_sentences(pair)]
+    if pair.architecture is not None:
+        parts.append(_captioned(blocks_table(pair.architecture, only_changed=True)))
+        parts += [f"{name}: {a} -> {b}" for name, a, b in pair.architecture.other]
+    if pair.predictions is not None:
+        parts.append(_captioned(mcnemar_table(pair.predictions)))
+        parts += confusion_changes(pair.predictions, pair.classes, 4)
+        for name in ("A", "B"):
+            images = pair.predictions.only(name, 8)
             if images:
-                parts.append(f"test images that {which} gets right more often: {', '.join(map(str, images))}")
-    parts += [f"note: {note}" for note in duel.notes]
+                parts.append(f"Test images that {name} classifies correctly more often: {', '.join(map(str, images))}")
+    parts += [f"note: {note}" for note in pair.notes]
     return "\n".join(parts)
 
 
-def _titled(table: Table) -> str:
-    return f"\n{table.caption}\n{lines_of(table)}"
+def _captioned(table: Table) -> str:
+    return f"\n{table.caption}\n{table_text(table)}"
 
 
-def lines_of(table: Table) -> str:
-    """A table for a terminal."""
+def table_text(table: Table) -> str:
+    """A table as aligned lines."""
     rows = [[cell.text for cell in row] for row in table.rows]
     return "\n".join(aligned([list(table.columns), *rows]))

@@ -1,58 +1,91 @@
-"""What a report says of settings: their effects, and which of them matter."""
+"""The effects and the importance of settings."""
 
 import numpy as np
+import pytest
 
-from archsearch.report.ablation import ablate
+from archsearch.report.ablation import Ablation, Effect, ablate
 from archsearch.report.naming import find_variant
-from archsearch.report.study import studies_of
+from archsearch.report.study import Study, studies_of
 from archsearch.report.tables import effects_table
-from tests.support.studies import trial
+from tests.support.studies import study_run
 
 
-def test_effects_hold_the_other_settings_fixed() -> None:
-    """Width matters much, dropout a little; one dropout was only tried where width is 1, and does not count there."""
+@pytest.fixture(scope="module")
+def grid() -> Study:
+    """Width has a large effect (+0.5), dropout a small one (-0.1); one extra run is in no complete block."""
     random = np.random.default_rng(0)
-    trials = [
-        trial(seed, 98 + 0.5 * width - 0.1 * (dropout == "0.1") + random.normal(0, 0.01),
-              model__width=str(width), model__dropout=dropout, model__c=str(seed % 1))
+    runs = [
+        study_run(seed, 98 + 0.5 * width - 0.1 * (dropout == "0.1") + random.normal(0, 0.01),
+                  model__width=str(width), model__dropout=dropout, model__c=str(seed % 1))
         for width in (1, 2) for dropout in ("0", "0.1") for seed in (1, 2, 3)
     ]  # fmt: skip
-    trials += [trial(9, 98.5, model__width="1", model__dropout="0", model__c="0")]
-    (found,) = studies_of(trials)
-    ablation = ablate(found)
-    effects = {effect.factor: effect for effect in ablation.effects}
-    width = effects["model.width"].levels[1].effect
-    dropout = effects["model.dropout"].levels[1].effect
-    assert width is not None and width.low < 0.5 < width.high and width.half_width < 0.05
-    assert dropout is not None and dropout.low < -0.1 < dropout.high and dropout.p < 0.001
-    assert effects["model.dropout"].blocks == 6 and effects["model.dropout"].left_out == 1
+    (study,) = studies_of([*runs, study_run(9, 98.5, model__width="1", model__dropout="0", model__c="0")])
+    return study
+
+
+@pytest.fixture(scope="module")
+def ablation(grid: Study) -> Ablation:
+    return ablate(grid)
+
+
+def effect_of(setting: str, ablation: Ablation) -> Effect:
+    return next(effect for effect in ablation.effects if effect.factor == setting)
+
+
+@pytest.mark.parametrize(("setting", "true_effect"), [("model.width", 0.5), ("model.dropout", -0.1)])
+def test_an_effect_is_estimated_with_the_other_settings_held_fixed(
+    ablation: Ablation, setting: str, true_effect: float
+) -> None:
+    difference = effect_of(setting, ablation).levels[1].effect
+    assert difference is not None and difference.low < true_effect < difference.high
+    assert difference.half_width < 0.05 and difference.p < 0.001
+
+
+def test_runs_outside_of_complete_blocks_are_left_out(ablation: Ablation) -> None:
+    effect = effect_of("model.dropout", ablation)
+    assert effect.blocks == 6 and effect.left_out == 1
+
+
+def test_the_larger_effect_is_the_more_important_setting(ablation: Ablation) -> None:
     first, second = ablation.importances
     assert first.factor == "model.width" and first.percent > 50 > second.percent > 0
     assert ablation.explained is not None and ablation.explained > 90
-    against_best = ablate(found, find_variant(found, "dropout=0.1 width=2", "baseline"))
-    assert {effect.reference for effect in against_best.effects} == {"0.1", "2"}
 
 
-def test_settings_that_move_together_have_one_effect() -> None:
-    trials = [
-        trial(seed, 99 + lr + random, optimizer__lr=str(lr), trainer__batch_size=batch)
-        for lr, batch in ((0.1, "32"), (0.2, "64")) for seed, random in ((1, 0.01), (2, -0.02), (3, 0.0))
+def test_effects_are_relative_to_the_baseline(grid: Study) -> None:
+    effects = ablate(grid, find_variant(grid, "dropout=0.1 width=2", "baseline")).effects
+    assert {effect.reference for effect in effects} == {"0.1", "2"}
+
+
+def test_settings_that_change_together_share_one_effect() -> None:
+    runs = [
+        study_run(seed, 99 + lr + noise, optimizer__lr=str(lr), trainer__batch_size=batch)
+        for lr, batch in ((0.1, "32"), (0.2, "64")) for seed, noise in ((1, 0.01), (2, -0.02), (3, 0.0))
     ]  # fmt: skip
-    (found,) = studies_of(trials)
-    (effect,) = ablate(found).effects
+    (study,) = studies_of(runs)
+    (effect,) = ablate(study).effects
     assert (effect.factor, effect.confounded) == ("optimizer.lr", ["trainer.batch_size"])
-    assert effects_table(effect).caption.startswith("Effect of lr with batch_size, over 3 blocks")
+    assert effects_table(effect).caption.startswith("Effect of lr with batch_size, with seed and other settings")
 
 
-def test_a_setting_that_does_nothing_is_not_important() -> None:
+@pytest.fixture(scope="module")
+def ablation_of_noise() -> Ablation:
+    """Neither of two settings has an effect."""
     random = np.random.default_rng(1)
-    trials = [
-        trial(seed, 99 + random.normal(0, 0.06), model__width=str(width), model__dropout=str(dropout))
+    runs = [
+        study_run(seed, 99 + random.normal(0, 0.06), model__width=str(width), model__dropout=str(dropout))
         for width in (1, 2, 3) for dropout in (0, 1, 2) for seed in range(1, 6)
     ]  # fmt: skip
-    (found,) = studies_of(trials)
-    ablation = ablate(found)
-    assert ablation.explained is not None and ablation.explained < 10
-    for each in ablation.importances:
-        assert each.percent < max(1, 2 * each.sd)
-    assert all(level.effect is None or level.effect.p > 0.05 for it in ablation.effects for level in it.levels)
+    (study,) = studies_of(runs)
+    return ablate(study)
+
+
+def test_a_setting_without_effect_is_not_important(ablation_of_noise: Ablation) -> None:
+    assert ablation_of_noise.explained is not None and ablation_of_noise.explained < 10
+    for importance in ablation_of_noise.importances:
+        assert importance.percent < max(1, 2 * importance.sd)
+
+
+def test_a_setting_without_effect_is_not_significant(ablation_of_noise: Ablation) -> None:
+    levels = [level for effect in ablation_of_noise.effects for level in effect.levels if level.effect is not None]
+    assert levels and all(level.effect is not None and level.effect.p > 0.05 for level in levels)

@@ -1,90 +1,94 @@
-"""Which runs a report compares: studies, variants, and how both are named."""
+"""How runs are grouped into variants and studies, and how variants are labelled."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from archsearch.errors import ReportError
-from archsearch.report.findings import find
-from archsearch.report.naming import find_variant
+from archsearch.report.findings import analyze
 from archsearch.report.options import Options
-from archsearch.report.sources import trial_of
-from archsearch.report.study import studies_of
-from tests.support.studies import study, trial, variants, write_run
+from archsearch.report.sources import read_study_run
+from archsearch.report.study import Study, studies_of
+from tests.support.studies import replicates, study, study_run, write_run
 
 
-def test_replicates_are_one_variant_and_settings_that_vary_name_it() -> None:
-    found = studies_of([*variants({"0.1": [99.2, 99.3]}), *variants({"0": [99.1]}), *variants({"0": [99.2]})])[0]
-    assert [variant.label for variant in found.variants] == ["dropout=0.1", "dropout=0"]
-    assert found.factors == ["model.dropout"] and found.repeats == 1
-    assert found.variants[1].scores() == {1: 99.2}  # the later of the two
+@pytest.fixture(scope="module")
+def with_a_repeat() -> Study:
+    """Two seeds of one variant; one seed of another, which was run twice."""
+    (repeated,) = studies_of(
+        [*replicates({"0.1": [99.2, 99.3]}), *replicates({"0": [99.1]}), *replicates({"0": [99.2]})]
+    )
+    return repeated
 
 
-def test_names_are_as_short_as_they_can_be() -> None:
-    trials = [
-        trial(settings={"model": "a", "model.head.type": "gap", "model.blocks.c.channels": "8", "x": "1"}),
-        trial(settings={"model": "b", "model.head.type": "linear", "model.blocks.c.channels": "16", "x": "1"}),
-        trial(settings={"model": "b", "model.head.type": "linear", "model.blocks.c.channels": "16", "x": "2"}),
+def test_seeds_of_one_configuration_are_one_variant(with_a_repeat: Study) -> None:
+    assert [len(variant.runs) for variant in with_a_repeat.variants] == [2, 1]
+
+
+def test_variants_are_labelled_by_the_settings_that_differ(with_a_repeat: Study) -> None:
+    assert [variant.label for variant in with_a_repeat.variants] == ["dropout=0.1", "dropout=0"]
+    assert with_a_repeat.factors == ["model.dropout"]
+
+
+def test_of_repeated_runs_the_latest_counts(with_a_repeat: Study) -> None:
+    assert with_a_repeat.repeats == 1 and with_a_repeat.variants[1].scores() == {1: 99.2}
+
+
+def test_labels_are_as_short_as_possible() -> None:
+    runs = [
+        study_run(settings={"model": "a", "model.head.type": "gap", "model.blocks.c.channels": "8", "x": "1"}),
+        study_run(settings={"model": "b", "model.head.type": "linear", "model.blocks.c.channels": "16", "x": "1"}),
+        study_run(settings={"model": "b", "model.head.type": "linear", "model.blocks.c.channels": "16", "x": "2"}),
     ]
-    (found,) = studies_of(trials)
-    assert {variant.label for variant in found.variants} == {"model=a x=1", "model=b x=1", "model=b x=2"}
+    (mixed,) = studies_of(runs)
+    assert {variant.label for variant in mixed.variants} == {"model=a x=1", "model=b x=1", "model=b x=2"}
 
 
-def test_two_names_of_one_configuration_are_one_variant() -> None:
-    (found,) = studies_of([trial(1, settings={"model": "a", "x": "1"}), trial(2, settings={"model": "b", "x": "1"})])
-    (variant,) = found.variants
-    assert variant.label == "a" and set(variant.trials) == {1, 2}
+def test_a_configuration_under_two_names_is_one_variant() -> None:
+    runs = [study_run(1, settings={"model": "a", "x": "1"}), study_run(2, settings={"model": "b", "x": "1"})]
+    (only,) = studies_of(runs)
+    (variant,) = only.variants
+    assert variant.label == "a" and set(variant.runs) == {1, 2}
 
 
-def test_different_data_are_different_studies_and_what_did_not_finish_only_counts() -> None:
-    other = trial(1, 98.0, fingerprint="other")
-    split = trial(1, 98.0, data__split_seed="1")
-    on_test = trial(1, None, test=99.4)
-    failed = trial(3, None, test=None, state="FAILED", model__dropout="0")
-    running = trial(4, None, test=None, state="RUNNING", model__dropout="0")
-    found = studies_of([*variants({"0": [99.1, 99.2]}), other, split, on_test, failed, running])
-    assert [len(each.variants) for each in found] == [1, 1, 1, 1]
-    assert found[0].variants[0].failed == 1
-    (alone,) = (each for each in found if each.on_test)
-    assert alone.judged_on == "test" and alone.variants[0].scores() == {1: 99.4}
+@pytest.mark.parametrize(
+    "difference", [{"fingerprint": "other"}, {"data__split_seed": "1"}, {"validation": None, "test": 99.4}]
+)
+def test_runs_on_other_images_are_another_study(difference: dict[str, Any]) -> None:
+    studies = studies_of([*replicates({"0": [99.1, 99.2]}), study_run(1, **difference)])
+    assert [len(found.variants[0].runs) for found in studies] == [2, 1]
 
 
-def test_moved_blocks_are_another_variant() -> None:
-    first = {"model": "a", "model.blocks": "c1 c2", "model.blocks.c1.channels": "4"}
-    (found,) = studies_of([trial(1, settings=first), trial(1, settings={**first, "model.blocks": "c2 c1"})])
-    assert len(found.variants) == 2 and found.factors == ["model.blocks"]
+def test_without_held_out_images_variants_are_ranked_on_the_test_set() -> None:
+    (on_test,) = studies_of([study_run(1, None, test=99.4)])
+    assert on_test.on_test and on_test.judged_on == "test" and on_test.variants[0].scores() == {1: 99.4}
 
 
-def test_what_a_sweep_varied_counts_even_where_mlflow_has_no_column_for_it(tmp_path: Path) -> None:
-    folders = [write_run(tmp_path / str(at)) for at in range(2)]
-    varied = [{"trainer.compile": value, "optimizer": "sgd", "seed": "1"} for value in ("true", "false")]
-    trials = [trial_of(folder, values) for folder, values in zip(folders, varied, strict=True)]
-    (found,) = studies_of([one for one in trials if one is not None])
-    assert found.factors == ["trainer.compile"] and len(found.variants) == 2
+def test_failed_seeds_are_counted_and_running_ones_are_not() -> None:
+    failed = study_run(3, None, test=None, state="FAILED", model__dropout="0")
+    running = study_run(4, None, test=None, state="RUNNING", model__dropout="0")
+    (finished,) = studies_of([*replicates({"0": [99.1, 99.2]}), failed, running])
+    (variant,) = finished.variants
+    assert variant.failed == 1 and set(variant.runs) == {1, 2}
 
 
-def test_variants_are_found_by_row_label_values_or_run() -> None:
-    (found,) = studies_of(
-        [trial(1, 99 + at / 10, model__dropout=d, **{"model__head.type": h})
-         for at, (d, h) in enumerate((d, h) for d in ("0", "0.1") for h in ("gap", "linear"))]
-    )  # fmt: skip
-
-    def named(name: str) -> str:
-        return find_variant(found, name, "compare").label
-
-    best = found.variants[0]
-    assert named("#1") == best.label == named(best.label) == named(best.any.run_id[:32])
-    assert named("dropout=0.0 gap") == named("head.type=gap 0") == named("model.dropout=0 model.head.type=gap")
-    for name, reason in (
-        ("gap", "2 variants are called so"), ("#9", "rows #1 to #4"), ("gip", "no variant is called so"),
-        ("seed=1", "the better one of two seeds is luck"),
-    ):  # fmt: skip
-        with pytest.raises(ReportError, match=reason):
-            named(name)
+def test_another_order_of_blocks_is_another_variant() -> None:
+    settings = {"model": "a", "model.blocks": "c1 c2", "model.blocks.c1.channels": "4"}
+    runs = [study_run(1, settings=settings), study_run(1, settings={**settings, "model.blocks": "c2 c1"})]
+    (moved,) = studies_of(runs)
+    assert len(moved.variants) == 2 and moved.factors == ["model.blocks"]
 
 
-def test_two_seeds_are_not_compared() -> None:
-    found = study({"0": [99.1, 99.3], "0.1": [99.2, 99.2]})
-    names = tuple(one.run_id for one in found.variants[0].trials.values())
-    with pytest.raises(ReportError, match="the better one of two seeds is luck"):
-        find(found, Options(compare=names), Path())
+def test_settings_of_a_sweep_that_are_no_mlflow_params_distinguish_variants(tmp_path: Path) -> None:
+    values = [{"trainer.compile": value, "optimizer": "sgd", "seed": "1"} for value in ("true", "false")]
+    runs = [read_study_run(write_run(tmp_path / varying["trainer.compile"]), varying) for varying in values]
+    (compiled,) = studies_of([run for run in runs if run is not None])
+    assert compiled.factors == ["trainer.compile"] and len(compiled.variants) == 2
+
+
+def test_two_seeds_of_one_variant_are_not_compared() -> None:
+    seeds = study({"0": [99.1, 99.3], "0.1": [99.2, 99.2]})
+    names = tuple(run.run_id for run in seeds.variants[0].runs.values())
+    with pytest.raises(ReportError, match="the better of two seeds is chance"):
+        analyze(seeds, Options(compare=names), Path())

@@ -1,7 +1,8 @@
-"""What the tests of reports share: trials that nobody trained."""
+"""Runs for the tests of reports that were never trained: in memory, or as folders."""
 
 import json
 from collections.abc import Mapping, Sequence
+from hashlib import md5
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,12 @@ import yaml
 from archsearch.report.study import Study, StudyRun, studies_of
 from tests.support.requests import ask
 
-_IDS = count()
+_NUMBERS = count()
 
 
-def trial(seed: int = 1, validation: float | None = 99.2, **more: Any) -> StudyRun:
-    """A finished run of session4 on MNIST; words with `__` are settings (`model__dropout=0.1`)."""
-    number = next(_IDS)
+def study_run(seed: int = 1, validation: float | None = 99.2, **more: Any) -> StudyRun:
+    """A finished run of session4 on MNIST; keywords with `__` are settings (`model__dropout="0.1"`)."""
+    number = next(_NUMBERS)
     settings = {
         "model": "session4",
         "data.split_seed": "0",
@@ -42,48 +43,44 @@ def trial(seed: int = 1, validation: float | None = 99.2, **more: Any) -> StudyR
     return StudyRun(**values | {key: value for key, value in more.items() if "__" not in key})
 
 
-def variants(scores: Mapping[object, Sequence[float]], setting: str = "model__dropout", **more: Any) -> list[StudyRun]:
-    """Trials by the value of a setting: the validation accuracies of seeds 1, 2, ..."""
+def replicates(scores: Mapping[Any, Sequence[float]], setting: str = "model__dropout", **more: Any) -> list[StudyRun]:
+    """Runs by the value of a setting: the validation accuracies of seeds 1, 2, ..."""
     return [
-        trial(seed, score, **{setting: value}, **more)
-        for value, each in scores.items()
-        for seed, score in enumerate(each, 1)
+        study_run(seed, score, **{setting: value}, **more)
+        for value, accuracies in scores.items()
+        for seed, score in enumerate(accuracies, 1)
     ]
 
 
-def study(scores: Mapping[object, Sequence[float]], setting: str = "model__dropout", **more: Any) -> Study:
-    """One study of `variants`."""
-    (found,) = studies_of(variants(scores, setting, **more))
-    return found
+def study(scores: Mapping[Any, Sequence[float]], setting: str = "model__dropout", **more: Any) -> Study:
+    """The study of `replicates`."""
+    (result,) = studies_of(replicates(scores, setting, **more))
+    return result
 
 
 def draws(mean: float, n: int, seed: int, sd: float = 0.06) -> list[float]:
-    """Accuracies of `n` seeds, of 10,000 images."""
-    return [float(it) for it in np.round(np.random.default_rng(seed).normal(mean, sd, n), 2)]
+    """Random accuracies of `n` seeds, rounded as on 10,000 images."""
+    return [float(score) for score in np.round(np.random.default_rng(seed).normal(mean, sd, n), 2)]
 
 
 def write_run(
     folder: Path, *overrides: str, seed: int = 1, val: float = 99.2, test: float = 99.4, right: Sequence[bool] = (),
     **more: Any,
 ) -> Path:  # fmt: skip
-    """A run's folder as training on `digits` leaves it, with predictions that are `right` as said (wrong: one more)."""
+    """Write a run's folder like training on `digits` does. `right` says which predictions are correct."""
     request = ask("data=digits", *overrides)
     config = {**request.config, "seed": seed}
     folder.mkdir(parents=True)
     final = {"epoch": 2, "val/accuracy": val, "test/accuracy": test}
     result = {
-        "run_id": f"{abs(hash(str(folder))):032x}"[:32], "name": f"{folder.name}", "state": "FINISHED", "seed": seed,
+        "run_id": md5(str(folder).encode()).hexdigest(), "name": f"{folder.name}", "state": "FINISHED", "seed": seed,
         "started": "2026-01-01T00:00:00+00:00", "data": {"name": "digits", "fingerprint": "-", "fallback": None},
         "choices": dict(request.choices), "params": 1000, "macs": 2000, "receptive_field": 20, "epochs_trained": 2,
         "final": final, "best": final, "seconds": 3.0, "tracking": {"uri": None}, "sweep_run": None, **more,
     }  # fmt: skip
     (folder / "result.json").write_text(json.dumps(result))
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    labels = [at % 10 for at in range(len(right))]
-    rows = [
-        f"{at},{label},{label if ok else (label + 1) % 10},0.9"
-        for at, (label, ok) in enumerate(zip(labels, right, strict=True))
-    ]
-    if rows:
+    if right:
+        rows = [f"{index},{index % 10},{(index + (not is_right)) % 10},0.9" for index, is_right in enumerate(right)]
         (folder / "predictions.csv").write_text("\n".join(["index,label,prediction,confidence", *rows]) + "\n")
     return folder

@@ -1,0 +1,92 @@
+"""Matplotlib figures as inline SVG with the page's colours and fonts, tooltips and accessible names."""
+
+import io
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
+# Placeholder colours, replaced by the page's CSS variables, which differ in light and dark mode.
+INK, MUTED, LINE, ACCENT, OTHER = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
+_VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", OTHER: "other"}
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+
+
+@contextmanager
+def svg_style() -> "Iterator[None]":
+    """Matplotlib settings for figures that `to_svg` converts."""
+    import matplotlib as mpl
+
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none", "svg.hashsalt": "archsearch", "font.size": 9, "text.color": INK,
+        "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "xtick.color": MUTED, "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
+        "axes.formatter.useoffset": False, "text.parse_math": False,
+    }  # fmt: skip
+    with mpl.rc_context(settings):
+        yield
+
+
+def add_tooltip(artist: Any, text: str, tooltips: dict[str, str]) -> None:
+    """Show `text` when the pointer is on `artist`; `tooltips` are those of the figure, for `to_svg`."""
+    name = f"tip-{len(tooltips)}"
+    artist.set_gid(name)
+    tooltips[name] = text
+
+
+def printable(text: str) -> str:
+    """`text` without control characters, which XML does not allow."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def to_svg(figure: "Figure", title: str, tooltips: Mapping[str, str]) -> str:
+    """The figure as an `svg` element, with `title` as its accessible name."""
+    for axes in figure.axes:
+        for artist in (*axes.lines, *axes.collections, *axes.patches):
+            artist.set_in_layout(False)  # they are inside the axes; measuring them takes half of the time
+    content = io.BytesIO()
+    figure.savefig(
+        content, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+    )
+    ET.register_namespace("", _SVG)
+    ET.register_namespace("xlink", _XLINK)
+    root = ET.fromstring(content.getvalue())
+    for metadata in root.findall(f"{{{_SVG}}}metadata"):
+        root.remove(metadata)
+    for group in root.iter(f"{{{_SVG}}}g"):
+        tooltip = tooltips.get(group.get("id", ""))
+        if tooltip is not None:
+            element = ET.Element(f"{{{_SVG}}}title")
+            element.text = printable(tooltip)
+            group.insert(0, element)
+    _make_ids_unique(root, f"f{crc32(content.getvalue()):x}-")
+    root.set("role", "img")
+    root.set("aria-label", title)
+    root.set("preserveAspectRatio", "xMidYMid meet")
+    for side in ("width", "height"):
+        root.attrib.pop(side, None)
+    text = ET.tostring(root, encoding="unicode")
+    for colour, name in _VARIABLES.items():
+        text = text.replace(colour, f"var(--{name})")
+    return re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+
+
+def _make_ids_unique(root: ET.Element, prefix: str) -> None:
+    """Add `prefix` to all ids and references to them, because all figures share one HTML document."""
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key == "id":
+                element.set(key, prefix + value)
+            elif key.endswith("href") and value.startswith("#"):
+                element.set(key, f"#{prefix}{value[1:]}")
+            elif "url(#" in value:
+                element.set(key, value.replace("url(#", f"url(#{prefix}"))
