@@ -58,7 +58,7 @@ class EpochBars:
 def opening_line(result: Result, data: str, splits: "Splits", epochs_trained: int, hardware: str) -> str:
     """What is about to be trained. `data` is the title of the data set."""
     held_out = f", {len(splits.validation):,} held out" if splits.validation is not None else ""
-    resumed = f", resuming after epoch {epochs_trained}" if epochs_trained else ""
+    resumed = f", continuing after epoch {epochs_trained}" if epochs_trained else ""
     return (
         f"{result.name}: {count(result.params, 'parameter')} on {data}"
         f" ({count(len(splits.train), 'image')}{held_out}), {count(result.epochs, 'epoch')} on {hardware}{resumed}"

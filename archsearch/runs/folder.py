@@ -69,7 +69,7 @@ def read_sweep(folder: Path) -> dict[str, Any]:
             content[key]
         if not isinstance(content["runs"], list):
             raise KeyError("runs")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ResumeError(f"{folder / SWEEP}: not a sweep's: {type(error).__name__}: {error}") from error
     return dict(content)
 

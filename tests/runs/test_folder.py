@@ -1,82 +1,123 @@
-"""Checkpoints and run folders: nothing half-written, nothing executed, every run found."""
+"""Finding the folders of runs and sweeps, and reading them."""
 
 import json
-import pickle
 from pathlib import Path
 
 import pytest
-import torch
 
 from archsearch.errors import ResumeError
-from archsearch.runs.folder import find_run
-from archsearch.system.atomic import replacing, write_text
-from archsearch.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from archsearch.training.metrics import EpochMetrics, Score
+from archsearch.runs.folder import find_run, find_sweep, read_config, read_sweep, resume_argument
+from tests.support.runs import made_up_result
 
-METRICS = EpochMetrics(1, Score(0.5, 90, 100), Score(0.4, 95, 100), None, 0.1, 2.0, 1_700_000_000_000)
+RUNS, SWEEPS = Path("outputs/runs"), Path("outputs/sweeps")
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "result.json"
-    write_text(path, "old")
-    with pytest.raises(ValueError, match="half-way"), replacing(path) as scratch:
-        scratch.write_text("new, but only hal")
-        raise ValueError("half-way")
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-
-
-def test_checkpoints_come_back_as_they_went(tmp_path: Path) -> None:
-    saved = Checkpoint({"seed": 1, "model": {"blocks": {}}}, "abc", [METRICS], {"network": {"w": torch.ones(2)}})
-    save_checkpoint(tmp_path / "c.pt", saved)
-    loaded = load_checkpoint(tmp_path / "c.pt")
-    assert (loaded.data_fingerprint, loaded.config, loaded.history) == ("abc", saved.config, [METRICS])
-    assert torch.equal(loaded.trainer["network"]["w"], torch.ones(2))
-
-
-class Evil:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return (Path.touch, (Path("touched"),))  # type: ignore[return-value]
-
-
-def test_a_checkpoint_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    torch.save({"format": 1, "config": Evil()}, "evil.pt")
-    with pytest.raises(ResumeError, match=r"evil.pt: not a readable checkpoint"):
-        load_checkpoint(Path("evil.pt"))
-    assert not Path("touched").exists()
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"nonsense", pickle.dumps({"format": 1}, protocol=2), b"PK\x03\x04 truncated"]
-)
-def test_what_is_no_checkpoint(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "c.pt").write_bytes(content)
-    with pytest.raises(ResumeError, match=r"c.pt"):
-        load_checkpoint(tmp_path / "c.pt")
-
-
-def test_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ResumeError, match="there is no checkpoint"):
-        load_checkpoint(tmp_path / "c.pt")
-
-
-def run_folder(folder: Path, run_id: str, started: str) -> Path:
+def write_run(folder: Path, run_id: str, started: str) -> Path:
     folder.mkdir(parents=True)
     (folder / "result.json").write_text(json.dumps({"run_id": run_id, "started": started}))
     return folder
 
 
-def test_runs_are_found_by_folder_id_beginning_and_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ResumeError, match="no run under"):
+def write_sweep(folder: Path, started: str) -> Path:
+    folder.mkdir(parents=True)
+    content = {"overrides": [], "hydra": [], "config_dir": [], "runs": [], "started": started}
+    (folder / "sweep.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+def run(workspace: Path) -> Path:
+    return write_run(RUNS / "a", "abc123", "2026-01-01T00:00:00+00:00")
+
+
+@pytest.fixture
+def later_run(workspace: Path) -> Path:
+    return write_run(SWEEPS / "s" / "0", "abd456", "2026-01-02T00:00:00+00:00")
+
+
+def test_a_run_is_found_by_its_folder(run: Path) -> None:
+    assert find_run(str(run)) == run
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(run: Path, later_run: Path) -> None:
+    assert (find_run("abc"), find_run("abd456")) == (run, later_run)
+
+
+@pytest.mark.usefixtures("run")
+def test_last_is_the_run_that_started_last(later_run: Path) -> None:
+    assert find_run("last") == later_run
+
+
+def test_a_damaged_result_does_not_hide_other_runs(run: Path) -> None:
+    (RUNS / "broken").mkdir()
+    (RUNS / "broken" / "result.json").write_text("{half")
+    assert find_run("last") == run
+
+
+@pytest.mark.usefixtures("workspace")
+def test_last_needs_a_run() -> None:
+    with pytest.raises(ResumeError, match="resume=last: there is no run under outputs/"):
         find_run("last")
-    first = run_folder(Path("outputs/runs/a"), "abc123", "2026-01-01T00:00:00+00:00")
-    second = run_folder(Path("outputs/sweeps/s/0"), "abd456", "2026-01-02T00:00:00+00:00")
-    (Path("outputs/runs") / "broken").mkdir()
-    (Path("outputs/runs") / "broken" / "result.json").write_text("{half")
-    assert find_run("abc") == first and find_run("abd456") == second and find_run("last") == second
-    assert find_run(str(first)) == first
-    with pytest.raises(ResumeError, match="2 runs begin like this"):
+
+
+@pytest.mark.usefixtures("run", "later_run")
+def test_an_ambiguous_id_is_rejected() -> None:
+    with pytest.raises(ResumeError, match="resume=ab: 2 runs match; give more characters of the id"):
         find_run("ab")
-    with pytest.raises(ResumeError, match="resume=xyz: no run with this id"):
-        find_run("xyz")
+
+
+@pytest.mark.usefixtures("run")
+def test_an_unknown_id_is_rejected_with_the_name_of_the_setting() -> None:
+    with pytest.raises(ResumeError, match="run=xyz: no run with this id"):
+        find_run("xyz", setting="run")
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_sweep_is_not_taken_for_a_run() -> None:
+    sweep = write_sweep(SWEEPS / "s", "2026")
+    with pytest.raises(ResumeError, match="this is a sweep, not a run; use -m"):
+        find_run(str(sweep))
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_sweep_is_found_by_folder_by_name_and_as_the_last() -> None:
+    first, second = write_sweep(SWEEPS / "x" / "s", "2026-01-01"), write_sweep(SWEEPS / "t", "2026-01-02")
+    assert (find_sweep(str(first)), find_sweep("s"), find_sweep("last")) == (first, first, second)
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_name_that_two_sweeps_have_is_rejected() -> None:
+    for parent in ("x", "y"):
+        write_sweep(SWEEPS / parent / "s", "2026")
+    with pytest.raises(ResumeError, match="resume=s: 2 sweeps have this name; give the folder of one"):
+        find_sweep("s")
+
+
+@pytest.mark.usefixtures("workspace")
+def test_an_unknown_sweep_is_rejected() -> None:
+    with pytest.raises(ResumeError, match="resume=s: no sweep of this name under outputs/"):
+        find_sweep("s")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"overrides": [], "hydra": [], "config_dir": [], "runs": 1}'])
+def test_a_file_that_describes_no_sweep_is_rejected(content: str, tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text(content)
+    with pytest.raises(ResumeError, match=r"sweep.json: not a sweep's"):
+        read_sweep(tmp_path)
+
+
+def test_sweeps_of_format_1_are_readable(tmp_path: Path) -> None:
+    content = {"overrides": [], "hydra": [], "config_dir": [], "variants": [{"number": 0}]}
+    (tmp_path / "sweep.json").write_text(json.dumps(content))
+    assert read_sweep(tmp_path)["runs"] == [{"number": 0}]
+
+
+def test_configurations_of_older_runs_are_readable(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 1\nvariant: {number: 3}\n")
+    assert read_config(tmp_path) == {"seed": 1, "sweep_run": {"number": 3}}
+
+
+def test_a_run_is_resumed_by_id_if_that_finds_it_and_else_by_folder() -> None:
+    result = made_up_result()
+    assert resume_argument(result, RUNS / "a") == "resume=0123456789abcdef"
+    assert resume_argument(result, Path("/my runs/a")) == "'resume=/my runs/a'"
