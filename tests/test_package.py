@@ -95,7 +95,7 @@ def test_only_tracking_knows_mlflow_and_only_the_command_line_knows_hydra() -> N
         ("mlflow", {"tracking.mlflow_recorder", "tracking.models", "tracking.store", "tracking.reader"}),
         (
             "hydra",
-            {"cli", "compose.explain", "compose.overrides", "compose.composition"}
+            {"cli", "compose.explain", "compose.overrides", "compose.composition", "compose.completion"}
             | {f"sweep.{name}" for name in of_sweep},
         ),
     ):
