@@ -74,7 +74,7 @@ def test_a_configuration_is_composed_by_the_command_itself(load: Load) -> None:
 
 @pytest.mark.e2e
 def test_a_command_that_fails_ends_the_benchmark_with_its_message(load: Load, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"trainer.epocs=3: exit status 2\n(.|\n)*trainer.epochs"):
+    with pytest.raises(SystemExit, match=r"exit status 2\n.*did you mean epochs"):
         load("checkout").run_module(["archsearch", "trainer.epocs=3"], tmp_path)
 
 
@@ -96,6 +96,6 @@ def test_a_trial_of_the_plain_loop_and_archsearch_writes_their_ratio(mnist_root:
 @pytest.mark.e2e
 def test_a_trial_of_the_overhead_writes_what_is_added(mnist_root: Path, tmp_path: Path) -> None:
     path = tmp_path / "trial.json"
-    few = ["--rounds", "1", "--words", "data.validation=59872", "--output", str(path)]
+    few = ["--rounds", "1", "--words", "data.validation=59000", "--output", str(path)]
     run(tmp_path, "overhead", *few, ARCHSEARCH_DATA=str(mnist_root.resolve()))
     assert json.loads(path.read_text())["added"]["percent"]["n"] == 1
