@@ -65,7 +65,7 @@ def explained(findings: Findings) -> str:
     assert share is not None
     return (
         f"Together the settings explain {max(0.0, share):.0f} % of the variance of held-out runs; the rest is noise"
-        " between seeds, or more than a random forest learns from this number of runs."
+        " between seeds, or needs more runs to detect."
     )
 
 
