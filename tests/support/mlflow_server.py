@@ -1,4 +1,4 @@
-"""A real MLflow server for tests, in processes that can be killed."""
+"""A real MLflow server for tests, which can be killed and started again."""
 
 import os
 import signal
@@ -10,10 +10,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.support.sweeps import record_of, results_of, states_of, wait_until
+from tests.support.processes import wait_until
+from tests.support.sweeps import record_of, results_of, states_of
 
 
 def free_port() -> int:
+    """A port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -21,7 +23,7 @@ def free_port() -> int:
 
 
 class MlflowServer:
-    """`mlflow server` on `port`, with its records in `backend` and its artifacts and log in `folder`."""
+    """`mlflow server` on `port`. The store is `backend`; artifacts and log are in `folder`."""
 
     def __init__(self, folder: Path, backend: str, port: int | None = None) -> None:
         self.folder, self.backend, self.port = folder, backend, port or free_port()
@@ -29,6 +31,7 @@ class MlflowServer:
         self.start()
 
     def start(self) -> None:
+        """Start the server, and wait until it answers."""
         log = (self.folder / "server.log").open("ab")
         command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(self.port)]
         store = ["--backend-store-uri", self.backend, "--artifacts-destination", str(self.folder / "kept")]
@@ -40,6 +43,7 @@ class MlflowServer:
         wait_until(self._answers)
 
     def kill(self) -> None:
+        """Kill the server and its workers."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         time.sleep(0.2)
@@ -53,19 +57,19 @@ class MlflowServer:
         return True
 
 
-def check_all_is_recorded(uri: str, workspace: Path, variants: int, epochs: int) -> None:
-    """Every variant of the workspace's sweep is in MLflow: no lost run, no lost metric, nothing twice."""
+def check_all_is_recorded(uri: str, workspace: Path, runs: int, epochs: int) -> None:
+    """Every run of the workspace's sweep is in MLflow: no lost run, no lost metric, nothing twice."""
     from mlflow import MlflowClient
 
     results, record = results_of(workspace), record_of(workspace)
-    assert states_of(workspace) == dict.fromkeys(range(variants), "FINISHED")
+    assert states_of(workspace) == dict.fromkeys(range(runs), "FINISHED")
     assert all(result["tracking"]["complete"] for result in results.values())
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("archsearch")
     assert experiment is not None
-    runs = client.search_runs([experiment.experiment_id], f'tags.sweep = "{record["id"]}"')
-    by_number: dict[int, Any] = {int(run.data.tags["sweep.run"]): run for run in runs}
-    assert len(runs) == len(by_number) == variants
+    recorded = client.search_runs([experiment.experiment_id], f'tags.sweep = "{record["id"]}"')
+    by_number: dict[int, Any] = {int(run.data.tags["sweep.run"]): run for run in recorded}
+    assert len(recorded) == len(by_number) == runs
     for number, run in by_number.items():
         result = results[number]
         assert (run.info.run_id, run.info.status) == (result["run_id"], "FINISHED")

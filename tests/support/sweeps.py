@@ -1,20 +1,27 @@
-"""What the tests of sweeps share: planning one, a small one to train, and looking at what it left."""
+"""Sweeps for tests: planned, trained in this process or beside it, and the files that they leave."""
 
+import contextlib
+import io
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess, Popen
 from typing import Any
 
+import pytest
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
+from archsearch.cli import train
 from archsearch.compose.composition import composed_sweep
 from archsearch.compose.overrides import complete_arguments
 from archsearch.sweep.plan import SweepPlan, plan_sweep
+from tests.support.command_line import restored_logging
+from tests.support.processes import children_of
 
-# A tiny network on digits; a variant takes about a second an epoch.
+# A tiny network on digits; an epoch takes less than a second.
 TINY = (
     "data=digits",
     "model=session5_step1",
@@ -24,49 +31,82 @@ TINY = (
 
 
 def sweep_folder(workspace: Path) -> Path:
+    """The folder of the workspace's only sweep."""
     (folder,) = workspace.glob("outputs/sweeps/*")
     return folder
 
 
 def record_of(workspace: Path) -> dict[str, Any]:
+    """The content of `sweep.json`."""
     content: dict[str, Any] = json.loads((sweep_folder(workspace) / "sweep.json").read_text())
     return content
 
 
 def results_of(workspace: Path) -> dict[int, dict[str, Any]]:
-    """`result.json` of each variant that has one, by number."""
+    """`result.json` of each run that has one, by number."""
     paths = workspace.glob("outputs/sweeps/*/*/result.json")
     return {int(path.parent.name): json.loads(path.read_text()) for path in paths}
 
 
 def states_of(workspace: Path) -> dict[int, str]:
+    """The state of each run that has begun, by number."""
     return {number: result["state"] for number, result in sorted(results_of(workspace).items())}
 
 
 def table_of(workspace: Path) -> dict[int, dict[str, Any]]:
+    """The rows of `table.json` by number."""
     content = json.loads((sweep_folder(workspace) / "table.json").read_text())
     return {row["number"]: row for row in content["runs"]}
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.05)
-
-
 def epochs_logged(workspace: Path) -> dict[int, int]:
-    """How often each variant has trained an epoch, all attempts together, by its log."""
+    """How many epochs each run has trained in all of its attempts, by its log."""
     logs = workspace.glob("outputs/sweeps/*/*/archsearch.log")
     return {int(log.parent.name): log.read_text().count("Train set: Average loss") for log in logs}
 
 
-def planned(*words: str) -> SweepPlan:
-    with composing(*words) as (loader, master):
+@dataclass(frozen=True)
+class TrainedSweep:
+    """A sweep that was trained in `workspace`, with its output and exit status."""
+
+    workspace: Path
+    done: CompletedProcess[str]
+
+    @property
+    def folder(self) -> Path:
+        return sweep_folder(self.workspace)
+
+
+def workers_of(process: "Popen[str]") -> list[int]:
+    """The process ids of the workers of a sweep that runs in `process` (on Linux)."""
+    children = children_of(process.pid)
+    return [pid for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def train_sweep(folder: Path, *arguments: str) -> CompletedProcess[str]:
+    """What `python -m archsearch -m ARGUMENTS` prints and returns in `folder`; only its workers are new processes."""
+    output, errors = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(output),
+        contextlib.redirect_stderr(errors),
+        restored_logging(),
+    ):
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.delenv("ARCHSEARCH_DATA", raising=False)
+        patch.chdir(folder)
+        status = train(["-m", *arguments])
+    return CompletedProcess(list(arguments), status, output.getvalue(), errors.getvalue())
+
+
+def planned(*overrides: str) -> SweepPlan:
+    """The plan of a sweep."""
+    with composing(*overrides) as (loader, master):
         return plan_sweep(loader, master)
 
 
 @contextmanager
-def composing(*words: str) -> Iterator[tuple[ConfigLoader, DictConfig]]:
-    with composed_sweep(complete_arguments(["-m", *words])) as found:
-        yield found
+def composing(*overrides: str) -> Iterator[tuple[ConfigLoader, DictConfig]]:
+    """Hydra's loader and the configuration of a multirun."""
+    with composed_sweep(complete_arguments(["-m", *overrides])) as composed:
+        yield composed

@@ -1,0 +1,43 @@
+"""A fingerprint depends on exactly what influences a result."""
+
+from functools import cache
+
+import pytest
+
+from archsearch.compose.overrides import complete_arguments
+from archsearch.compose.validate import validate
+from archsearch.sweep.fingerprint import fingerprint
+from tests.support.requests import ask
+
+WITHOUT_INFLUENCE = (
+    *("model.dropout=0.1", "model.width=1", "model.blocks.conv3.dropout=0.1"),  # the defaults
+    *("tracking=none", "data.root=/elsewhere", "constraints.max_params=20000", "sweep.workers=3"),
+    *("trainer.eval_batch_size=10", "trainer.threads=1"),
+)
+WITH_INFLUENCE = (
+    *("model.dropout=0.2", "model.head.type=gap", "model.blocks.conv3.order=[conv,norm,activation,dropout]"),
+    *("seed=2", "data=digits", "data.split_seed=1", "data.validation=500", "augment=affine"),
+    *("optimizer.lr=0.5", "optimizer=adam", "scheduler=cosine", "averaging=ema", "init.convs=dirac"),
+    *("trainer.epochs=3", "trainer.batch_size=64", "trainer.precision=bfloat16"),
+)
+
+
+@cache
+def print_of(*words: str) -> str:
+    result = validate(ask(*complete_arguments(words)).config)
+    assert result.spec is not None and result.settings is not None
+    return fingerprint(result.spec, result.settings, result.dataset)
+
+
+@pytest.mark.parametrize("word", WITHOUT_INFLUENCE)
+def test_settings_without_influence_do_not_change_it(word: str) -> None:
+    assert print_of(word) == print_of()
+
+
+def test_settings_with_influence_change_it() -> None:
+    assert len({print_of(), *map(print_of, WITH_INFLUENCE)}) == len(WITH_INFLUENCE) + 1
+
+
+def test_it_stays_the_same_from_version_to_version() -> None:
+    assert print_of() == "684f7693bc14db93"
+    assert print_of("averaging=ema", "init.convs=dirac", "data=digits") == "3b4b128f09d1b9d1"

@@ -1,0 +1,41 @@
+"""Command lines of sweeps that are refused before anything trains."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Command
+from tests.support.sweeps import TINY
+
+SEEDS = ("-m", "seed=1,2")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-m", "resume=last"), "resume=last: no sweep under outputs/"),
+        (("-m", "resume=nothing"), "resume=nothing: no sweep of this name"),
+        (("-m", "resume="), "resume= is empty"),
+        ((*SEEDS, "hydra.sweep.subdir=x"), "gives runs 0 and 1 the same folder 'x'"),
+        ((*SEEDS, "trainer.device=cuda:1"), "must be cuda in a sweep; choose its GPUs with CUDA_VISIBLE_DEVICES"),
+        (("-m", "model.width=5,6", "constraints.max_params=10"), "no run can be trained"),
+        ((*SEEDS, "data=mnist", "data.root=/nowhere/at/all"), "data=mnist: MNIST is not on disk"),
+        ((*SEEDS, "hydra.sweep.dir=/proc/nowhere", *TINY, "tracking=none"), "/proc/nowhere"),
+        ((*SEEDS, "tracking.uri=http://127.0.0.1:9", *TINY), "http://127.0.0.1:9 does not answer"),
+        (
+            (*SEEDS, *TINY, "sweep.stack=2", "hydra/launcher=basic"),
+            "sweep.stack: got 2, must be 1 unless hydra/launcher=archsearch",
+        ),
+        (
+            (*SEEDS, "hydra/launcher=ray", "hydra.launcher._target_=hydra_plugins.missing.it.It"),
+            "hydra/launcher: got ray, but its package is not installed; run pip install 'archsearch[ray]'",
+        ),
+    ],
+)
+def test_a_refused_sweep_leaves_nothing(
+    command: Command, workspace: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not list(workspace.iterdir())
