@@ -86,16 +86,24 @@ def test_a_command_is_timed_and_its_memory_is_measured(load: Load, tmp_path: Pat
 
 
 @pytest.mark.e2e
-def test_a_trial_of_the_plain_loop_and_archsearch_writes_their_ratio(mnist_root: Path, tmp_path: Path) -> None:
-    path = tmp_path / "trial.json"
-    few = ["--rounds", "1", "--epochs", "1", "--images", "1280", "--tolerance", "100", "--output", str(path)]
-    run(tmp_path, "speed", "--candidates", "loop,archsearch", *few, ARCHSEARCH_DATA=str(mnist_root.resolve()))
-    assert json.loads(path.read_text())["ratios"]["archsearch"]["images_per_second"]["n"] == 1
+def test_archsearch_trains_the_images_and_epochs_of_the_other_candidates(load: Load) -> None:
+    options = load("candidates.reference").arguments(["--root", "folder", "--images", "1280", "--epochs", "3"])
+    config = load("checkout").composed_config(*load("candidates.archsearch_run").recipe(options))
+    assert config["data"]["name"] == "mnist" and config["data"]["validation"] == 60_000 - 1280
+    assert config["trainer"]["epochs"] == 3
 
 
 @pytest.mark.e2e
-def test_a_trial_of_the_overhead_writes_what_is_added(mnist_root: Path, tmp_path: Path) -> None:
+def test_a_trial_of_the_plain_loop_writes_its_rates(mnist_root: Path, tmp_path: Path) -> None:
     path = tmp_path / "trial.json"
-    few = ["--rounds", "1", "--words", "data.validation=59000", "--output", str(path)]
-    run(tmp_path, "overhead", *few, ARCHSEARCH_DATA=str(mnist_root.resolve()))
+    few = ["--rounds", "1", "--epochs", "1", "--images", "1280", "--output", str(path)]
+    run(tmp_path, "speed", "--candidates", "loop", *few, ARCHSEARCH_DATA=str(mnist_root.resolve()))
+    results = json.loads(path.read_text())
+    assert results["summary"]["loop"]["images_per_second"]["n"] == 1 and results["targets"] == []
+
+
+@pytest.mark.e2e
+def test_a_trial_of_the_overhead_writes_what_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "trial.json"
+    run(tmp_path, "overhead", "--rounds", "1", "--words", "data=digits", "--output", str(path))
     assert json.loads(path.read_text())["added"]["percent"]["n"] == 1
