@@ -89,8 +89,8 @@ def _notes(board: Leaderboard) -> list[str]:
     single = sum(len(variant.runs) == 1 for variant in study.variants)
     if single:
         notes.append(
-            f"{single} of {count(len(study.variants), 'variant')} have one seed: their interval (Wilson's) covers other"
-            " images, not other seeds"
+            f"{single} of {count(len(study.variants), 'variant')} {'has' if single == 1 else 'have'} one seed:"
+            " Wilson's interval covers other images, not other seeds"
         )
     if not board.is_baseline and study.pairs > _LARGE_FAMILY:
         notes.append(
