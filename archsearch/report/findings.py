@@ -82,7 +82,7 @@ def _notes(board: Leaderboard) -> list[str]:
     study, notes = board.study, []
     if study.on_test:
         notes.append(
-            "no images were held out, so variants are ranked on the TEST set and the leader's accuracy is biased"
+            "no images were held out, so variants are ranked on the TEST set and the leader's accuracy is optimistic"
         )
     if board.optimism is not None and board.optimism >= 0.01:
         notes.append(f"{_tie(board)}; picking the best overstates its accuracy by about {board.optimism:.2f} points")
