@@ -1,7 +1,6 @@
-"""A run whose record is kept by a process beside it: training waits for nothing, and all ends well."""
+"""Runs that a separate process records: training does not wait for MLflow, and nothing is lost."""
 
 import json
-import logging
 import multiprocessing
 import os
 import signal
@@ -15,57 +14,50 @@ from typing import Any
 import pytest
 
 from archsearch.errors import TrackingError
-from archsearch.runs import folder as run_folder
 from archsearch.runs.prepare import prepare
 from archsearch.runs.recording import recorder_process
-from archsearch.runs.result import Result, read_result
+from archsearch.runs.result import Result
 from archsearch.runs.train import train_run
 from archsearch.tracking.recorder_process import RecorderProcess
-from archsearch.tracking.store import open_experiment, resolve_store
 from archsearch.training.trainer import EpochProgress
 from tests.support.processes import children_of, start, wait_until
 from tests.support.requests import QUICK, ask
+from tests.support.runs import RUN, mlflow_client, result_in, steps_of, train_in
 
-FOLDER = Path("outputs/runs/a")
-UNMODELLED = (*QUICK, "tracking.log_model=false", "tracking.log_figures=false")
+PLAIN = (*QUICK, "tracking.log_model=false", "tracking.log_figures=false")
 Watch = Callable[[RecorderProcess, EpochProgress], None]
 
 
 def train(*overrides: str, watch: Watch = lambda *_: None) -> Result:
-    """What the command does; `watch` is called again and again while epochs are trained."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    experiment = prepare(ask(*overrides))
-    with recorder_process(experiment) as aside:
-        assert aside is not None
-        return train_run(experiment, FOLDER, lambda progress: watch(aside, progress), recorder_process=aside)
+    """Train as the command does. `watch` is called repeatedly during an epoch."""
+    RUN.mkdir(parents=True, exist_ok=True)
+    prepared = prepare(ask(*overrides))
+    with recorder_process(prepared) as process:
+        assert process is not None
+        recorder = process
+        return train_run(prepared, RUN, lambda progress: watch(recorder, progress), recorder_process=recorder)
 
 
-def recorded() -> Any:
-    client, experiment_id = open_experiment(resolve_store(None, run_folder.OUTPUTS), "archsearch")
-    (found,) = client.search_runs([experiment_id])
-    return found
-
-
-def stored() -> dict[str, Any]:
-    result = read_result(FOLDER)
-    assert result is not None
-    return result
+def recorded_run() -> Any:
+    """The only run in MLflow."""
+    (run,) = mlflow_client().search_runs(["1"])
+    return run
 
 
 @contextmanager
-def reluctant_server(hesitates_until: threading.Event) -> Iterator[str]:
-    """Something that says it is healthy, answers nothing else until then, and then lets nobody in."""
+def hanging_server(released: threading.Event) -> Iterator[str]:
+    """A server that is healthy but answers no other request until `released`, and then denies access."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if self.path != "/health":
-                hesitates_until.wait(60)
+                released.wait(60)
                 self.send_error(403)
                 return
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 # as http.server has it
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 # as in http.server
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -79,106 +71,167 @@ def reluctant_server(hesitates_until: threading.Event) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("workspace")
-def test_a_finished_run_is_on_record_complete() -> None:
+def test_the_process_records_the_whole_run() -> None:
+    result = train(*PLAIN, "trainer.epochs=1")
+    run, stored = recorded_run(), result_in(RUN)
+    assert run.info.run_id == result.run_id == stored["run_id"]
+    assert run.info.status == "FINISHED" and stored["tracking"]["complete"] is True
+    assert run.data.metrics["test/accuracy"] == stored["final"]["test/accuracy"]
+    assert steps_of(mlflow_client(), result.run_id) == [1]
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("workspace")
+def test_the_process_records_figures_and_model() -> None:
     result = train(*QUICK)
-    found = recorded()
-    assert result.run_id == found.info.run_id == stored()["run_id"] and stored()["tracking"]["complete"] is True
-    assert found.info.status == "FINISHED" and found.data.metrics["test/accuracy"] == result.test.accuracy  # type: ignore[union-attr]
-    client, _ = open_experiment(resolve_store(None, run_folder.OUTPUTS), "archsearch")
-    assert [point.step for point in client.get_metric_history(result.run_id, "val/loss")] == [1, 2]
-    names = {artifact.path for artifact in client.list_artifacts(result.run_id)}
-    assert {"curves.png", "predictions.csv", "config.yaml"} <= names and found.outputs.model_outputs
+    names = {artifact.path for artifact in mlflow_client().list_artifacts(result.run_id)}
+    assert {"curves.png", "predictions.csv", "config.yaml"} <= names
+    assert recorded_run().outputs.model_outputs
 
 
 @pytest.mark.usefixtures("workspace")
-def test_training_does_not_wait_for_a_store_that_hangs_and_goes_on_elsewhere_when_it_refuses() -> None:
-    trained = threading.Event()
-
-    def watch(_: RecorderProcess, progress: EpochProgress) -> None:
-        if progress.epoch == 3:  # two are over, and the store has said nothing yet
-            trained.set()
-
-    with reluctant_server(trained) as uri, pytest.raises(TrackingError, match=r"cannot be opened|refuses the run"):
-        train(*UNMODELLED, "trainer.epochs=3", f"tracking.uri={uri}", watch=watch)
-    assert trained.is_set() and stored()["epochs_trained"] >= 2
-    assert stored()["state"] == "FAILED" and "tracking store" in stored()["reason"]
-    assert stored()["tracking"]["complete"] is False
-    assert train("resume=last", "tracking.uri=null").state == "FINISHED"
-    assert recorded().info.status == "FINISHED" and recorded().data.metrics["val/accuracy"] > 0
+def test_without_tracking_no_process_is_started() -> None:
+    with recorder_process(prepare(ask(*QUICK, "tracking=none"))) as process:
+        assert process is None
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("workspace")
-def test_interrupted_before_the_store_has_it_a_run_is_still_on_record() -> None:
+def test_training_does_not_wait_for_a_store_that_hangs() -> None:
+    released = threading.Event()
+
+    def release_in_the_third_epoch(_: RecorderProcess, progress: EpochProgress) -> None:
+        if progress.epoch == 3:
+            released.set()
+
+    overrides = (*PLAIN, "trainer.epochs=3")
+    with hanging_server(released) as uri, pytest.raises(TrackingError, match=r"cannot be opened|refuses the run"):
+        train(*overrides, f"tracking.uri={uri}", watch=release_in_the_third_epoch)
+    result = result_in(RUN)
+    assert result["epochs_trained"] >= 2
+    assert result["state"] == "FAILED" and "tracking store" in result["reason"]
+    assert result["tracking"]["complete"] is False
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("workspace")
+def test_a_run_that_the_store_refused_can_be_resumed_with_another_store() -> None:
+    released = threading.Event()
+    released.set()
+    with hanging_server(released) as uri, pytest.raises(TrackingError):
+        train(*PLAIN, f"tracking.uri={uri}")
+    assert train_in(RUN, "resume=last", "tracking.uri=null")["state"] == "FINISHED"
+    assert recorded_run().info.status == "FINISHED"
+
+
+@pytest.fixture
+def interrupted_early(workspace: Path) -> None:
+    """A run that was interrupted in its first epoch, before its record was open."""
+
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(*UNMODELLED, watch=interrupt)
-    found = recorded()
-    assert stored()["state"] == "KILLED" and stored()["tracking"]["complete"]
-    assert found.info.run_id == stored()["run_id"] and found.info.status == "KILLED"
-    assert train("resume=last").run_id == found.info.run_id
-    assert recorded().info.status == "FINISHED"
+        train(*PLAIN, watch=interrupt)
 
 
-@pytest.mark.usefixtures("workspace")
-@pytest.mark.parametrize("when", ["before", "after"])
-def test_without_the_process_that_records_it_a_run_is_trained_and_sent_later(
-    when: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """It is killed before the store has the run, or after."""
+@pytest.mark.e2e
+@pytest.mark.usefixtures("interrupted_early")
+def test_a_run_that_is_interrupted_before_its_record_is_open_is_recorded() -> None:
+    run, result = recorded_run(), result_in(RUN)
+    assert run.info.status == result["state"] == "KILLED"
+    assert run.info.run_id == result["run_id"] and result["tracking"]["complete"]
 
-    def kill(aside: RecorderProcess, _: EpochProgress) -> None:
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("interrupted_early")
+def test_a_run_that_is_interrupted_before_its_record_is_open_resumes_in_the_same_record() -> None:
+    assert train("resume=last").run_id == recorded_run().info.run_id
+    assert recorded_run().info.status == "FINISHED"
+
+
+@pytest.fixture(params=["before", "after"])
+def orphaned(workspace: Path, request: pytest.FixtureRequest) -> Result:
+    """A run whose recorder process was killed before or after the record was open."""
+    killed = False
+
+    def kill(process: RecorderProcess, _: EpochProgress) -> None:
+        nonlocal killed
         if not killed:
-            if when == "after":
-                wait_until(aside.opened)
-            (process,) = multiprocessing.active_children()
-            process.kill()
-            killed.append(aside)
+            if request.param == "after":
+                wait_until(process.opened)
+            (child,) = multiprocessing.active_children()
+            child.kill()
+            killed = True
 
-    killed: list[RecorderProcess] = []
-
-    with caplog.at_level(logging.INFO, "archsearch"):
-        assert train(*UNMODELLED, watch=kill).state == "FINISHED"
-    assert "the process that records this run has ended (status -9)" in caplog.text
-    assert stored()["tracking"]["complete"] is False and "has ended" in stored()["tracking"]["trouble"]
-    result = train("resume=last")
-    assert result.state == "FINISHED" and stored()["tracking"]["complete"] is True
-    found = recorded()
-    assert (found.info.run_id, found.info.status) == (result.run_id, "FINISHED")
-    assert found.data.metrics["test/accuracy"] == stored()["final"]["test/accuracy"]
+    return train(*PLAIN, watch=kill)
 
 
+@pytest.mark.e2e
+def test_a_run_finishes_without_its_recorder_process(orphaned: Result) -> None:
+    tracking = result_in(RUN)["tracking"]
+    assert orphaned.state == "FINISHED"
+    assert tracking["complete"] is False and "has died (exit status -9)" in tracking["trouble"]
+
+
+@pytest.mark.e2e
+@pytest.mark.usefixtures("orphaned")
+def test_resuming_records_what_a_dead_recorder_process_has_not() -> None:
+    result = train_in(RUN, "resume=last")
+    run = recorded_run()
+    assert result["tracking"]["complete"] is True
+    assert (run.info.run_id, run.info.status) == (result["run_id"], "FINISHED")
+    assert run.data.metrics["test/accuracy"] == result["final"]["test/accuracy"]
+
+
+@pytest.mark.e2e
 @pytest.mark.usefixtures("workspace")
-def test_what_it_has_to_say_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    in_the_way = Path("outputs/artifacts/models")  # where MLflow puts models
-    in_the_way.parent.mkdir(parents=True)
-    in_the_way.touch()
-    with caplog.at_level(logging.INFO, "archsearch"):
-        result = train(*QUICK, "trainer.epochs=1")
-    assert "WARNING: MLflow did not take a part of the record" in caplog.text
+def test_a_model_that_cannot_be_stored_does_not_hold_back_the_rest(caplog: pytest.LogCaptureFixture) -> None:
+    obstacle = Path("outputs/artifacts/models")  # where MLflow puts models
+    obstacle.parent.mkdir(parents=True)
+    obstacle.touch()
+    result = train(*QUICK, "trainer.epochs=1")
+    assert "WARNING: MLflow rejected a part of the record" in caplog.text
     assert result.state == "FINISHED" and result.tracking["complete"] is False
-    assert recorded().info.status == "FINISHED"
-
-
-def test_it_survives_ctrl_c_and_ends_with_the_one_that_started_it(workspace: Path) -> None:
-    process = start(*UNMODELLED, "trainer.epochs=200", cwd=workspace)
-    try:
-        wait_until(lambda: bool(list(workspace.glob("outputs/runs/*/result.json"))))
-        (mine,) = (pid for pid in children_of(process.pid) if b"resource_tracker" not in command_of(pid))
-        for number in (signal.SIGINT, signal.SIGTERM):  # as a terminal and a scheduler send them, to all
-            os.kill(mine, number)
-        (path,) = workspace.glob("outputs/runs/*/result.json")
-        wait_until(lambda: json.loads(path.read_text())["tracking"]["experiment_id"] is not None)
-        assert command_of(mine) and process.poll() is None
-    finally:
-        process.kill()
-        process.communicate()
-    wait_until(lambda: not command_of(mine))
+    assert recorded_run().info.status == "FINISHED"
 
 
 def command_of(pid: int) -> bytes:
+    """The command line of a process, empty once it has ended (on Linux)."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return b""
+
+
+@pytest.fixture
+def long_run(workspace: Path) -> Iterator[tuple[Any, int]]:
+    """The process of a long run, and the process id of its recorder."""
+    process = start(*PLAIN, "trainer.epochs=200", cwd=workspace)
+    try:
+        wait_until(lambda: bool(list(workspace.glob("outputs/runs/*/result.json"))))
+        (recorder,) = (pid for pid in children_of(process.pid) if b"resource_tracker" not in command_of(pid))
+        yield process, recorder
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.e2e
+def test_the_process_ignores_the_signals_of_terminals_and_schedulers(
+    long_run: tuple[Any, int], workspace: Path
+) -> None:
+    process, recorder = long_run
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(recorder, number)
+    (path,) = workspace.glob("outputs/runs/*/result.json")
+    wait_until(lambda: json.loads(path.read_text())["tracking"]["experiment_id"] is not None)
+    assert command_of(recorder) and process.poll() is None
+
+
+@pytest.mark.e2e
+def test_the_process_ends_with_the_one_that_started_it(long_run: tuple[Any, int]) -> None:
+    process, recorder = long_run
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not command_of(recorder))

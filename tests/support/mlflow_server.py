@@ -43,10 +43,11 @@ class MlflowServer:
         wait_until(self._answers)
 
     def kill(self) -> None:
-        """Kill the server and its workers."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        time.sleep(0.2)
+        """Kill the server and its workers, if they are running."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            time.sleep(0.2)
 
     def _answers(self) -> bool:
         try:

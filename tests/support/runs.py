@@ -1,7 +1,6 @@
 """Runs for tests: trained in this process, or made up."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -82,12 +81,3 @@ def made_up_result(*history: EpochMetrics, **changes: Any) -> Result:
         "history": list(history), "test": Score(0.3, 97, 100) if history else None,
     }  # fmt: skip
     return Result(**values | changes)
-
-
-def process_exists(pid: int) -> bool:
-    """Whether a process of this id is running (on POSIX)."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

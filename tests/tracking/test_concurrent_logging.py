@@ -1,6 +1,6 @@
-"""Eight workers' worth of logging into a fresh store, at once, ten times: no lost run, no lost metric.
+"""Eight processes log to a new store at once, ten times, and lose no run and no metric.
 
-python -m pytest -m sweep
+Run with `python -m pytest -m sweep`.
 """
 
 import multiprocessing
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.sweep
 PROCESSES, REPETITIONS, EPOCHS = 8, 10, 15
 
 
-def log_runs(folder: Path, number: int, together: Barrier) -> None:
-    """What one worker does: in each repetition a run of its own, into a store that nobody has opened yet."""
+def log_runs(folder: Path, number: int, barrier: Barrier) -> None:
+    """Log a run to a new store in each repetition, at the same time as the other processes."""
     import_mlflow()
     for repetition in range(REPETITIONS):
         store = Store(f"sqlite:///{folder}/{repetition}.db")
         info = RunInfo(f"run {number}", {"number": number}, {"sweep.run": str(number)}, DataInfo("x", "0", "x"))
-        together.wait(timeout=240)
+        barrier.wait(timeout=240)
         recorder = MlflowRecorder.start(store, "archsearch", info)
         for epoch in range(1, EPOCHS + 1):
             recorder.log_metrics({"val/accuracy": 90 + epoch + number / 100, "lr": 0.1 / epoch}, epoch, 1000 * epoch)
@@ -32,10 +32,10 @@ def log_runs(folder: Path, number: int, together: Barrier) -> None:
         assert recorder.describe()["complete"], recorder.describe()
 
 
-def test_eight_processes_open_a_fresh_store_at_once_ten_times(tmp_path: Path) -> None:
+def test_eight_processes_that_open_a_new_store_at_once_lose_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    together = context.Barrier(PROCESSES)
-    processes = [context.Process(target=log_runs, args=(tmp_path, number, together)) for number in range(PROCESSES)]
+    barrier = context.Barrier(PROCESSES)
+    processes = [context.Process(target=log_runs, args=(tmp_path, number, barrier)) for number in range(PROCESSES)]
     for process in processes:
         process.start()
     for process in processes:
