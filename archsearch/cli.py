@@ -40,6 +40,7 @@ from archsearch.system.process import gc_paused
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 _HELP = {"-h", "--help"}
+_HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -175,7 +176,7 @@ def _run_hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> N
 
 def _translate(error: Exception, arguments: Sequence[str], started: bool) -> Exception:
     """`error` as an error of archsearch's, where Hydra, OmegaConf or the file system refused the command."""
-    if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)) and not started:
+    if not started and not isinstance(error, ArchsearchError) and _is_refusal(error):
         from archsearch.compose.explain import explain
 
         explained = explain(error, arguments)
@@ -186,6 +187,16 @@ def _translate(error: Exception, arguments: Sequence[str], started: bool) -> Exc
         where = f"{error.filename}: " if error.filename else ""
         return StorageError(f"{where}{error.strerror or error}; hydra.run.dir=... puts a run elsewhere")
     return error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether Hydra or a library of its own raised `error`, in whatever class."""
+    if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)):
+        return True
+    if isinstance(error, OSError):
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and any(f"{os.sep}{package}{os.sep}" in frames[-1].filename for package in _HYDRAS_PACKAGES)
 
 
 @contextmanager

@@ -6,8 +6,7 @@ from typing import Any
 
 from hydra._internal.utils import get_args_parser
 
-from archsearch.compose.composition import compose_config, plain_values
-from archsearch.compose.help import group_options
+from archsearch.compose.composition import compose_config, group_options, plain_values
 from archsearch.compose.overrides import complete_arguments
 from archsearch.config.schema import choices_of, groups_of, names_of
 from archsearch.config.settings import Settings

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -58,6 +59,14 @@ def sweeps_by_configuration(arguments: Sequence[str]) -> bool:
 def request_of(config: DictConfig) -> Request:
     """The request in a composed configuration with Hydra's own section."""
     return Request(plain_values(config), choices_of(config.hydra), task_overrides(config.hydra))
+
+
+def group_options() -> dict[str, list[str]]:
+    """The options of every group, the working directory's own among them."""
+    options: dict[str, set[str]] = {}
+    for path in [*config_folder().glob("*/*.yaml"), *Path("conf").glob("*/*.yaml")]:
+        options.setdefault(path.parent.name, set()).add(path.stem)
+    return {group: sorted(names) for group, names in sorted(options.items())}
 
 
 def choices_of(hydra_config: Any) -> dict[str, str]:

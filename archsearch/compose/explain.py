@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from archsearch.compose.composition import plain_values
+from archsearch.compose.composition import group_options, plain_values
 from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
@@ -25,6 +25,15 @@ from archsearch.compose.validate import validate
 from archsearch.config.schema import show
 from archsearch.errors import ConfigError, Problem, did_you_mean, first_line
 
+# Added by the commands themselves.
+_OWN_OVERRIDES = (
+    "hydra.output_subdir=",
+    "hydra/job_logging=",
+    "hydra/hydra_logging=",
+    "hydra.run.dir=.",
+    "hydra.sweep.dir=",
+    "hydra.searchpath=",
+)
 _CLOSE = 0.75  # similarity from which a setting of another group is suggested
 
 
@@ -40,6 +49,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
     with _fresh_hydra():
         while True:
             culprit = next((override for override in remaining if _concerns(error, override)), None)
+            culprit = culprit or _by_elimination(remaining)
             if culprit is None:
                 config = plain_values(compose(CONFIG_NAME))
                 others: tuple[Problem, ...] = (Problem("command line", _message(error)),)
@@ -85,6 +95,25 @@ def _without_sweeps(overrides: Sequence[str]) -> list[str]:
     return [first_value(text) for text in overrides]
 
 
+def _by_elimination(overrides: Sequence[str]) -> str | None:
+    """The override without which Hydra accepts `overrides`, or the only one that is about Hydra itself."""
+    if not _composes(overrides):
+        for position, override in enumerate(overrides):
+            if _composes([*overrides[:position], *overrides[position + 1 :]]):
+                return override
+    about_hydra = [override for override in overrides if _key(override).startswith("hydra")]
+    about_hydra = [override for override in about_hydra if not override.startswith(_OWN_OVERRIDES)]
+    return about_hydra[0] if len(about_hydra) == 1 else None
+
+
+def _composes(overrides: Sequence[str]) -> bool:
+    try:
+        compose(CONFIG_NAME, overrides=list(overrides))
+    except Exception:  # Hydra, OmegaConf and ANTLR each have their own
+        return False
+    return True
+
+
 def _key(override: str) -> str:
     return re.split("[=@]", override.lstrip("+~"), maxsplit=1)[0]
 
@@ -107,9 +136,28 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any]) -> Prob
         group, _, option = missing.rpartition("/")
         rule = f"must be one of {', '.join(options)}{did_you_mean(option, options)}"
         return Problem(group, f"got {show(option)}, {rule}")
+    options = group_options().get(_key(override))
+    value = override.partition("=")[2]
+    if options is not None and value not in options and "@" not in override and not override.startswith("~"):
+        return Problem(
+            _key(override), f"got {value}, must be one of {', '.join(options)}{did_you_mean(value, options)}"
+        )
     if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(override), config):
         return _unknown_setting(_key(override), config)
+    if "Could not override" in str(error):
+        return _replaced_group(override, config)
     return Problem(_key(override), _message(error))
+
+
+def _replaced_group(override: str, config: Mapping[str, Any]) -> Problem:
+    """A group of settings cannot be replaced as a whole."""
+    key, _, value = override.partition("=")
+    group = _key(override)
+    node: Any = config
+    for name in group.split("."):
+        node = node[name]
+    example = f"{key}.{next(iter(node))}=..." if isinstance(node, Mapping) and node else f"{key}.NAME=..."
+    return Problem(group, f"got {value}, must be set by its settings, as in {example}")
 
 
 def _exists(path: str, config: Mapping[str, Any]) -> bool:
@@ -162,4 +210,4 @@ def _elsewhere(name: str, config: Mapping[str, Any]) -> str:
 def _message(error: Exception) -> str:
     """Hydra's own message, without the markers of its parser."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "\n  ".join(lines) or first_line(error)
+    return "\n  ".join(lines) or f"Hydra refuses it ({first_line(error)})"

@@ -3,11 +3,10 @@
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from archsearch.compose.composition import compose_config, plain_values
-from archsearch.compose.overrides import complete_arguments, config_folder
+from archsearch.compose.composition import compose_config, group_options, plain_values
+from archsearch.compose.overrides import complete_arguments
 from archsearch.config.schema import choices_of, descriptions_of, groups_of, names_of, show
 from archsearch.config.settings import Settings
 from archsearch.errors import ConfigError, Problem, did_you_mean
@@ -64,14 +63,6 @@ def group_help(group: str) -> str:
         current = values if isinstance(values, Mapping) and len(groups[group]) == 1 else {}
         parts += [*_section(cls, group, current), ""]
     return "\n".join(parts).rstrip()
-
-
-def group_options() -> dict[str, list[str]]:
-    """The options of every group, the working directory's own among them."""
-    options: dict[str, set[str]] = {}
-    for path in [*config_folder().glob("*/*.yaml"), *Path("conf").glob("*/*.yaml")]:
-        options.setdefault(path.parent.name, set()).add(path.stem)
-    return {group: sorted(names) for group, names in sorted(options.items())}
 
 
 def _current_settings(group: str, config: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,8 @@ from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan, plan
 from archsearch.model.spec import ModelSpec, parse_model
 
+_MOST_PARAMS = 10**9
+
 
 @dataclass(frozen=True)
 class ValidationResult:
@@ -60,6 +62,7 @@ def validate(
             rule = "got true beside trainer.compile=true, which records graphs of its own; choose one of them"
             problems.append(Problem("trainer.cuda_graphs", rule))
         if network is not None:
+            problems += _check_size(network)
             problems += _check_batch_norm(settings.trainer.batch_size, network)
             problems += _check_initial(settings.init, network)
             violations = _check_constraints(settings.constraints, network)
@@ -78,6 +81,12 @@ def _check_amounts(settings: Settings, dataset: DatasetInfo) -> list[Problem]:
         rule = f"is less than one of this run's {steps} steps; set a larger one, or another scheduler"
         return [Problem("scheduler.pct_start", f"got {settings.scheduler.pct_start}, which {rule}")]
     return []
+
+
+def _check_size(network: Plan) -> list[Problem]:
+    if network.params <= _MOST_PARAMS:
+        return []
+    return [Problem("model", f"got {network.params:,} parameters, must be at most {_MOST_PARAMS:,}")]
 
 
 def _check_initial(init: Initial, network: Plan) -> list[Problem]:

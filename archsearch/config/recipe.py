@@ -9,7 +9,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from archsearch.config.schema import STRICT, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from archsearch.config.schema import STRICT, Factor, Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -51,9 +51,9 @@ class SGD:
     """Nesterov's momentum"""
     weight_decay: NonNegativeFloat = 0.0
     """L2 penalty of the weights"""
-    norm_lr_factor: PositiveFloat = 1.0
+    norm_lr_factor: Factor = 1.0
     """factor of `lr` for the weights and biases of norm layers"""
-    bias_lr_factor: PositiveFloat = 1.0
+    bias_lr_factor: Factor = 1.0
     """factor of `lr` for all other biases"""
 
     def __post_init__(self) -> None:
@@ -72,9 +72,9 @@ class Adam:
     """added to the denominator"""
     weight_decay: NonNegativeFloat = 0.0
     """L2 penalty of the weights (adam), or decoupled decay (adamw)"""
-    norm_lr_factor: PositiveFloat = 1.0
+    norm_lr_factor: Factor = 1.0
     """factor of `lr` for the weights and biases of norm layers"""
-    bias_lr_factor: PositiveFloat = 1.0
+    bias_lr_factor: Factor = 1.0
     """factor of `lr` for all other biases"""
 
 
@@ -90,7 +90,7 @@ class MultiStep:
     type: Literal["multistep"] = "multistep"
     milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
     """epochs after which the rate is multiplied"""
-    gamma: PositiveFloat = 0.1
+    gamma: Factor = 0.1
     """the factor at each milestone"""
 
 
@@ -110,9 +110,9 @@ class OneCycle:
     type: Literal["one_cycle"] = "one_cycle"
     pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
     """share of the steps in which the rate rises"""
-    div_factor: PositiveFloat = 25.0
+    div_factor: Factor = 25.0
     """the rate starts at optimizer.lr / div_factor"""
-    final_div_factor: PositiveFloat = 1e4
+    final_div_factor: Annotated[float, Field(ge=1e-6, le=1e12)] = 1e4
     """the rate ends at its start / final_div_factor"""
     anneal_strategy: Literal["cos", "linear"] = "cos"
     """shape of the rise and the fall"""

@@ -23,10 +23,14 @@ _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 # The string below a setting is its description, for help and for editors.
 STRICT = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=False, use_attribute_docstrings=True)
 
-PositiveInt = Annotated[int, Field(ge=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# The upper limits are far beyond anything useful; they keep torch's number types from overflowing.
+PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
+NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
+NonNegativeFloat = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
+Factor = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
+Size = Annotated[int, Field(ge=1, le=65_536)]  # channels, features, or pixels of a window
+Workers = Annotated[int, Field(ge=1, le=1024)]  # processes or threads
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 _MAPPING = "must be a mapping of settings"
@@ -103,7 +107,7 @@ def read_typed(
     if not isinstance(values, Mapping):
         return None, [Problem(path, f"got {show(values)}, {_MAPPING}")]
     kind = values.get("type", default)
-    if kind not in registry:
+    if not isinstance(kind, str) or kind not in registry:
         return None, [Problem(f"{path}.type", f"got {show(kind)}, {_one_of(registry, kind)}")]
     return read(registry[kind], values, path)
 
@@ -135,8 +139,9 @@ def _locate(cls: type, keys: tuple[int | str, ...], path: str) -> _Location:
     location = _Location(path, cls, "", cls)
     remaining = list(keys)
     while remaining:
-        if is_dataclass(location.annotation) and isinstance(location.annotation, type):
-            owner, name = location.annotation, str(remaining.pop(0))
+        owner = _single_dataclass(location.annotation)
+        if owner is not None:
+            name = str(remaining.pop(0))
             setting_path = f"{location.path}.{name}" if location.path else name
             location = _Location(setting_path, owner, name, get_type_hints(owner).get(name))
         elif (members := _by_type(location.annotation)) and remaining[0] in members:
@@ -144,6 +149,14 @@ def _locate(cls: type, keys: tuple[int | str, ...], path: str) -> _Location:
         else:
             break
     return location
+
+
+def _single_dataclass(annotation: Any) -> type | None:
+    """The dataclass that an annotation is, or has beside None; None where there is none, or where `type` chooses."""
+    if isinstance(annotation, type):
+        return annotation if is_dataclass(annotation) else None
+    members = [member for member in get_args(annotation) if isinstance(member, type) and is_dataclass(member)]
+    return members[0] if len(members) == 1 and not _by_type(annotation) else None
 
 
 def _by_type(annotation: Any) -> dict[str, type]:

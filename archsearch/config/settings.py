@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from archsearch.config.recipe import Augment, Averaging, Initial, Optimizer, Scheduler
-from archsearch.config.schema import STRICT, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, read, show
+from archsearch.config.schema import STRICT, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Workers, read, show
 from archsearch.errors import Problem
 
 DatasetName = Literal["auto", "mnist", "fashion_mnist", "kmnist", "digits"]
@@ -50,7 +50,7 @@ class TrainerSettings:
     """evaluate the test set after each epoch (the reference's protocol), not only once"""
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
     """auto, cpu, mps, cuda or cuda:<number>"""
-    threads: PositiveInt | None = None
+    threads: Workers | None = None
     """torch's threads on the CPU; null leaves the number to torch"""
     precision: Literal["float32", "bfloat16"] = "float32"
     """of forward and backward passes"""
@@ -96,11 +96,11 @@ class Constraints:
 class SweepSettings:
     """How the runs of a multirun are combined and distributed."""
 
-    workers: PositiveInt | None = None
+    workers: Workers | None = None
     """processes; null is one per CPU core, or jobs_per_gpu per GPU"""
-    jobs_per_gpu: PositiveInt = 1
+    jobs_per_gpu: Workers = 1
     """processes per GPU"""
-    stack: PositiveInt = 1
+    stack: Workers = 1
     """train up to this many runs as one network, where their layers allow it"""
     invalid: Literal["stop", "skip"] = "stop"
     """stop before anything is trained if a run cannot be built, or skip such runs"""

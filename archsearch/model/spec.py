@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from archsearch.config.schema import STRICT, Fraction, PositiveFloat, PositiveInt, names_of, read, read_typed, show
+from archsearch.config.schema import STRICT, Fraction, Size, names_of, read, read_typed, show
 from archsearch.errors import Problem, did_you_mean
 
 Activation = Literal["relu", "leaky_relu", "gelu", "silu", "elu", "tanh", "relu6", "hardswish", "mish", "none"]
@@ -23,8 +23,9 @@ Norm = Literal["batch", "group", "layer", "instance", "none"]
 DropoutKind = Literal["channel", "element"]
 Pool = Literal["max", "avg", "none"]
 Step = Literal["conv", "activation", "norm", "dropout"]
-Padding = Annotated[int, Field(ge=0)] | Literal["same"]
-Groups = PositiveInt | Literal["depthwise"]
+Padding = Annotated[int, Field(ge=0, le=65_536)] | Literal["same"]
+Groups = Size | Literal["depthwise"]
+_MOST_HIDDEN = 100  # hidden layers of a head
 STEPS: tuple[Step, ...] = ("conv", "activation", "norm", "dropout")
 
 
@@ -32,7 +33,7 @@ STEPS: tuple[Step, ...] = ("conv", "activation", "norm", "dropout")
 class Defaults:
     """Settings of the model that every convolution block inherits unless it sets them itself."""
 
-    kernel_size: PositiveInt = 3
+    kernel_size: Size = 3
     """side of the convolution's window, in pixels"""
     padding: Padding = 0
     """pixels on each side, or `same` to keep height and width (stride 1 only)"""
@@ -42,7 +43,7 @@ class Defaults:
     """activation function"""
     norm: Norm = "batch"
     """normalisation; layer is GroupNorm with one group"""
-    norm_groups: PositiveInt = 1
+    norm_groups: Size = 1
     """groups of group norm"""
     dropout: Fraction = 0.0
     """probability"""
@@ -66,19 +67,19 @@ class ConvBlock(Defaults):
     """
 
     type: Literal["conv"] = "conv"
-    channels: PositiveInt
+    channels: Size
     """output channels, before `width`"""
-    stride: PositiveInt = 1
+    stride: Size = 1
     """of the convolution, in pixels"""
-    dilation: PositiveInt = 1
+    dilation: Size = 1
     """distance between the window's pixels"""
     groups: Groups = 1
     """groups of channels; depthwise is one per channel"""
     pool: Pool = "none"
     """pooling after the block's steps"""
-    pool_size: PositiveInt = 2
+    pool_size: Size = 2
     """side of the pooling window, in pixels"""
-    pool_stride: PositiveInt | None = None
+    pool_stride: Size | None = None
     """null is `pool_size`"""
 
 
@@ -89,9 +90,9 @@ class PoolBlock:
     type: Literal["pool"] = "pool"
     pool: Literal["max", "avg"] = "max"
     """kind of pooling"""
-    pool_size: PositiveInt = 2
+    pool_size: Size = 2
     """side of the pooling window, in pixels"""
-    pool_stride: PositiveInt | None = None
+    pool_stride: Size | None = None
     """null is `pool_size`"""
 
 
@@ -100,7 +101,7 @@ class LinearHead:
     """Flatten, then a linear layer with `activation` for each size in `hidden`, then one to the classes."""
 
     type: Literal["linear"] = "linear"
-    hidden: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = ()
+    hidden: Annotated[tuple[Size, ...], Field(strict=False, max_length=_MOST_HIDDEN)] = ()
     """sizes of the hidden linear layers"""
     activation: Activation = "relu"
     """after each hidden layer"""
@@ -215,7 +216,7 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class _Width:
-    width: PositiveFloat
+    width: Annotated[float, Field(gt=0, le=1000)]
     """factor of every block's channels"""
 
 

@@ -58,11 +58,23 @@ def test_all_errors_of_a_command_line_are_reported_at_once() -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("trainer=null", "trainer: Config group override must be a string or a list"),
+        ("trainer=null", "trainer: got null, must be one of default"),
         ("model.blocks={conv1:{kernel_size:28}}", "model.blocks: "),
-        ("seed=[1", "command line: "),
+        ("seed=[1", "seed: "),
     ],
 )
 def test_other_errors_have_hydras_message(argument: str, message: str) -> None:
     (problem,) = explanations(argument)
     assert problem.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("augment=[1,2]", "augment: got [1,2], must be one of affine, none"),
+        ("optimizer={a:1}", "optimizer: got {a:1}, must be one of adam, adamw, sgd"),
+        ("model.head={type:gap}", "model.head: got {type:gap}, must be set by its settings, as in model.head.type=..."),
+    ],
+)
+def test_a_group_cannot_be_replaced_by_a_value(argument: str, message: str) -> None:
+    assert explained(argument) == [message]
