@@ -1,13 +1,14 @@
 """A fingerprint depends on exactly what influences a result."""
 
-from functools import cache
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from archsearch.compose.overrides import complete_arguments
 from archsearch.compose.validate import validate
+from archsearch.sweep.composer import Composer
 from archsearch.sweep.fingerprint import fingerprint
-from tests.support.requests import ask
+from tests.support.sweeps import composing
 
 WITHOUT_INFLUENCE = (
     *("model.dropout=0.1", "model.width=1", "model.blocks.conv3.dropout=0.1"),  # the defaults
@@ -22,22 +23,32 @@ WITH_INFLUENCE = (
 )
 
 
-@cache
-def print_of(*words: str) -> str:
-    result = validate(ask(*complete_arguments(words)).config)
-    assert result.spec is not None and result.settings is not None
-    return fingerprint(result.spec, result.settings, result.dataset)
+PrintOf = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def print_of() -> Iterator[PrintOf]:
+    """The fingerprint of a run with these overrides."""
+    with composing() as (loader, master):
+        composer = Composer(loader, master)
+
+        def print_of(*words: str) -> str:
+            result = validate(composer.request(complete_arguments(words), 0).config)
+            assert result.spec is not None and result.settings is not None
+            return fingerprint(result.spec, result.settings, result.dataset)
+
+        yield print_of
 
 
 @pytest.mark.parametrize("word", WITHOUT_INFLUENCE)
-def test_settings_without_influence_do_not_change_it(word: str) -> None:
+def test_settings_without_influence_do_not_change_it(print_of: PrintOf, word: str) -> None:
     assert print_of(word) == print_of()
 
 
-def test_settings_with_influence_change_it() -> None:
+def test_settings_with_influence_change_it(print_of: PrintOf) -> None:
     assert len({print_of(), *map(print_of, WITH_INFLUENCE)}) == len(WITH_INFLUENCE) + 1
 
 
-def test_it_stays_the_same_from_version_to_version() -> None:
+def test_it_stays_the_same_from_version_to_version(print_of: PrintOf) -> None:
     assert print_of() == "684f7693bc14db93"
     assert print_of("averaging=ema", "init.convs=dirac", "data=digits") == "3b4b128f09d1b9d1"

@@ -40,6 +40,7 @@ def test_a_finished_sweep_has_nothing_to_resume(copied: Path, command: Command) 
     assert epochs_logged(copied) == dict.fromkeys(range(4), 1)
 
 
+@pytest.mark.e2e
 def test_a_larger_sweep_trains_only_its_new_runs(copied: Path, command: Command) -> None:
     before = results_of(copied)
     words = (*TINY, "trainer.epochs=1", "tracking=none", "sweep.workers=1", "model.dropout=0", "seed=1,2,3")

@@ -97,6 +97,7 @@ def test_invalid_runs_stop_the_sweep_unless_they_are_skipped(command: Command, w
     assert not (workspace / "outputs").exists()
 
 
+@pytest.mark.e2e
 def test_runs_that_cannot_be_trained_do_not_stop_the_others(mixed: TrainedSweep) -> None:
     states = {number: row["state"] for number, row in table_of(mixed.workspace).items()}
     assert [states[number] for number in range(8)] == [
@@ -105,18 +106,21 @@ def test_runs_that_cannot_be_trained_do_not_stop_the_others(mixed: TrainedSweep)
     ]
 
 
+@pytest.mark.e2e
 def test_a_failed_run_fails_the_sweep_with_its_reason(mixed: TrainedSweep) -> None:
     assert mixed.done.returncode == 1
     assert "lr=1e+18 width=0.4: FAILED: the training loss became" in mixed.done.stdout
     assert "1 of 8 runs did not finish" in mixed.done.stderr
 
 
+@pytest.mark.e2e
 def test_tracebacks_are_in_the_log_of_the_run_only(mixed: TrainedSweep) -> None:
     assert "Traceback" not in mixed.done.stderr + mixed.done.stdout
     log = (mixed.folder / "4" / "archsearch.log").read_text()
     assert "Traceback (most recent call last)" in log and "NonFiniteLossError" in log
 
 
+@pytest.mark.e2e
 def test_a_duplicate_has_the_numbers_of_the_run_that_it_equals(mixed: TrainedSweep) -> None:
     table = table_of(mixed.workspace)
     assert table[1]["val_final"] == table[0]["val_final"] is not None
