@@ -21,7 +21,7 @@ def problems_of(*overrides: str, blocks: dict[str, object] | None = None) -> str
     [
         ("trainer.label_smoothing=1", "trainer.label_smoothing: got 1, must be less than 1"),
         ("init.convs=direc", "init.convs: got 'direc', must be one of torch, dirac (did you mean dirac?)"),
-        ("optimizer.norm_lr_factor=0", "optimizer.norm_lr_factor: got 0, must be more than 0"),
+        ("optimizer.norm_lr_factor=0", "optimizer.norm_lr_factor: got 0, must be at least 1e-06"),
         ("+averaging.decay=0.9", "averaging.decay: unknown setting"),
     ],
 )

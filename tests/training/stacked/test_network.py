@@ -54,7 +54,7 @@ def test_no_kernel_mixes_members(device: str, dtype: torch.dtype, channels_last:
 
 Members = tuple[list[nn.Sequential], tuple[int, ...]]
 RANDOM_MEMBERS = settings(
-    max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much]
+    max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much]
 )
 
 

@@ -85,6 +85,14 @@ def test_a_stack_of_one_draws_the_random_numbers_of_a_single_run(few: Dataset) -
     assert_close(history, list(trainer.run()))
 
 
+def test_dropout_depends_on_the_seeds_of_all_members(few: Dataset) -> None:
+    histories = [
+        train(stack_of(few, ("model.dropout=0.2", f"seed={other}"), ("model.dropout=0.2", "seed=2")))[1]
+        for other in (1, 3)
+    ]
+    assert numbers(histories[0]) != numbers(histories[1])
+
+
 @pytest.mark.usefixtures("double_precision")
 def test_an_interrupted_stack_resumes_to_the_same_numbers(few: Dataset) -> None:
     common = ("trainer.epochs=3", "averaging=ema")
@@ -121,9 +129,11 @@ def test_cuda_graphs_compute_the_same_numbers(few: Dataset) -> None:
         assert_close(history, expected)
 
 
-CALM = ("scheduler=constant", "optimizer.lr=0.05", "seed=1")
-CALM_TOO = ("scheduler=constant", "optimizer.lr=0.05", "seed=2")
-DIVERGENT = ("scheduler=constant", "optimizer.lr=1e150", "seed=9")
+def fill_with_nan(stack: StackedTrainer, number: int) -> None:
+    """Give member `number` weights with which its loss is NaN from the first step."""
+    with torch.no_grad():
+        for parameter in stack.network.parameters():
+            stack.network.part(parameter, number, number + 1).fill_(torch.nan)
 
 
 @pytest.mark.usefixtures("double_precision")
@@ -135,22 +145,25 @@ DIVERGENT = ("scheduler=constant", "optimizer.lr=1e150", "seed=9")
     ],
 )
 def test_a_diverging_member_does_not_affect_the_others(few: Dataset, device: str) -> None:
-    first, _, last = train(stack_of(few, CALM, DIVERGENT, CALM_TOO, device=torch.device(device)))
-    trainers = single_trainers(few, CALM, CALM_TOO, device=torch.device(device))
+    stack = stack_of(few, ("seed=1",), ("seed=2",), ("seed=3",), device=torch.device(device))
+    fill_with_nan(stack, 1)
+    first, _, last = train(stack)
+    trainers = single_trainers(few, ("seed=1",), ("seed=3",), device=torch.device(device))
     for history, trainer in zip((first, last), trainers, strict=True):
         assert_close(history, list(trainer.run()))
 
 
-@pytest.fixture
-def divergence(few: Dataset, double_precision: None) -> tuple[StackedTrainer, list[MemberMetrics], list[list[Any]]]:
+Divergence = tuple[StackedTrainer, list[MemberMetrics], list[list[Any]]]
+
+
+@pytest.fixture(scope="module")
+def divergence(few: Dataset) -> Divergence:
     """A stack whose member 1 has diverged, that member's history, and all reports of progress."""
-    stack = stack_of(few, CALM, DIVERGENT)
+    stack = stack_of(few, ("seed=1",), ("seed=2",))
+    fill_with_nan(stack, 1)
     reports: list[list[Any]] = []
     history = [epoch[1] for epoch in stack.run(reports.append)]
     return stack, history, reports
-
-
-Divergence = tuple[StackedTrainer, list[MemberMetrics], list[list[Any]]]
 
 
 def test_a_diverged_member_gives_its_failure_everywhere(divergence: Divergence) -> None:
@@ -163,7 +176,7 @@ def test_a_diverged_member_gives_its_failure_everywhere(divergence: Divergence) 
 
 
 def test_failures_are_part_of_the_state(few: Dataset, divergence: Divergence) -> None:
-    resumed = stack_of(few, CALM, DIVERGENT)
+    resumed = stack_of(few, ("seed=1",), ("seed=2",))
     resumed.load_state_dict(divergence[0].state_dict())
     assert set(resumed.failures) == {1}
 
@@ -184,9 +197,9 @@ def test_progress_is_reported_at_the_end_of_each_epoch(few: Dataset) -> None:
 
 
 def test_with_dropout_and_augmentation_members_learn_as_well_as_alone(digits: Dataset) -> None:
-    """By the mean accuracy of three seeds; of so short a run it varies by some points."""
+    """By the mean accuracy of two seeds; after so few epochs it varies by some points."""
     common = ("trainer.epochs=3", "model.dropout=0.05", "augment=affine", "data.validation=250")
-    variants = [(*common, f"seed={n}", f"+model.blocks.conv2.dropout={0.05 * n}") for n in (1, 2, 3)]
+    variants = [(*common, f"seed={n}", f"+model.blocks.conv2.dropout={0.05 * n}") for n in (1, 2)]
 
     def accuracies(histories: Sequence[Sequence[object]]) -> list[float]:
         return [numbers(history)[-1]["val/accuracy"] for history in histories]
