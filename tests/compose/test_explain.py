@@ -77,4 +77,4 @@ def test_other_errors_have_hydras_message(argument: str, message: str) -> None:
     ],
 )
 def test_a_group_cannot_be_replaced_by_a_value(argument: str, message: str) -> None:
-    assert explained(argument) == [message]
+    assert explanations(argument) == [message]

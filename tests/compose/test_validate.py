@@ -68,3 +68,23 @@ def test_constraints_are_violations_not_problems(override: str, message: str) ->
 def test_constraints_include_their_bounds() -> None:
     bounds = ("constraints.max_params=12954", "constraints.max_macs=2605712", "constraints.min_receptive_field=26")
     assert not validate(ask(*bounds).config).violations
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("model.blocks.conv1.channels=100000000000000000000", "model.blocks.conv1.channels: got 100000000000000000000"),
+        ("++model.width=1e308", "model.width: got 1e+308, must be at most 1000.0"),
+        ("model.head.type=[1,2]", "model.head.type: got [1, 2], must be one of linear, gap, conv"),
+        ("+model.blocks.x={type: [conv], channels: 3}", "model.blocks.x.type: got ['conv'], must be one of conv, pool"),
+    ],
+)
+def test_values_beyond_sense_are_refused(override: str, problem: str) -> None:
+    lines = list(map(str, validate(ask(override).config).problems))
+    assert any(line.startswith(problem) for line in lines), lines
+
+
+def test_models_that_no_memory_holds_are_refused() -> None:
+    overrides = [f"model.blocks.conv{number}.channels=65536" for number in (1, 2)]
+    lines = list(map(str, validate(ask(*overrides).config).problems))
+    assert any("parameters, must be at most 1,000,000,000" in line for line in lines), lines
