@@ -13,7 +13,7 @@ from archsearch.model.spec import ModelSpec
 # Incremented when the same settings start to train differently.
 FORMAT = 1
 
-# Not part of a variant: where data lies, the evaluation batch size, and how computations are executed.
+# Without influence on the result: where data lies, the evaluation batch size, how computations are executed.
 _IGNORED = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused", "cuda_graphs"}}
 
 
