@@ -73,7 +73,10 @@ def test_other_errors_have_hydras_message(argument: str, message: str) -> None:
     [
         ("augment=[1,2]", "augment: got [1,2], must be one of affine, none"),
         ("optimizer={a:1}", "optimizer: got {a:1}, must be one of adam, adamw, sgd"),
-        ("model.head={type:gap}", "model.head: got {type:gap}, must be set by its settings, as in model.head.type=..."),
+        (
+            "model.head={type:linear,hidden:[32]}",
+            "model.head: got {type:linear,hidden:[32]}, must be set by its settings, as in model.head.type=...",
+        ),
     ],
 )
 def test_a_group_cannot_be_replaced_by_a_value(argument: str, message: str) -> None:
