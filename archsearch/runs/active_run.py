@@ -15,7 +15,7 @@ from archsearch.data.load import Dataset
 from archsearch.errors import ArchsearchError, TrackingError
 from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
 from archsearch.runs.console import closing_summary, interruption_message, one_line_summary, opening_line
-from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS
+from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS, note_begun
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.recording import Recording, final_metrics, unrecorded
 from archsearch.runs.result import Result, State, read_result
@@ -85,6 +85,7 @@ class ActiveRun:
         """Write configuration, layer table and checkpoint, so that the run can be resumed from the start."""
         write_config_and_layers(self.folder, self.prepared.request.config, self.prepared.plan)
         self._save()
+        note_begun(self.folder)
         self.open_record_if_ready()
 
     def open_record_if_ready(self) -> None:

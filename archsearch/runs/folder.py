@@ -7,18 +7,40 @@ the start, so that the state and the numbers of a run can be read however it end
 import json
 import os
 import shlex
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from archsearch.errors import ResumeError
+from archsearch.errors import ResumeError, first_line
 from archsearch.runs.result import RESULT, Result, read_result
 
 OUTPUTS = Path("outputs")
 CHECKPOINT, CONFIG, LAYERS = "checkpoint.pt", "config.yaml", "layers.txt"
 SWEEP = "sweep.json"  # in a sweep's folder
+_ORDER = ".order"  # in `outputs`: the folders of runs and sweeps in the order in which they began, one a line
 PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
+
+
+def note_begun(folder: Path, outputs: Path = OUTPUTS) -> None:
+    """Note that a run or a sweep has begun, or goes on, in `folder`, so that `last` finds it whatever the clock says.
+
+    The order of these notes replaces times, which go backwards when a clock is set. Folders outside of `outputs` are
+    never the last.
+    """
+    root, path = outputs.absolute(), folder.absolute()
+    if root not in path.parents:
+        return
+    with suppress(OSError), open(root / _ORDER, "a", encoding="utf-8") as file:  # without it, times decide
+        file.write(f"{json.dumps(path.relative_to(root).as_posix())}\n")
+
+
+def sweep_of(folder: Path, outputs: Path = OUTPUTS) -> Path | None:
+    """The folder of the sweep that the run in `folder` belongs to, if both lie in `outputs`."""
+    parents = folder.absolute().parents
+    return next((path for path in parents if outputs.absolute() in path.parents and (path / SWEEP).is_file()), None)
 
 
 def resume_argument(result: Result, folder: Path, outputs: Path = OUTPUTS) -> str:
@@ -39,12 +61,12 @@ def find_run(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Pat
             f"{setting}={name}: this is a sweep, not a run; use " + ("-m" if setting == "resume" else f"sweep={name}")
         )
     results = {path.parent: read_result(path.parent) for path in outputs.glob(f"**/{RESULT}")}
-    runs = {folder: result for folder, result in results.items() if result}
+    runs = {folder: result for folder, result in results.items() if result and result["run_id"]}
     if name == "last":
         if not runs:
             raise ResumeError(f"{setting}=last: there is no run under {outputs}{os.sep}")
-        return max(runs, key=lambda folder: str(runs[folder].get("started")))
-    matches = [folder for folder, result in runs.items() if str(result.get("run_id", "")).startswith(name)]
+        return _begun_last({folder: result["started"] for folder, result in runs.items()}, outputs)
+    matches = [folder for folder, result in runs.items() if result["run_id"].startswith(name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -53,8 +75,13 @@ def find_run(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Pat
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The configuration of the run in `folder`. Raises `OSError` or `yaml.YAMLError` if it cannot be read."""
-    config: dict[str, Any] = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    """The configuration of the run in `folder`. Raises `ResumeError` if it cannot be read."""
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ResumeError(f"{folder / CONFIG}: cannot be read: {first_line(error)}") from error
+    if not isinstance(config, dict):
+        raise ResumeError(f"{folder / CONFIG}: damaged: it holds no settings")
     if "variant" in config:  # its old name
         config["sweep_run"] = config.pop("variant")
     return config
@@ -86,7 +113,7 @@ def find_sweep(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> P
         started = {folder: _started(folder) for folder in folders}
         readable = [folder for folder in folders if started[folder]]
         if readable:
-            return max(readable, key=lambda folder: started[folder])
+            return _begun_last({folder: started[folder] for folder in readable}, outputs)
     matches = [folder for folder in folders if folder.name == name]
     if len(matches) == 1:
         return matches[0]
@@ -101,3 +128,22 @@ def _started(folder: Path) -> str:
         return str(read_sweep(folder).get("started"))
     except ResumeError:
         return ""
+
+
+def _begun_last(started: Mapping[Path, str], outputs: Path) -> Path:
+    """The folder in which a run or sweep has begun last, of those that are given with their time.
+
+    Times decide between the one that was noted last and those that were never noted, because an earlier version made
+    them or somebody copied them here.
+    """
+    try:
+        lines = (outputs / _ORDER).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        lines = []
+    rank = {line: number for number, line in enumerate(lines)}
+    keys = {folder: json.dumps(folder.relative_to(outputs).as_posix()) for folder in started}
+    noted = [folder for folder in started if keys[folder] in rank]
+    candidates = [folder for folder in started if keys[folder] not in rank]
+    if noted:
+        candidates.append(max(noted, key=lambda folder: rank[keys[folder]]))
+    return max(candidates, key=lambda folder: started[folder])

@@ -5,6 +5,7 @@ Imports torch only to download a data set.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +15,7 @@ from archsearch.config.settings import Settings, TrackingSettings
 from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan
-from archsearch.runs.folder import CHECKPOINT, OUTPUTS, find_run
+from archsearch.runs.folder import CHECKPOINT, OUTPUTS, find_run, note_begun, sweep_of
 from archsearch.runs.result import read_result
 from archsearch.runs.resume import continued_request
 from archsearch.tracking.store import Store, check_store, resolve_store
@@ -66,8 +67,15 @@ def prepare_in_sweep(request: Request, folder: Path, resolve: Resolver = resolve
 
     Does not check the tracking store: the sweep has done so, and continues while the store is unreachable.
     """
+    _note_sweep(sweep_of(folder))
     resumed = folder if (folder / CHECKPOINT).is_file() and read_result(folder) is not None else None
     return _prepare(request, resumed, resolve)
+
+
+@lru_cache(maxsize=1)  # once for all runs of a sweep
+def _note_sweep(folder: Path | None) -> None:
+    if folder is not None:
+        note_begun(folder)
 
 
 def open_store(tracking: TrackingSettings) -> Store | None:

@@ -3,7 +3,9 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from archsearch.system.atomic import write_text
 from archsearch.training.metrics import EpochMetrics, Score, best_epoch
@@ -83,9 +85,84 @@ def _test_row(test: Score | None) -> dict[str, Any]:
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """The content of the `result.json` in `folder`, or None if it cannot be read."""
+    """The content of the `result.json` in `folder`, or None if it is missing, unreadable or damaged.
+
+    Values that are there have the types that `as_dict` gives them. Those that every reader relies on are there.
+    """
+    path = folder / RESULT
     try:
-        content = json.loads((folder / RESULT).read_text(encoding="utf-8"))
+        if not path.is_file():  # reading a FIFO would wait for ever
+            return None
+        stored = _Stored.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) else None
+    content = {**_EXPECTED, **stored.model_dump(exclude_unset=True)}
+    if "macs" not in content:
+        content["images_per_second"] = None  # which is of no use without them
+    return content
+
+
+_EXPECTED: dict[str, Any] = {
+    "run_id": "",
+    "state": "RUNNING",
+    "reason": None,
+    "started": "",
+    "final": None,
+    "best": None,
+    "seconds": 0.0,
+    "epochs_trained": 0,
+    "images_per_second": None,
+    "tracking": {},
+    "history": [],
+}
+
+
+class _Checked(BaseModel):
+    """Types of values that may be absent. Other keys, of other versions, are kept as they are."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class _Row(_Checked):
+    __pydantic_extra__: dict[str, float] = Field(init=False)
+    epoch: NonNegativeInt = 0
+    selected_on: Literal["validation", "test"] | None = None
+
+
+class _Data(_Checked):
+    name: str
+    fingerprint: str
+    fallback: str | None = None
+
+
+class _Tracking(_Checked):
+    uri: str | None = None
+    complete: bool = True
+
+
+class _Stored(_Checked):
+    """The content of a `result.json`, in the order of `Result.as_dict`. Defaults are not used, as they are unset."""
+
+    run_id: Annotated[str, Field(pattern=r"^[^\x00-\x1f/]+$")] = ""
+    name: str = ""
+    state: State = "RUNNING"
+    reason: str | None = None
+    started: str = ""
+    seed: NonNegativeInt = 0
+    choices: dict[str, str] = {}
+    overrides: list[str] = []
+    sweep_run: dict[str, Any] | None = None
+    data: _Data = _Data(name="", fingerprint="")
+    params: NonNegativeInt = 0
+    macs: NonNegativeInt = 0
+    receptive_field: NonNegativeInt = 0
+    epochs: NonNegativeInt = 0
+    epochs_trained: NonNegativeInt = 0
+    final: _Row | None = None
+    best: _Row | None = None
+    seconds: NonNegativeFloat = 0
+    evaluation_seconds: NonNegativeFloat = 0
+    images_per_second: PositiveFloat | None = None
+    stack: PositiveInt | None = None
+    tracking: _Tracking = _Tracking()
+    history: list[_Row] = []

@@ -5,14 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from archsearch.compose.overrides import quote, split_flags
 from archsearch.compose.request import Request
 from archsearch.errors import ResumeError
 from archsearch.runs.folder import find_run, find_sweep, read_config, read_sweep
 from archsearch.runs.formatting import count
-from archsearch.runs.result import read_result
+from archsearch.runs.result import RESULT, read_result
 
 # Settings that may change when resuming: where things are and how they run, but not what is computed.
 _CHANGEABLE = ("data.root", "trainer.eval_batch_size", "tracking", "ui", "sweep", "constraints")
@@ -55,19 +53,21 @@ def continued_request(request: Request, folder: Path) -> Request:
             f"resume: got {' '.join(rejected)}, must keep the run's settings;"
             " leave out these overrides, or start a new run with them"
         )
-    result = read_result(folder) or {}
-    if result.get("state") == "FINISHED" and result.get("tracking", {}).get("complete", True):
-        raise ResumeError(
-            f"resume: the run in {folder} is finished, after {count(result.get('epochs_trained', 0), 'epoch')}"
-        )
+    result = read_result(folder)
+    if result is None:
+        raise ResumeError(f"resume: {folder / RESULT} is damaged or missing; restore it, or start a new run")
+    if result["state"] == "FINISHED" and result["tracking"].get("complete", True):
+        raise ResumeError(f"resume: the run in {folder} is finished, after {count(result['epochs_trained'], 'epoch')}")
     try:
         config = read_config(folder)
         choices, overrides = result["choices"], tuple(result["overrides"])
-    except (OSError, yaml.YAMLError, KeyError) as error:
+        if "model" not in choices:
+            raise KeyError("choices")
+        for override in request.overrides:
+            if _names_any(override, _CHANGEABLE):
+                _copy_setting(_key(override).replace("/", ".").split("."), request.config, config)
+    except (ResumeError, KeyError, TypeError, AttributeError) as error:
         raise ResumeError(f"resume: the run in {folder} cannot be continued: {error}") from error
-    for override in request.overrides:
-        if _names_any(override, _CHANGEABLE):
-            _copy_setting(_key(override).replace("/", ".").split("."), request.config, config)
     return replace(request, config={**config, "resume": request.config["resume"]}, choices=choices, overrides=overrides)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from archsearch.errors import ResumeError
-from archsearch.runs.folder import find_run, find_sweep, read_config, read_sweep, resume_argument
+from archsearch.runs.folder import find_run, find_sweep, note_begun, read_config, read_sweep, resume_argument, sweep_of
 from tests.support.runs import made_up_result
 
 RUNS, SWEEPS = Path("outputs/runs"), Path("outputs/sweeps")
@@ -46,6 +46,38 @@ def test_a_run_is_found_by_the_beginning_of_its_id(run: Path, later_run: Path) -
 @pytest.mark.usefixtures("run")
 def test_last_is_the_run_that_started_last(later_run: Path) -> None:
     assert find_run("last") == later_run
+
+
+def test_last_is_the_run_that_began_last_if_the_clock_was_set_back(run: Path, later_run: Path) -> None:
+    for folder in (later_run, run):  # `run` began after `later_run`, at an earlier time
+        note_begun(folder)
+    assert find_run("last") == run
+
+
+def test_a_run_that_was_never_noted_is_last_if_its_time_is(run: Path, later_run: Path) -> None:
+    note_begun(run)
+    assert find_run("last") == later_run
+
+
+@pytest.mark.parametrize("order", [b"", b"nonsense\n", b"\xff"])
+def test_a_damaged_order_leaves_the_times(order: bytes, run: Path, later_run: Path) -> None:
+    Path("outputs/.order").write_bytes(order)
+    assert find_run("last") == later_run
+
+
+@pytest.mark.usefixtures("workspace")
+def test_last_is_the_sweep_that_began_last_if_the_clock_was_set_back() -> None:
+    finished, interrupted = write_sweep(SWEEPS / "s", "2026-01-02"), write_sweep(SWEEPS / "t", "2026-01-01")
+    for folder in (finished, interrupted):
+        note_begun(folder)
+    assert find_sweep("last") == interrupted
+
+
+@pytest.mark.usefixtures("workspace")
+def test_the_sweep_of_a_run_is_the_nearest_folder_above_it_with_a_sweep() -> None:
+    sweep = write_sweep(SWEEPS / "s", "2026-01-02")
+    assert sweep_of(sweep / "deep" / "0") == sweep.absolute()
+    assert sweep_of(RUNS / "a") is None
 
 
 def test_a_damaged_result_does_not_hide_other_runs(run: Path) -> None:
@@ -115,6 +147,13 @@ def test_sweeps_of_format_1_are_readable(tmp_path: Path) -> None:
 def test_configurations_of_older_runs_are_readable(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("seed: 1\nvariant: {number: 3}\n")
     assert read_config(tmp_path) == {"seed": 1, "sweep_run": {"number": 3}}
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"text", b"{", b"\xff\xfe", b"[" * 5000])
+def test_a_damaged_configuration_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(content)
+    with pytest.raises(ResumeError, match=r"config.yaml: (damaged|cannot be read)"):
+        read_config(tmp_path)
 
 
 def test_a_run_is_resumed_by_id_if_that_finds_it_and_else_by_folder() -> None:
