@@ -15,7 +15,7 @@ from archsearch.data.load import Dataset
 from archsearch.errors import ArchsearchError, TrackingError
 from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
 from archsearch.runs.console import closing_summary, interruption_message, one_line_summary, opening_line
-from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS, note_begun
+from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS, PREVIOUS, note_begun
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.recording import Recording, final_metrics, unrecorded
 from archsearch.runs.result import Result, State, read_result
@@ -54,7 +54,8 @@ class RunTrainer(Protocol):
 class ActiveRun:
     """The run of `prepared` in `folder`.
 
-    It continues from `checkpoint`, whose state `trainer` must already have. `stack` is the number of networks that
+    It continues from `checkpoint`, whose state `trainer` must already have; a run that is resumed without one begins
+    again under the same id. `stack` is the number of networks that
     are trained as one, if there are several. `recorder_process` records the run; without one, this process does.
     """
 
@@ -72,9 +73,10 @@ class ActiveRun:
         self.prepared, self.folder, self.trainer, self.data = prepared, folder, trainer, data
         self.hardware = device_name(device)
         self.result = self._initial_result(checkpoint, stack)
-        run_id = self.result.run_id if checkpoint is not None else None
+        run_id = self.result.run_id if prepared.resumed is not None else None
         self._recording = Recording(prepared, folder, data.fingerprint, self.hardware, run_id, recorder_process)
         self._record_open = False
+        self._saved = False  # by this object
 
     @property
     def recorder(self) -> Recorder:
@@ -113,6 +115,7 @@ class ActiveRun:
         self.recorder.log_artifacts([self.folder / CONFIG, self.folder / LAYERS, predictions])
         self.log_model_and_figures(evaluation)
         self._end("FINISHED")
+        (self.folder / PREVIOUS).unlink(missing_ok=True)  # training never continues before the last epoch again
         return self.result
 
     def log_model_and_figures(self, evaluation: Evaluation) -> None:
@@ -168,7 +171,7 @@ class ActiveRun:
 
     def _initial_result(self, checkpoint: Checkpoint | None, stack: int | None) -> Result:
         prepared, data = self.prepared, self.prepared.data
-        previous = (read_result(self.folder) or {}) if checkpoint is not None else {}
+        previous = (read_result(self.folder) or {}) if prepared.resumed is not None else {}
         return Result(
             run_id=previous.get("run_id") or uuid.uuid4().hex,  # until MLflow assigns one
             name=prepared.request.name,
@@ -199,7 +202,12 @@ class ActiveRun:
             self.result.history,
             self.trainer.state_dict(),
         )
-        save_checkpoint(self.folder / CHECKPOINT, checkpoint)
+        previous = self.folder / PREVIOUS
+        if not self._saved and self.prepared.resumed is None:
+            previous.unlink(missing_ok=True)  # of another run
+        # The first checkpoint replaces one that may be damaged, which must not take the place of a good one.
+        save_checkpoint(self.folder / CHECKPOINT, checkpoint, previous if self._saved else None)
+        self._saved = True
         self.result.write(self.folder)
 
     def _end(self, state: State, reason: str | None = None) -> None:

@@ -12,10 +12,11 @@ from typing import Literal
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
 from archsearch.config.settings import Settings, TrackingSettings
+from archsearch.data.info import DATASETS
 from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan
-from archsearch.runs.folder import CHECKPOINT, OUTPUTS, find_run, note_begun, sweep_of
+from archsearch.runs.folder import CHECKPOINT, OUTPUTS, PREVIOUS, find_run, note_begun, sweep_of
 from archsearch.runs.result import read_result
 from archsearch.runs.resume import continued_request
 from archsearch.tracking.store import Store, check_store, resolve_store
@@ -68,7 +69,8 @@ def prepare_in_sweep(request: Request, folder: Path, resolve: Resolver = resolve
     Does not check the tracking store: the sweep has done so, and continues while the store is unreachable.
     """
     _note_sweep(sweep_of(folder))
-    resumed = folder if (folder / CHECKPOINT).is_file() and read_result(folder) is not None else None
+    has_checkpoint = any((folder / name).is_file() for name in (CHECKPOINT, PREVIOUS))
+    resumed = folder if has_checkpoint and read_result(folder) is not None else None
     return _prepare(request, resumed, resolve)
 
 
@@ -92,7 +94,11 @@ def open_store(tracking: TrackingSettings) -> Store | None:
 def _prepare(request: Request, resumed: Path | None, resolve: Resolver) -> PreparedRun:
     settings, plan = validate(request.config).require()
     root = Path(settings.data.root)
-    data = resolve(settings.data.name, root) if resumed is None else _same_data(resumed, root)
+    begun_with = None if resumed is None else (read_result(resumed) or {}).get("data")
+    if begun_with is None or begun_with["name"] not in DATASETS:
+        data = resolve(settings.data.name, root)
+    else:  # even if `data=auto` now resolves to another
+        data = replace(resolve(begun_with["name"], root), fallback=begun_with.get("fallback"))
     if data.info != named_dataset(settings):  # `data=auto` fell back to a data set with another number of images
         settings, plan = validate(request.config, lambda _: data.info).require()
     return PreparedRun(request, settings, plan, data, _store(settings.tracking), resumed)
@@ -100,9 +106,3 @@ def _prepare(request: Request, resumed: Path | None, resolve: Resolver) -> Prepa
 
 def _store(tracking: TrackingSettings) -> Store | None:
     return resolve_store(tracking.uri, OUTPUTS) if tracking.enabled else None
-
-
-def _same_data(folder: Path, root: Path) -> ResolvedDataset:
-    """The data set that the run in `folder` started with, even if `data=auto` now resolves to another."""
-    data = (read_result(folder) or {}).get("data", {})
-    return replace(resolve_dataset(str(data.get("name")), root), fallback=data.get("fallback"))

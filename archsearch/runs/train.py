@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 
 from archsearch.data.load import Dataset, load
-from archsearch.errors import ResumeError, TimeLimitError
+from archsearch.errors import ResumeError, TimeLimitError, first_line
 from archsearch.runs.active_run import ActiveRun
 from archsearch.runs.console import EpochBars, data_banner, epoch_line
-from archsearch.runs.folder import CHECKPOINT
+from archsearch.runs.folder import CHECKPOINT, CONFIG, PREVIOUS
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.result import Result
 from archsearch.runs.storage import run_lock, storage_error
 from archsearch.system.process import keep_freed_memory
 from archsearch.tracking.recorder_process import RecorderProcess
-from archsearch.training.checkpoint import load_checkpoint
+from archsearch.training.checkpoint import Checkpoint, load_checkpoint, newest_readable
 from archsearch.training.device import pick_device
 from archsearch.training.setup import make_trainer, memory_explained
 from archsearch.training.trainer import EpochProgress, Evaluation, Trainer, Watch
@@ -63,7 +63,7 @@ def enrich(prepared: PreparedRun, folder: Path) -> bool:
     Returns whether the tracking store has stored them.
     """
     with run_lock(folder):
-        active_run, trainer = _open(prepared, folder)
+        active_run, trainer = _open(prepared, folder, complete=True)
         try:
             active_run.log_model_and_figures(_evaluate(trainer))
         finally:
@@ -81,18 +81,34 @@ def set_up(prepared: PreparedRun) -> tuple[Dataset, torch.device]:
 
 
 def _open(
-    prepared: PreparedRun, folder: Path, recorder_process: RecorderProcess | None = None
+    prepared: PreparedRun, folder: Path, recorder_process: RecorderProcess | None = None, *, complete: bool = False
 ) -> tuple[ActiveRun, Trainer]:
+    """The run in `folder` and its trainer. If it is `complete`, only its last checkpoint will do."""
     data, device = set_up(prepared)
-    checkpoint = load_checkpoint(folder / CHECKPOINT) if prepared.resumed is not None else None
+    checkpoint = None
+    if prepared.resumed is not None:
+        checkpoint = load_checkpoint(folder / CHECKPOINT) if complete else _newest_checkpoint(folder)
     if checkpoint is not None and checkpoint.data_fingerprint != data.fingerprint:
         root = prepared.settings.data.root
         raise ResumeError(f"resume: the data in data.root={root} differ from those that the run started with")
     with memory_explained():
         trainer = make_trainer(prepared.settings, prepared.plan, data, device)
     if checkpoint is not None:
-        trainer.load_state_dict(checkpoint.trainer)
+        try:
+            trainer.load_state_dict(checkpoint.trainer)
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            problem = f"the checkpoint in {folder} does not fit the run's {CONFIG}: {first_line(error)}"
+            raise ResumeError(f"resume: {problem}; restore both, or start a new run") from error
     return ActiveRun(prepared, folder, data, device, trainer, checkpoint, recorder_process=recorder_process), trainer
+
+
+def _newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The checkpoint to continue from: the last one that can be read, or None to begin again."""
+    checkpoint, problems = newest_readable([folder / CHECKPOINT, folder / PREVIOUS])
+    if problems:
+        step = "begins again" if checkpoint is None else f"goes on after epoch {len(checkpoint.history)}"
+        log.warning("WARNING: the run in %s %s: %s", folder, step, ", ".join(problems))
+    return checkpoint
 
 
 def _train(active_run: ActiveRun, trainer: Trainer, watch: Watch | None, stop: Callable[[], bool]) -> None:
