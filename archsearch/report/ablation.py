@@ -43,7 +43,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Importance:
-    """The share of the variance between runs, in percent, that is no longer explained when a setting is shuffled."""
+    """The share of the variance between runs that involves a setting, in percent: 0 to 100."""
 
     factor: str
     percent: float
@@ -124,7 +124,9 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
     """Permutation importance (Breiman, "Random Forests", 2001) on held-out runs.
 
     The forest predicts accuracy from the settings. With several seeds, the folds are seeds, so that a setting without
-    effect has an importance of 0 or below. Returns nothing for a single setting, or too few runs for cross-validation.
+    effect has an importance of about 0. The increase of the squared error is halved, which makes it the total effect of
+    Sobol's method (Jansen, 1999) rather than up to twice the variance. Returns nothing for a single setting, or too few
+    runs for cross-validation.
     """
     factors = study.factors
     seeds = np.array([seed for _, seed, _ in rows])
@@ -151,9 +153,10 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
             forest, codes[test], scores[test], scoring="neg_mean_squared_error", n_repeats=_SHUFFLES, random_state=0
         )
         drops.append(permuted.importances)
-    percent = np.concatenate(drops, axis=1) / variance * 100  # (factors, shuffles and folds)
+    # Shuffling a setting that explains everything doubles the variance: the error is that of two independent draws.
+    percent = np.concatenate(drops, axis=1) / (2 * variance) * 100  # (factors, shuffles and folds)
     importances = [
-        Importance(factor, float(values.mean()), float(values.std()))
+        Importance(factor, min(100.0, max(0.0, float(values.mean()))), float(values.std()))
         for factor, values in zip(factors, percent, strict=True)
     ]
     explained = 100 * (1 - float(np.mean(np.concatenate(squares))) / variance)

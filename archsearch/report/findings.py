@@ -58,8 +58,9 @@ class Findings:
 def analyze(study: Study, options: Options, data: Path) -> Findings:
     """Compute the findings for `study`; `data` is the folder of the data sets. Raises `ReportError`."""
     baseline = find_variant(study, options.baseline, "baseline") if options.baseline is not None else None
-    board = rank(study, baseline)
-    pair = _pair(board, options, data)
+    compared = _compared(study, options) if options.compare else None
+    board = rank(study, baseline, compared)
+    pair = _pair(board, data)
     return Findings(
         study, board, points_of(board, options.cost), ablate(study, baseline), pair, _sentences(board), _notes(board)
     )
@@ -67,13 +68,14 @@ def analyze(study: Study, options: Options, data: Path) -> Findings:
 
 def _sentences(board: Leaderboard) -> list[str]:
     """The main verdicts, as sentences."""
+    if board.compared is not None:
+        return [board.compared.sentence(in_order=True)]
     comparisons = [row.against for row in board.rows if row.against is not None]
     sentences = [comparison.sentence() for comparison in comparisons[:_MOST_SENTENCES]]
     if len(comparisons) > _MOST_SENTENCES:
         counts = Counter(comparison.verdict for comparison in comparisons)
         summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict) if counts[verdict])
-        role = "baseline" if board.is_baseline else "leader"
-        sentences.insert(0, f"Compared with the {role} ({board.reference.label}): {summary}")
+        sentences.insert(0, f"Compared with the {board.role} ({board.reference.label}): {summary}")
         sentences.append(f"{count(len(comparisons) - _MOST_SENTENCES, 'more comparison')} in the table")
     return sentences
 
@@ -84,7 +86,7 @@ def _notes(board: Leaderboard) -> list[str]:
         notes.append(
             "no images were held out, so variants are ranked on the TEST set and the leader's accuracy is optimistic"
         )
-    if board.optimism is not None and board.optimism >= 0.01:
+    if board.compared is None and board.optimism is not None and board.optimism >= 0.01:
         notes.append(f"{_tie(board)}; picking the best overstates its accuracy by about {board.optimism:.2f} points")
     single = sum(len(variant.runs) == 1 for variant in study.variants)
     if single:
@@ -92,7 +94,7 @@ def _notes(board: Leaderboard) -> list[str]:
             f"{single} of {count(len(study.variants), 'variant')} {'has' if single == 1 else 'have'} one seed:"
             " Wilson's interval covers other images, not other seeds"
         )
-    if not board.is_baseline and study.pairs > _LARGE_FAMILY:
+    if board.role == "leader" and study.pairs > _LARGE_FAMILY:
         notes.append(
             f"all {study.pairs:,} pairs are tested as one family, which requires many seeds; baseline=... tests only"
             f" {len(study.variants) - 1}"
@@ -116,22 +118,29 @@ def _tie(board: Leaderboard) -> str:
     return f"the leader and {count(len(others), 'other variant')} are {relation}"
 
 
-def _pair(board: Leaderboard, options: Options, data: Path) -> PairComparison | None:
-    """The pair that `options` names, by default the leader and the baseline or the runner-up."""
+def _compared(study: Study, options: Options) -> tuple[Variant, Variant]:
+    """The two variants that `compare=` names, in this order."""
+    a, b = (find_variant(study, name, "compare") for name in options.compare)
+    if a is b:
+        raise ReportError(
+            f"compare: got {','.join(options.compare)}, must be two variants, but both are {a.label}; runs that differ"
+            " only in their seed are not compared, because the better of two seeds is chance"
+        )
+    return a, b
+
+
+def _pair(board: Leaderboard, data: Path) -> PairComparison | None:
+    """The pair that was asked for, by default the leader and the baseline or the runner-up."""
     study = board.study
-    if options.compare:
-        a, b = (find_variant(study, name, "compare") for name in options.compare)
+    if board.compared is not None:
+        b = board.reference
+        a = next(variant for variant in study.variants if variant.label == board.compared.a)
     elif len(study.variants) > 1:
         leader = study.variants[0]
         a = leader
         b = board.reference if board.is_baseline and board.reference is not leader else study.variants[1]
     else:
         return None
-    if a is b:
-        raise ReportError(
-            f"compare: got {','.join(options.compare)}, must be two variants, but both are {a.label}; runs that differ"
-            " only in their seed are not compared, because the better of two seeds is chance"
-        )
     notes: list[str] = []
     info = study.info
     architecture = predictions = images = None
@@ -153,7 +162,7 @@ def _pair(board: Leaderboard, options: Options, data: Path) -> PairComparison | 
     test = None
     if not study.on_test and a.scores("test") and b.scores("test"):
         test = statistics.welch(list(a.scores("test").values()), list(b.scores("test").values()))
-    validation = compare(a, b, study) if options.compare else _as_ranked(a, b, board)
+    validation = board.compared or _as_ranked(a, b, board)
     return PairComparison(a, b, validation, test, architecture, predictions, images, classes, notes)
 
 

@@ -17,8 +17,8 @@ class LeaderboardRow:
     """A variant with its place: one more than the number of variants that are significantly better.
 
     `place` is None if a comparison is impossible because no seeds differ, and beside a baseline, where other pairs are
-    not tested. `score` is in percent: the mean over seeds with its t-interval, or a single run with Wilson's interval,
-    which covers other images rather than other seeds.
+    not tested, as in a comparison of two. `score` is in percent: the mean over seeds with its t-interval, or a single
+    run with Wilson's interval, which covers other images rather than other seeds.
     """
 
     number: int  # of the row, from 1
@@ -39,7 +39,13 @@ class Leaderboard:
     reference: Variant
     is_baseline: bool
     family: int  # comparisons that the p-values are adjusted for
+    compared: Comparison | None  # the only one, where two variants are compared on request
     p: NDArray[np.float64]  # of all pairs, adjusted as one family: (k, k)
+
+    @property
+    def role(self) -> str:
+        """What `reference` is: the `leader`, the `baseline`, or `B` of two compared variants."""
+        return "B" if self.compared is not None else "baseline" if self.is_baseline else "leader"
 
     @property
     def contenders(self) -> Sequence[int]:
@@ -58,18 +64,23 @@ class Leaderboard:
         return statistics.luck_of_the_best(len(self.contenders)) * spread / sqrt(len(self.study.variants[0].scores()))
 
 
-def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
+def rank(study: Study, baseline: Variant | None = None, compared: tuple[Variant, Variant] | None = None) -> Leaderboard:
     """Rank the variants of `study`.
 
     Without `baseline`, all pairs are tested as one family (Holm), because any two may be compared after seeing the
-    results. With one, each variant is only tested against it, which needs fewer seeds.
+    results. With one, each variant is only tested against it, which needs fewer seeds. With `compared`, A and B, this
+    pair alone is tested: it has one verdict, which is the same wherever it is shown.
     """
     variants = study.variants
     p = _adjusted(study)
-    places: Sequence[int | None] = _places(study, p) if baseline is None else [None] * len(variants)
-    reference = baseline or variants[0]
+    is_ranking = baseline is None and compared is None
+    places: Sequence[int | None] = _places(study, p) if is_ranking else [None] * len(variants)
+    reference = compared[1] if compared is not None else baseline or variants[0]
     family = max(1, int((~np.isnan(p[np.triu_indices(len(variants), 1)])).sum()))
-    if baseline is not None:
+    if compared is not None:
+        comparisons = {compared[0].label: compare(*compared, study)}
+        family = 1
+    elif baseline is not None:
         comparisons = against(baseline, study)
         family = max((comparison.family for comparison in comparisons.values()), default=1)
     else:
@@ -90,7 +101,8 @@ def rank(study: Study, baseline: Variant | None = None) -> Leaderboard:
         )
         for index, variant in enumerate(variants)
     ]
-    return Leaderboard(study, rows, reference, baseline is not None, family, p)
+    only = comparisons[compared[0].label] if compared is not None else None
+    return Leaderboard(study, rows, reference, baseline is not None, family, only, p)
 
 
 def interval(variant: Variant, name: str, study: Study) -> statistics.Estimate:

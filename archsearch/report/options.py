@@ -16,6 +16,7 @@ Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 # Overrides of the configuration: the locations of the store and of the data.
 _OVERRIDES = ("tracking.uri", "data.root")
+_FLAGS = ("--config-dir", "-cd")  # Hydra's, for a configuration of one's own
 _LISTS = ("sweep", "run", "experiment", "compare")
 
 HELP = """archsearch.report: rank and compare trained variants, with significance tests
@@ -63,8 +64,10 @@ def parse_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     previous = ""
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        if argument.startswith("-") or previous == "--config-dir":
+        if previous in _FLAGS or argument.partition("=")[0] in _FLAGS:
             overrides.append(argument)
+        elif argument.startswith("-"):
+            problems.append(Problem(argument, f"unknown flag{did_you_mean(argument, ['--help', *_FLAGS])}; see --help"))
         elif not equals:
             problems.append(
                 Problem(argument, f"must have the form setting=value{did_you_mean(argument, settings)}; see --help")
@@ -78,6 +81,8 @@ def parse_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
         else:
             problems.append(Problem(name, f"unknown setting{did_you_mean(name, [*settings, *_OVERRIDES])}"))
         previous = argument
+    if previous in _FLAGS:
+        problems.append(Problem(previous, "must be followed by a folder"))
     compared = values.get("compare", ())
     if isinstance(compared, tuple) and len(compared) == 1:
         problems.append(Problem("compare", f"got {compared[0]!r}, must be two variants: compare=A,B"))

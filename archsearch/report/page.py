@@ -11,6 +11,7 @@ from markupsafe import Markup
 from archsearch import __version__
 from archsearch.report import pictures
 from archsearch.report.findings import Findings, PairComparison
+from archsearch.report.front_picture import pareto_plot
 from archsearch.report.options import Cost
 from archsearch.report.prediction_diff import PredictionDiff
 from archsearch.report.tables import (
@@ -74,7 +75,7 @@ def _study(findings: Findings, cost: Cost) -> dict[str, Any]:
     }
     if len(findings.points) > 1:
         content["pareto"] = {
-            "picture": Markup(pictures.pareto_plot(findings.points, board, cost)),
+            "picture": Markup(pareto_plot(findings.points, board, cost)),
             "table": pareto_table(findings.points, findings.study, cost, only_front=False),
         }
     if ablation.importances:

@@ -16,7 +16,7 @@ from scipy import stats
 CONFIDENCE = 0.95
 POWER = 0.8
 MEANINGFUL = 0.75  # gamma of Bouthillier et al. 2021
-ENOUGH_PAIRS = 29  # their recommendation; with fewer pairs the bootstrap interval is too narrow
+FEWEST_PAIRS = 10  # below, P(A > B) has no interval here
 _RESAMPLES = 1000
 _MOST_SEEDS = 10_000
 _NO_DIFFERENCE = 1e-9

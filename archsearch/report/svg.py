@@ -26,7 +26,7 @@ def svg_style() -> "Iterator[None]":
     import matplotlib as mpl
 
     settings: dict[Any, Any] = {
-        "svg.fonttype": "none", "svg.hashsalt": "archsearch", "font.size": 9, "text.color": INK,
+        "svg.fonttype": "none", "figure.dpi": 72, "svg.hashsalt": "archsearch", "font.size": 9, "text.color": INK,
         "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "xtick.color": MUTED, "ytick.color": MUTED,
         "xtick.labelcolor": INK,
         "ytick.labelcolor": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
@@ -44,12 +44,16 @@ def add_tooltip(artist: Any, text: str, tooltips: dict[str, str]) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` without control characters, which XML does not allow."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """`text` without control characters: XML does not allow them, and terminals obey them."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def to_svg(figure: "Figure", title: str, tooltips: Mapping[str, str]) -> str:
     """The figure as an `svg` element, with `title` as its accessible name."""
+    from matplotlib.text import Text
+
+    for label in figure.findobj(Text):
+        label.set_text(printable(label.get_text()))
     for axes in figure.axes:
         for artist in (*axes.lines, *axes.collections, *axes.patches):
             artist.set_in_layout(False)  # they are inside the axes; measuring them takes half of the time
@@ -70,14 +74,15 @@ def to_svg(figure: "Figure", title: str, tooltips: Mapping[str, str]) -> str:
             group.insert(0, element)
     _make_ids_unique(root, f"f{crc32(content.getvalue()):x}-")
     root.set("role", "img")
-    root.set("aria-label", title)
+    root.set("aria-label", printable(title))
     root.set("preserveAspectRatio", "xMidYMid meet")
     for side in ("width", "height"):
         root.attrib.pop(side, None)
     text = ET.tostring(root, encoding="unicode")
     for colour, name in _VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
-    return re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+    return re.sub(r"font-family: [^;\"]*; ?", "", text)  # the page's own
 
 
 def _make_ids_unique(root: ET.Element, prefix: str) -> None:

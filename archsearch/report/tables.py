@@ -47,9 +47,8 @@ class Table:
 def leaderboard_table(board: Leaderboard, most: int | None = None) -> Table:
     """One row per variant, best first; at most `most` rows."""
     study = board.study
-    role = "baseline" if board.is_baseline else "leader"
     columns = [
-        "#", "place", "variant", "seeds", study.judged_on, "95 % interval", f"vs. {role}", "verdict",
+        "#", "place", "variant", "seeds", study.judged_on, "95 % interval", f"vs. {board.role}", "verdict",
         *([] if study.on_test else ["best epoch", "test"]), "parameters", "MACs", "s per epoch",
     ]  # fmt: skip
     return Table("Leaderboard", columns, [_row(row, board) for row in board.rows[:most]])
@@ -60,7 +59,7 @@ def _row(row: LeaderboardRow, board: Leaderboard) -> list[Cell]:
     seeds = f"{len(variant.runs)}" + (f" ({variant.failed} failed)" if variant.failed else "")
     against = row.against
     if against is None:
-        difference = [Cell("-"), Cell("baseline" if board.is_baseline else "leader")]
+        difference = [Cell("-"), Cell(board.role if variant is board.reference else "-")]
     else:
         is_significant = against.verdict in ("better", "worse")
         difference = [_difference(against.difference), Cell(against.verdict, strong=is_significant)]
@@ -139,7 +138,7 @@ def importance_table(ablation: Ablation) -> Table:
         ]
         for importance in ablation.importances
     ]
-    return Table("Importance of settings", ["setting", "% of variance lost when shuffled (sd)", "important"], rows)
+    return Table("Importance of settings", ["setting", "% of the variance (sd)", "important"], rows)
 
 
 def blocks_table(diff: ModelDiff, only_changed: bool = False) -> Table:

@@ -1,10 +1,10 @@
 """The report for the terminal, and the sentences that it shares with the HTML page."""
 
+from collections.abc import Sequence
 from math import isnan
 
 from archsearch.report.findings import Findings, PairComparison
 from archsearch.report.options import Cost
-from archsearch.report.statistics import ENOUGH_PAIRS
 from archsearch.report.tables import (
     Table,
     blocks_table,
@@ -15,11 +15,17 @@ from archsearch.report.tables import (
     mcnemar_table,
     pareto_table,
 )
-from archsearch.report.verdict import p_equation
+from archsearch.report.verdict import Verdict
 from archsearch.runs.formatting import aligned, count
 
 _MOST_ROWS = 25
 _MOST_POINTS = 12
+_CONCLUSIONS: dict[Verdict, str] = {
+    "better": "significant and meaningful",
+    "worse": "significant and meaningful",
+    "trivial": "not meaningful",
+    "tied": "not significant",
+}
 
 
 def text(findings: Findings, cost: Cost) -> str:
@@ -42,7 +48,7 @@ def text(findings: Findings, cost: Cost) -> str:
         parts.append(_captioned(importance_table(findings.ablation)))
         parts.append(explained(findings))
     if findings.pair is not None:
-        parts.append(_pair_text(findings.pair))
+        parts.append(_pair_text(findings.pair, findings.sentences))
     return "\n".join(parts)
 
 
@@ -78,15 +84,20 @@ def test_sentence(pair: PairComparison) -> str | None:
 
 
 def improvement_sentence(pair: PairComparison) -> str:
-    """P(A > B), and the conclusion of the rule of Bouthillier et al."""
-    improvement = pair.validation.improvement
+    """P(A > B), with its interval from 10 pairs on.
+
+    The rule of Bouthillier et al. is no second verdict: it is named only where it supports the report's own.
+    """
+    comparison = pair.validation
+    improvement = comparison.improvement
     probability = f"P(A > B) = {improvement.value:.2f}"
     if isnan(improvement.low):
-        return f"{probability}, without an interval, because a variant has one seed only"
-    seeds = min(len(pair.a.runs), len(pair.b.runs))
-    caution = f"; with {seeds} seeds instead of {ENOUGH_PAIRS} this rule is too liberal" if seeds < ENOUGH_PAIRS else ""
+        return f"{probability}, over {count(comparison.pairs, 'pair')} of runs"
+    conclusion = comparison.conclusion
+    agrees = conclusion == _CONCLUSIONS.get(comparison.verdict)
+    rule = f": {conclusion} by the rule of Bouthillier et al., too" if agrees else ""
     interval = f"{improvement.low:.2f} to {improvement.high:.2f}"
-    return f"{probability} ({interval}): {pair.validation.conclusion} by the rule of Bouthillier et al.{caution}"
+    return f"{probability} ({interval}), over {comparison.pairs} pairs of runs{rule}"
 
 
 def paired_sentence(pair: PairComparison) -> str | None:
@@ -94,7 +105,7 @@ def paired_sentence(pair: PairComparison) -> str | None:
     paired = pair.validation.paired
     if paired is None or isnan(paired.low):
         return None
-    return f"Paired by seed: {paired.value:+.2f} +- {paired.half_width:.2f} points ({p_equation(paired.p)})"
+    return f"Paired by seed: {paired.value:+.2f} +- {paired.half_width:.2f} points"
 
 
 def images_sentence(pair: PairComparison) -> str | None:
@@ -108,7 +119,7 @@ def images_sentence(pair: PairComparison) -> str | None:
 def pair_sentences(pair: PairComparison) -> list[str]:
     """The comparison of two variants, as sentences."""
     sentences = [
-        pair.validation.sentence(),
+        pair.validation.sentence(in_order=True),
         paired_sentence(pair),
         improvement_sentence(pair),
         test_sentence(pair),
@@ -117,8 +128,10 @@ def pair_sentences(pair: PairComparison) -> list[str]:
     return [sentence for sentence in sentences if sentence is not None]
 
 
-def _pair_text(pair: PairComparison) -> str:
-    parts = [f"\nA = {pair.a.label}, B = {pair.b.label}\n", *pair_sentences(pair)]
+def _pair_text(pair: PairComparison, shown: Sequence[str]) -> str:
+    """The pair in detail, without the sentences that are `shown` already."""
+    parts = [f"\nA = {pair.a.label}, B = {pair.b.label}\n"]
+    parts += [sentence for sentence in pair_sentences(pair) if sentence not in shown]
     if pair.architecture is not None:
         parts.append(_captioned(blocks_table(pair.architecture, only_changed=True)))
         parts += [f"{name}: {a} -> {b}" for name, a, b in pair.architecture.other]

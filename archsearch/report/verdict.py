@@ -20,7 +20,7 @@ class Comparison:
     The verdict is Welch's t-test, with `p` adjusted by Holm's method for a `family` of comparisons. If a variant has a
     single seed, or neither has any spread, it is Student's t-test with the standard deviation of the whole study.
     A significant difference is "trivial" if A beats B in less than 75 % of runs with 95 % confidence, which is the
-    second half of the decision rule of Bouthillier et al. (MLSys 2021).
+    second half of the decision rule of Bouthillier et al. (MLSys 2021); it is applied from 10 pairs of runs on.
     """
 
     a: str
@@ -53,8 +53,15 @@ class Comparison:
         return statistics.paired([a[seed] for seed in shared], [b[seed] for seed in shared])
 
     @property
+    def pairs(self) -> int:
+        """The number of pairs of runs: the seeds of the variant that has fewer."""
+        return min(map(len, self.scores))
+
+    @property
     def improvement(self) -> statistics.Estimate:
-        """P(A > B), over pairs of equal seed if both have the same seeds."""
+        """P(A > B), over pairs of equal seed if both have the same seeds; without an interval for fewer than 10."""
+        if self.pairs < statistics.FEWEST_PAIRS:
+            return statistics.Estimate(statistics.win_rate(*_samples(*self.scores)), nan, nan)
         return _improvement(*self.scores)
 
     @property
@@ -73,17 +80,20 @@ class Comparison:
             return needed
         return max(needed, min(map(len, self.scores)) + 1)  # the present number did not suffice
 
-    def sentence(self) -> str:
-        """The verdict as a sentence."""
-        first, second = (self.a, self.b) if self.difference.value > -1e-9 else (self.b, self.a)
-        size = f"{abs(self.difference.value):.2f} +- {self.difference.half_width:.2f} points"
+    def sentence(self, in_order: bool = False) -> str:
+        """The verdict as a sentence: the variant with the higher mean first, or A first where `in_order`."""
+        is_swapped = self.difference.value < -1e-9 and not in_order
+        first, second = (self.b, self.a) if is_swapped else (self.a, self.b)
+        relation = "worse" if self.difference.value < 0 and not is_swapped else "better"
+        value = self.difference.value if in_order and self.verdict == "tied" else abs(self.difference.value)
+        size = f"{value:.2f} +- {self.difference.half_width:.2f} points"
         adjusted = f", adjusted for {self.family} comparisons" if self.family > 1 else ""
         match self.verdict:
             case "better" | "worse":
-                return f"{first} is better than {second}: {size} ({p_equation(self.p)}{adjusted})"
+                return f"{first} is {relation} than {second}: {size} ({p_equation(self.p)}{adjusted})"
             case "trivial":
                 return (
-                    f"{first} is better than {second}, but by too little to matter: {size}"
+                    f"{first} is {relation} than {second}, but by too little to matter: {size}"
                     f" ({p_equation(self.p)}{adjusted})"
                 )
             case "tied":
@@ -157,6 +167,8 @@ def _samples(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float
 
 def _is_trivial(leading: Mapping[int, float], trailing: Mapping[int, float]) -> bool:
     a, b, are_pairs = _samples(leading, trailing)
+    if min(len(a), len(b)) < statistics.FEWEST_PAIRS:
+        return False  # the bootstrap interval is far too narrow
     if statistics.win_rate(a, b, are_pairs) > statistics.MEANINGFUL:
         return False  # the interval's upper bound is higher still, and takes a thousand resamplings
     return not statistics.improvement(a, b, are_pairs).high > statistics.MEANINGFUL

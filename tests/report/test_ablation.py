@@ -1,10 +1,13 @@
 """The effects and the importance of settings."""
 
+import re
+
 import numpy as np
 import pytest
 
-from archsearch.report.ablation import Ablation, Effect, ablate
+from archsearch.report.ablation import Ablation, Effect, Importance, ablate
 from archsearch.report.naming import find_variant
+from archsearch.report.pictures import importance_plot
 from archsearch.report.study import Study, studies_of
 from archsearch.report.tables import effects_table
 from tests.support.studies import study_run
@@ -89,3 +92,21 @@ def test_a_setting_without_effect_is_not_important(ablation_of_noise: Ablation) 
 def test_a_setting_without_effect_is_not_significant(ablation_of_noise: Ablation) -> None:
     levels = [level for effect in ablation_of_noise.effects for level in effect.levels if level.effect is not None]
     assert levels and all(level.effect is not None and level.effect.p > 0.05 for level in levels)
+
+
+def test_the_importance_of_the_only_setting_with_an_effect_is_close_to_100_and_never_above() -> None:
+    runs = [
+        study_run(seed, 90 + 4 * width, model__width=str(width), model__dropout=str(dropout))
+        for width in (0, 2) for dropout in (0, 1) for seed in range(1, 9)
+    ]  # fmt: skip
+    (study,) = studies_of(runs)
+    first, second = ablate(study).importances
+    assert first.factor == "model.width" and 60 < first.percent <= 100 and second.percent == 0
+
+
+def test_the_bars_of_importance_end_at_100() -> None:
+    svg = importance_plot(Ablation([], [Importance("model.width", 100.0, 60.0), Importance("x", 0.0, 9.0)], 90.0))
+    edges = [float(x) for path in re.findall(r' d="M ([^"]+)"', svg) for x in re.findall(r"([\d.]+) [\d.]+", path)]
+    assert max(edges) <= float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+    ticks = [float(text) for text in re.findall(r">(-?[\d.]+)</text>", svg)]
+    assert min(ticks) == 0 and max(ticks) == 100

@@ -29,6 +29,9 @@ def test_overrides_of_the_configuration_are_returned_apart() -> None:
         ("compare=A,B,C", "compare: got 3 variants, must be two: compare=A,B"),
         ("cost=flops", "must be one of params, macs"),
         ("last", "last: must have the form setting=value"),
+        ("--foo", "--foo: unknown flag; see --help"),
+        ("--hlep", "--hlep: unknown flag (did you mean --help?)"),
+        ("--config-dir", "--config-dir: must be followed by a folder"),
         ("html=", "html: must not be empty"),
     ],
 )

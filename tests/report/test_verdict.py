@@ -1,15 +1,18 @@
 """Verdicts on two variants, and how often they are wrong."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from archsearch.report.findings import analyze
+from archsearch.report.findings import Findings, analyze
 from archsearch.report.naming import find_variant
 from archsearch.report.options import Options
 from archsearch.report.statistics import seeds_needed
 from archsearch.report.study import Study, Variant
+from archsearch.report.text import improvement_sentence, text
 from archsearch.report.verdict import Comparison, against, compare
 from tests.support.studies import draws, study, study_run
 
@@ -114,3 +117,58 @@ def test_the_stated_number_of_seeds_detects_the_difference_in_80_percent_of_stud
     random = np.random.default_rng(0)
     verdicts = [simulated_verdict(random, 99.4, 99.3, needed) for _ in range(1000)]
     assert verdicts.count("better") >= 800
+
+
+def compared(study: Study, a: str, b: str) -> Findings:
+    return analyze(study, Options(compare=(a, b)), Path())
+
+
+@pytest.fixture(scope="module")
+def three_seeds() -> Study:
+    """Three seeds of three variants: the leader and the second are close, in one family or as a single pair."""
+    return study({"0": [99.1, 99.3, 99.2], "0.1": [99.0, 99.25, 99.1], "0.2": [97.0, 97.1, 97.05]})
+
+
+@pytest.mark.parametrize("asked", [("0", "0.1"), ("0.1", "0"), ("0.1", "0.2"), ("0.2", "0")])
+def test_a_compared_pair_has_one_verdict_with_a_before_b_as_asked(three_seeds: Study, asked: tuple[str, str]) -> None:
+    findings = compared(three_seeds, *asked)
+    output = text(findings, "params")
+    assert findings.pair is not None
+    sentence = findings.pair.validation.sentence(in_order=True)
+    assert findings.sentences == [sentence]
+    assert sentence.index(f"dropout={asked[0]} ") < sentence.index(f"dropout={asked[1]}:")
+    assert len(set(re.findall(r"about [\d,]+ seeds", output))) <= 1
+    assert len(re.findall("better than|worse than|No significant difference", output)) == 1
+
+
+def test_a_worse_a_is_called_worse(three_seeds: Study) -> None:
+    (sentence,) = compared(three_seeds, "0.2", "0").sentences
+    assert sentence.startswith("dropout=0.2 is worse than dropout=0: 2.15 +- ")
+
+
+def test_only_the_compared_pair_has_a_verdict_in_the_leaderboard(three_seeds: Study) -> None:
+    rows = compared(three_seeds, "0.2", "0").board.rows
+    assert [row.against is not None for row in rows] == [False, False, True]
+    assert {row.place for row in rows} == {None}
+
+
+@pytest.mark.parametrize(("seeds", "has_interval"), [(2, False), (9, False), (10, True)])
+def test_below_10_pairs_there_is_no_word_of_bouthilliers_rule(seeds: int, has_interval: bool) -> None:
+    findings = compared(study({"0": draws(97, seeds, 1), "0.1": draws(99.3, seeds, 2)}), "0", "0.1")
+    output = text(findings, "params")
+    assert f"P(A > B) = 0.00 (0.00 to 0.00), over {seeds} pairs" in output or not has_interval
+    assert ("Bouthillier" in output) == has_interval == ("significant and meaningful" in output)
+
+
+def test_the_rule_of_bouthillier_is_not_a_second_verdict() -> None:
+    scores = ({seed: 99.2 + 0.01 * (seed % 3) for seed in range(12)}, dict.fromkeys(range(12), 99.2))
+    variants = [
+        Variant(name, {"x": name}, {seed: study_run(seed, score) for seed, score in by_seed.items()})
+        for name, by_seed in zip("ab", scores, strict=True)
+    ]
+    difference = compare(variants[0], variants[1], Study(variants, ["x"]))
+    tied = replace(difference, p=0.5)
+    assert tied.verdict == "tied" and tied.conclusion == "significant and meaningful"
+    findings = compared(Study(variants, ["x"], {"x": ["a", "b"]}), "a", "b")
+    assert findings.pair is not None
+    assert "Bouthillier" not in improvement_sentence(replace(findings.pair, validation=tied))
