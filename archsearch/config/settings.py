@@ -108,6 +108,8 @@ class SweepSettings:
     """further attempts at a run that failed, unless it diverged or took too long"""
     time_limit: PositiveFloat | None = None
     """seconds for one run; null is no limit"""
+    max_runs: PositiveInt = 10_000
+    """a sweep with more runs is refused before they are composed"""
     zip: Annotated[tuple[str | tuple[str, ...], ...], Field(strict=False)] = ()
     """settings that vary together: [a, b], or several such groups, [[a, b], [c, d]]"""
 
@@ -152,6 +154,8 @@ class Settings:
     """of initial weights, order of images, dropout and augmentation"""
     resume: str | None = None
     """the run to continue (id, folder or last); with -m the sweep (folder or last)"""
+    overwrite: bool = False
+    """let a single run replace the run that its folder (hydra.run.dir) already holds"""
     sweep_run: SweepRunSettings | None = None
 
 

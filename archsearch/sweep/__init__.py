@@ -1,8 +1,8 @@
 """Many runs: a grid is expanded, planned, trained by a pool of processes, and resumed after any interruption.
 
-Planning, without torch: `grid` expands the command line, `composer` composes the configuration of each run,
-`fingerprint` finds runs with the same result, `estimate` predicts how long a run takes. `plan` puts them together and
-`plan_table` prints it.
+Planning, without torch: `grid` expands the command line to combinations of `values`, `composer` composes the
+configuration of each run, `fingerprint` finds runs with the same result, `estimate` predicts how long a run takes.
+`plan` puts them together and `plan_table` prints it.
 
 Training: Hydra calls `sweeper` and `launcher` (through hydra_plugins/archsearch). `record` is `sweep.json`, `numbering`
 gives runs their numbers and folders, `job` is a run as a Hydra job, `pool`, `worker` and `machine` are the processes,

@@ -1,6 +1,7 @@
 """Expands the command line of a sweep into one list of overrides per run."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from archsearch.compose.labels import describe, unquote
 from archsearch.compose.overrides import complete_override
 from archsearch.errors import ConfigError, Problem, did_you_mean
 from archsearch.runs.formatting import count
+from archsearch.sweep.values import rounded, too_many, values_of
 
 # Settings of the sweep itself and of where things lie, which all of its runs share.
 _NOT_SWEPT = ("sweep", "tracking", "ui", "resume", "data.root", "sweep_run")
@@ -36,13 +38,17 @@ class GridPoint:
 
 
 def expand(
-    overrides: Sequence[str], linked: Sequence[str | Sequence[str]] = (), loader: ConfigLoader | None = None
+    overrides: Sequence[str],
+    linked: Sequence[str | Sequence[str]] = (),
+    loader: ConfigLoader | None = None,
+    max_runs: int | None = None,
 ) -> list[GridPoint]:
     """All combinations of the values that `overrides` sweep over; the first setting changes slowest.
 
     The settings of each group in `linked` (`sweep.zip`) vary together: they take their first values, then their second
     ones, and so on. A later override of the same setting replaces an earlier one. Patterns such as
-    `model=glob(session4*)` need the `loader`. Raises `ConfigError`.
+    `model=glob(session4*)` need the `loader`. Raises `ConfigError`, also where there are more
+    than `max_runs` combinations, which are counted before they are made.
     """
     problems: list[Problem] = []
     choices: dict[str, list[str]] = {}  # the overrides of each setting, one for each of its values
@@ -68,12 +74,41 @@ def expand(
         elif _belongs_to(name, _NOT_SWEPT):
             problems.append(Problem(name, "cannot vary within a sweep; give it one value"))
         else:
-            values[name] = list(override.sweep_string_iterator())
+            try:
+                values[name] = values_of(override, max_runs)
+            except (ValueError, HydraException) as error:
+                problems.append(Problem(name, f"got {text.partition('=')[2]}, which {error}"))
+                continue
             choices[key] = [f"{key}={value}" for value in values[name]]
     groups = _groups(linked, values, problems)
     if problems:
         raise ConfigError(problems)
-    return _combined(choices, values, groups)
+    axes = _axes(values, groups)
+    _check_count([len(values[axis[0]]) for axis in axes], max_runs)
+    return _combined(choices, values, axes)
+
+
+def as_begun(points: Sequence[GridPoint], begun: Sequence[Mapping[str, str]]) -> list[GridPoint]:
+    """`points` with the values of a sweep that has begun, where an earlier version wrote 0.03 as 0.030000000000000002.
+
+    `begun` are the values of its runs. Without this, these runs would be other runs than those that are trained.
+    """
+    spellings = {
+        (name, rounded(value)): value for values in begun for name, value in values.items() if rounded(value) != value
+    }
+    if not spellings:
+        return list(points)
+
+    def as_then(point: GridPoint) -> GridPoint:
+        values = {name: spellings.get((name, value), value) for name, value in point.values.items()}
+        changed = {name: value for name, value in values.items() if value != point.values[name]}
+        overrides = [
+            f"{key}={changed.get(key.lstrip('+'), value)}" if equals else key
+            for key, equals, value in (override.partition("=") for override in point.overrides)
+        ]
+        return GridPoint(tuple(overrides), values)
+
+    return [as_then(point) for point in points]
 
 
 def count_runs(runs: Sequence[Mapping[str, str]]) -> str:
@@ -111,11 +146,24 @@ def _groups(
     return groups
 
 
-def _combined(
-    choices: Mapping[str, Sequence[str]], values: Mapping[str, Sequence[str]], groups: Sequence[tuple[str, ...]]
-) -> list[GridPoint]:
+def _axes(values: Mapping[str, Sequence[str]], groups: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The settings that vary, those that vary together as one."""
     group_of = {name: group for group in groups for name in group}
-    axes = list(dict.fromkeys(group_of.get(name, (name,)) for name in values))
+    return list(dict.fromkeys(group_of.get(name, (name,)) for name in values))
+
+
+def _check_count(lengths: Sequence[int], max_runs: int | None) -> None:
+    runs = math.prod(lengths)
+    if max_runs is not None and runs > max_runs:
+        product = " x ".join(f"{length:,}" for length in lengths)
+        rule = f"got {product} = {runs:,} runs, must be at most {max_runs:,}" if len(lengths) > 1 else ""
+        rule = rule or f"got {runs:,} runs, must be at most {max_runs:,}"
+        raise ConfigError([Problem("sweep.max_runs", f"{rule}; {too_many(runs)}")])
+
+
+def _combined(
+    choices: Mapping[str, Sequence[str]], values: Mapping[str, Sequence[str]], axes: Sequence[tuple[str, ...]]
+) -> list[GridPoint]:
     points = []
     for positions in itertools.product(*(range(len(values[axis[0]])) for axis in axes)):
         position_of = {name: position for axis, position in zip(axes, positions, strict=True) for name in axis}

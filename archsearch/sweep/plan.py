@@ -22,11 +22,12 @@ from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError, Problem, UserError
 from archsearch.model.plan import Plan
 from archsearch.runs.folder import OUTPUTS
+from archsearch.runs.formatting import count
 from archsearch.runs.resume import may_move
 from archsearch.sweep.composer import Composer
 from archsearch.sweep.estimate import estimate, slowness_here
 from archsearch.sweep.fingerprint import fingerprint
-from archsearch.sweep.grid import GridPoint, expand
+from archsearch.sweep.grid import GridPoint, as_begun, expand
 from archsearch.sweep.record import PlannedState, SweepRecord
 
 T = TypeVar("T")
@@ -92,9 +93,20 @@ def plan_sweep(
         numbers = [entry.number for entry in before.entries]
         keys = tuple(before.keys)
     else:
-        points = expand(overrides, sweep.zip, loader)
+        points = expand(overrides, sweep.zip, loader, sweep.max_runs)
+        if before is not None:
+            points = as_begun(points, [entry.values for entry in before.entries])
         numbers, keys = list(range(len(points))), tuple(points[0].values)
-    with tqdm(total=len(points), desc="validating runs", file=sys.stderr, disable=None, leave=False, delay=1) as bar:
+    bar_format = f"validating {count(len(points), 'run')} {{percentage:3.0f}}%|{{bar}}| {{remaining}} left"
+    with tqdm(
+        total=len(points),
+        file=sys.stderr,
+        disable=None,
+        leave=False,
+        delay=1,
+        dynamic_ncols=True,
+        bar_format=bar_format,
+    ) as bar:
         runs = plan_runs(numbers, points, Composer(loader, master), find_dataset, slowness_here(OUTPUTS), bar.update)
     return SweepPlan(tuple(overrides), keys, runs, sweep, tracking, ui, unchanged)
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from archsearch.errors import ConfigError
-from archsearch.sweep.grid import count_runs, expand
+from archsearch.sweep.grid import as_begun, count_runs, expand
+from tests.support.sweeps import composing
 
 CHANNELS = ("model.blocks.conv1.channels", "model.blocks.conv2.channels")
 LINKED = [f"{CHANNELS[0]}=8,12", "seed=1,2", f"{CHANNELS[1]}=16,24"]
@@ -79,9 +80,53 @@ def test_runs_that_differ_only_in_their_seed_are_one_variant() -> None:
         (["tracking.experiment=a,b"], [], "tracking.experiment: cannot vary within a sweep"),
         (["data.root=a,b"], [], "data.root: cannot vary within a sweep"),
         (["seed=1,2)"], [], "command line:"),
+        (["seed=range(0,1,0)"], [], "seed: got range(0,1,0), which has a step of 0, must be another number"),
+        (["seed=range(5,1)"], [], "seed: got range(5,1), which has no values; range(1,5) is 1, 2, 3, 4"),
     ],
 )
 def test_an_invalid_grid_is_refused(words: list[str], linked: list[Any], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         expand(words, linked)
     assert message in str(caught.value)
+
+
+def test_a_pattern_that_matches_nothing_is_refused_with_the_options() -> None:
+    with composing("seed=1") as (loader, _), pytest.raises(ConfigError, match=r"no option matches.*session4, "):
+        expand(["model=glob(nothing*)"], (), loader)
+
+
+def test_a_range_shows_the_decimals_that_were_meant() -> None:
+    point = expand(["model.dropout=range(0,1,0.01)"])[3]
+    assert point.name == "dropout=0.03" and point.overrides == ("++model.dropout=0.03",)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["seed=range(0,1000000)"],
+            "seed: got range(0,1000000), which has 1,000,000 values, more than sweep.max_runs=10",
+        ),
+        (
+            ["seed=range(0,200)", "model.width=range(1,101)"],
+            "sweep.max_runs: got 200 x 100 = 20,000 runs, must be at most 10,000; give fewer values, or allow them with"
+            " sweep.max_runs=20000",
+        ),
+    ],
+)
+def test_more_runs_than_allowed_are_refused_before_they_are_made(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        expand(words, max_runs=10_000)
+    assert message in str(caught.value)
+
+
+def test_settings_that_vary_together_count_once() -> None:
+    points = expand(["model.width=range(1,6)", "trainer.epochs=range(1,6)"], ["model.width", "trainer.epochs"], None, 5)
+    assert len(points) == 5
+
+
+def test_a_sweep_that_began_with_other_digits_keeps_its_values() -> None:
+    begun = [{"model.dropout": "0.02"}, {"model.dropout": "0.030000000000000002"}]
+    points = as_begun(expand(["model.dropout=range(0,0.04,0.01)", "seed=1"]), begun)
+    assert [point.values["model.dropout"] for point in points] == ["0.0", "0.01", "0.02", "0.030000000000000002"]
+    assert points[3].overrides == ("++model.dropout=0.030000000000000002", "seed=1")

@@ -82,3 +82,11 @@ def test_an_enlarged_sweep_is_resumed_like_one_that_began_so(tmp_path: Path) -> 
     again = resume(tmp_path, *larger.overrides, "sweep.workers=2")
     assert again.overrides == larger.overrides
     assert [entry.number for entry in again.entries] == [entry.number for entry in larger.entries]
+
+
+def test_a_sweep_of_an_earlier_version_is_extended_with_the_digits_that_it_began_with(tmp_path: Path) -> None:
+    earlier = "model.dropout=0.02,0.030000000000000002"  # as range(0.02,0.04,0.01) was expanded
+    before = begin(tmp_path, earlier)
+    after = resume(tmp_path, "model.dropout=range(0.02,0.05,0.01)")
+    assert after.entries[:2] == before.entries
+    assert [entry.values["model.dropout"] for entry in after.entries[2:]] == ["0.04"]

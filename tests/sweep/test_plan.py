@@ -91,6 +91,13 @@ def test_a_problem_of_all_runs_is_reported_without_their_names() -> None:
     assert str(error) == "trainer.epocs: unknown setting (did you mean epochs?)"
 
 
+def test_a_sweep_of_more_runs_than_allowed_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"got 5 x 3 = 15 runs, must be at most 14; .* allow them with sweep.max_runs=15"
+    ):
+        planned("seed=range(0,5)", "model.width=1,2,3", "sweep.max_runs=14")
+
+
 def test_settings_of_the_sweep_are_validated() -> None:
     with pytest.raises(ConfigError) as caught:
         planned("seed=1,2", "sweep.workers=0", "sweep.invalid=ignore", "++sweep.retrys=1")
