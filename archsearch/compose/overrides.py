@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
-from archsearch.errors import ResumeError
+from archsearch.errors import ConfigError, Problem, ResumeError
 
 CONFIG_NAME = "config"
 VERSION_BASE = "1.3"
@@ -41,10 +41,16 @@ def config_folder() -> Path:
 
 
 def parse_arguments(arguments: Sequence[str]) -> ParsedArguments | None:
-    """Parse a command line as Hydra does; None where Hydra will refuse it."""
+    """Parse a command line as Hydra does; None where Hydra will refuse it.
+
+    Raises `ConfigError` if `--config-dir` names no folder, which Hydra would ignore.
+    """
     parsed, unknown = get_args_parser().parse_known_args(list(arguments))
     if unknown:
         return None
+    if parsed.config_dir is not None and not Path(parsed.config_dir).is_dir():
+        rule = f"got {parsed.config_dir!r}, must be a folder with options (such as model/mine.yaml)"
+        raise ConfigError([Problem("--config-dir", rule)])
     searchpath = [f"hydra.searchpath=[{quote(Path(parsed.config_dir).absolute())}]"] if parsed.config_dir else []
     shown = (parsed.help, parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)
     elsewhere = (parsed.config_path, parsed.config_name, getattr(parsed, "experimental_rerun", None))

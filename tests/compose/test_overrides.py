@@ -7,6 +7,7 @@ import pytest
 from archsearch.compose.overrides import as_typed, complete_arguments, complete_override, parse_arguments, resume_of
 from archsearch.compose.validate import validate
 from archsearch.errors import ConfigError, ResumeError
+from tests.support.command_line import Command
 from tests.support.requests import ask
 
 
@@ -96,3 +97,13 @@ def test_resume_has_the_value_of_its_override(override: str, value: str | None) 
 def test_an_empty_resume_is_rejected() -> None:
     with pytest.raises(ResumeError, match="resume= is empty"):
         resume_of("resume=")
+
+
+@pytest.mark.parametrize("flag", [("--config-dir", "missing"), ("--config-dir=missing",), ("-cd", "missing")])
+@pytest.mark.parametrize("mode", [(), ("-m",), ("--cfg", "job")])
+def test_a_configuration_folder_that_does_not_exist_is_refused(
+    command: Command, workspace: Path, flag: tuple[str, ...], mode: tuple[str, ...]
+) -> None:
+    done = command("seed=1,2" if mode == ("-m",) else "seed=1", *mode, *flag)
+    assert done.returncode == 2 and "--config-dir: got 'missing', must be a folder" in done.stderr
+    assert not list(workspace.iterdir())
