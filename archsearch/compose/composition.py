@@ -58,7 +58,13 @@ def sweeps_by_configuration(arguments: Sequence[str]) -> bool:
 
 def request_of(config: DictConfig) -> Request:
     """The request in a composed configuration with Hydra's own section."""
-    return Request(plain_values(config), choices_of(config.hydra), task_overrides(config.hydra))
+    folder = OmegaConf.select(config, "hydra.run.dir")
+    return Request(
+        plain_values(config),
+        choices_of(config.hydra),
+        task_overrides(config.hydra),
+        Path(folder) if isinstance(folder, str) else None,
+    )
 
 
 def group_options() -> dict[str, list[str]]:

@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 _LONGEST_NAME = 200  # characters; MLflow's databases take 250
-_NOT_IN_A_NAME = ("model=", "hydra", "data.root=", "tracking", "sweep.", "sweep_run=")
+_NOT_IN_A_NAME = ("model=", "hydra", "data.root=", "tracking", "sweep.", "sweep_run=", "overwrite=")
 
 
 @dataclass(frozen=True)
 class Request:
-    """The composed `config` as plain values, the `choices` of its groups, and the `overrides` as typed."""
+    """The composed `config` as plain values, the `choices` of its groups, and the `overrides` as typed.
+
+    `folder` is where Hydra will put a single run, if that is known.
+    """
 
     config: dict[str, Any]
     choices: Mapping[str, str]
     overrides: tuple[str, ...]
+    folder: Path | None = None
 
     @property
     def name(self) -> str:

@@ -15,7 +15,17 @@ from archsearch.data.load import Dataset
 from archsearch.errors import ArchsearchError, TrackingError
 from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
 from archsearch.runs.console import closing_summary, interruption_message, one_line_summary, opening_line
-from archsearch.runs.folder import CHECKPOINT, CONFIG, LAYERS, PREVIOUS, note_begun
+from archsearch.runs.folder import (
+    CHECKPOINT,
+    CONFIG,
+    CONFUSION,
+    CURVES,
+    LAYERS,
+    MISTAKES,
+    PREDICTIONS,
+    PREVIOUS,
+    note_begun,
+)
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.recording import Recording, final_metrics, unrecorded
 from archsearch.runs.result import Result, State, read_result
@@ -85,6 +95,9 @@ class ActiveRun:
 
     def begin(self) -> None:
         """Write configuration, layer table and checkpoint, so that the run can be resumed from the start."""
+        if self.prepared.resumed is None:
+            for name in (CHECKPOINT, PREVIOUS, PREDICTIONS, CURVES, CONFUSION, MISTAKES):  # of a run that it replaces
+                (self.folder / name).unlink(missing_ok=True)
         write_config_and_layers(self.folder, self.prepared.request.config, self.prepared.plan)
         self._save()
         note_begun(self.folder)
@@ -203,8 +216,6 @@ class ActiveRun:
             self.trainer.state_dict(),
         )
         previous = self.folder / PREVIOUS
-        if not self._saved and self.prepared.resumed is None:
-            previous.unlink(missing_ok=True)  # of another run
         # The first checkpoint replaces one that may be damaged, which must not take the place of a good one.
         save_checkpoint(self.folder / CHECKPOINT, checkpoint, previous if self._saved else None)
         self._saved = True

@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from archsearch.errors import ResumeError, first_line
+from archsearch.errors import ResumeError, StorageError, first_line
+from archsearch.runs.formatting import count
 from archsearch.runs.result import RESULT, Result, read_result
 
 OUTPUTS = Path("outputs")
@@ -73,6 +74,25 @@ def find_run(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Pat
     if matches:
         raise ResumeError(f"{setting}={name}: {len(matches)} runs match; give more characters of the id")
     raise ResumeError(f"{setting}={name}: no run with this id under {outputs}{os.sep}, and no folder with a {RESULT}")
+
+
+def refuse_used(folder: Path) -> None:
+    """Raise `StorageError` if a new run in `folder` would replace what a run or a sweep has left there."""
+    problem = ""
+    if (folder / SWEEP).is_file():
+        raise StorageError(f"hydra.run.dir: got {folder}, which holds a sweep; choose another folder")
+    if (folder / RESULT).exists():
+        result = read_result(folder)
+        if result is None:
+            problem = f"which holds a damaged {RESULT}"
+        elif result["state"] == "FINISHED":
+            problem = "which holds a finished run"
+        elif result["epochs_trained"]:
+            trained = count(result["epochs_trained"], "epoch")
+            problem = f"which holds a run of {trained} (resume={folder} continues it)"
+    if problem:
+        advice = "choose another folder, or replace that run with overwrite=true"
+        raise StorageError(f"hydra.run.dir: got {folder}, {problem}; {advice}")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from archsearch.data.info import DATASETS
 from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan
-from archsearch.runs.folder import CHECKPOINT, OUTPUTS, PREVIOUS, find_run, note_begun, sweep_of
+from archsearch.runs.folder import CHECKPOINT, OUTPUTS, PREVIOUS, find_run, note_begun, refuse_used, sweep_of
 from archsearch.runs.result import read_result
 from archsearch.runs.resume import continued_request
 from archsearch.tracking.store import Store, check_store, resolve_store
@@ -59,6 +59,8 @@ def prepare(request: Request) -> PreparedRun:
     if request.config.get("resume") is not None:
         resumed = find_run(str(request.config["resume"]))
         request = continued_request(request, resumed)
+    elif request.folder is not None and request.config.get("overwrite") is not True:
+        refuse_used(request.folder)
     prepared = _prepare(request, resumed, resolve_dataset)
     return replace(prepared, store=open_store(prepared.settings.tracking))
 

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from archsearch.errors import ArchsearchError, ConfigError, DataError, TrackingError
-from archsearch.runs.prepare import prepare
+from archsearch.errors import ArchsearchError, ConfigError, DataError, StorageError, TrackingError
+from archsearch.runs.prepare import PreparedRun, prepare
+from archsearch.runs.train import train_run
+from archsearch.training.checkpoint import load_checkpoint
 from tests.support.requests import QUICK, ask
+from tests.support.runs import epoch, made_up_result, result_in
 
 
 @pytest.mark.parametrize(
@@ -28,3 +31,48 @@ def test_a_run_that_cannot_start_leaves_nothing(override: str, error: type[Archs
 def test_a_password_on_the_command_line_is_rejected_and_not_shown() -> None:
     with pytest.raises(ConfigError, match=r"me:\*\*\*@127.0.0.1.*use MLFLOW_TRACKING_URI instead"):
         prepare(ask(*QUICK, "tracking.uri='http://me:secret@127.0.0.1:9'"))
+
+
+def placed(folder: Path, *overrides: str) -> PreparedRun:
+    return prepare(ask(*QUICK, "tracking=none", f"hydra.run.dir={folder}", *overrides))
+
+
+@pytest.mark.parametrize("changes", [{"state": "FINISHED"}, {"state": "KILLED"}])
+def test_a_new_run_does_not_replace_another(changes: dict[str, str], workspace: Path) -> None:
+    made_up_result(epoch(1), **changes).write(workspace)
+    with pytest.raises(StorageError, match=r"hydra.run.dir: got .*, which holds a .*run.*overwrite=true"):
+        placed(workspace)
+
+
+@pytest.mark.usefixtures("workspace")
+def test_a_new_run_does_not_replace_a_damaged_result(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("{half")
+    with pytest.raises(StorageError, match=r"which holds a damaged result.json"):
+        placed(tmp_path)
+
+
+def test_a_run_does_not_go_into_the_folder_of_a_sweep(workspace: Path) -> None:
+    (workspace / "sweep.json").write_text("{}")
+    with pytest.raises(StorageError, match=r"which holds a sweep; choose another folder"):
+        placed(workspace)
+
+
+def test_a_run_that_trained_nothing_is_replaced(workspace: Path) -> None:
+    made_up_result(state="FAILED").write(workspace)
+    assert placed(workspace).resumed is None
+
+
+def test_overwrite_replaces_a_run_and_all_its_files(interrupted: Path) -> None:
+    before = result_in(interrupted)
+    for name in ("predictions.csv", "checkpoint.previous.pt"):
+        (interrupted / name).write_text("of the run before")
+    with pytest.raises(KeyboardInterrupt):
+        train_run(placed(interrupted, "overwrite=true"), interrupted, stop=lambda: True)
+    after = result_in(interrupted)
+    assert after["run_id"] != before["run_id"] and after["epochs_trained"] == 1
+    assert not (interrupted / "predictions.csv").exists()
+    load_checkpoint(interrupted / "checkpoint.previous.pt")
+
+
+def test_the_name_of_a_run_does_not_tell_that_it_replaced_another() -> None:
+    assert ask("model=session4", "overwrite=true").name == ask("model=session4").name

@@ -23,8 +23,7 @@ from tests.support.studies import write_run
 
 
 def test_a_result_is_read_back_as_it_was_written(tmp_path: Path) -> None:
-    data = {"name": "mnist", "fingerprint": "-", "fallback": None}
-    result = made_up_result(epoch(1), epoch(2, 97), data=data, stack=2, choices={"model": "session4"})
+    result = made_up_result(epoch(1), epoch(2, 97), stack=2, choices={"model": "session4"})
     result.write(tmp_path)
     assert read_result(tmp_path) == result.as_dict()
 

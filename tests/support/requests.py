@@ -1,10 +1,11 @@
 """Requests as the command line composes them, in this process."""
 
+from dataclasses import replace
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from archsearch.compose.composition import choices_of, plain_values
+from archsearch.compose.composition import request_of
 from archsearch.compose.overrides import VERSION_BASE, config_folder
 from archsearch.compose.request import Request
 
@@ -23,7 +24,7 @@ def ask(*overrides: str) -> Request:
     """What `python -m archsearch` asks for with these overrides."""
     with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
         config = compose("config", overrides=list(overrides), return_hydra_config=True)
-    return Request(plain_values(config), choices_of(config.hydra), overrides)
+    return replace(request_of(config), overrides=overrides)
 
 
 def session4(**changes: Any) -> dict[str, Any]:
