@@ -11,6 +11,8 @@ from archsearch.config.recipe import Augment, Averaging, Initial, Optimizer, Sch
 from archsearch.config.schema import STRICT, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Workers, read, show
 from archsearch.errors import Problem
 
+_LONGEST_NAME = 250  # characters, so that every database of MLflow takes it
+
 DatasetName = Literal["auto", "mnist", "fashion_mnist", "kmnist", "digits"]
 
 
@@ -64,6 +66,19 @@ class TrainerSettings:
     """on an NVIDIA GPU, launch forward and backward of a step as one graph"""
 
 
+def _check_experiment(name: str) -> str:
+    rule = None
+    if not name.strip():
+        rule = "must have a character other than spaces"
+    elif len(name) > _LONGEST_NAME:
+        rule = f"must have at most {_LONGEST_NAME} characters, has {len(name)}"
+    elif not name.isprintable():
+        rule = "must not contain control characters"
+    if rule is not None:
+        raise ValueError(f"got {show(name if len(name) <= 60 else f'{name[:60]}...')}, {rule}")
+    return name
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TrackingSettings:
     """Where MLflow records runs, and what it records of them."""
@@ -72,7 +87,7 @@ class TrackingSettings:
     """record runs in MLflow"""
     uri: str | None = None
     """the tracking store; null is MLFLOW_TRACKING_URI, else SQLite in outputs/"""
-    experiment: Annotated[str, Field(min_length=1)] = "archsearch"
+    experiment: Annotated[str, AfterValidator(_check_experiment)] = "archsearch"
     """the MLflow experiment"""
     log_model: bool | Literal["auto"] = "auto"
     """log the trained network; auto does so for single runs and a sweep's best run"""

@@ -4,24 +4,21 @@ import importlib
 import logging
 import os
 import sqlite3
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlsplit
 
-from filelock import FileLock
-
-from archsearch.errors import TrackingError, first_line
+from archsearch.errors import TrackingError
+from archsearch.tracking import database as files
+from archsearch.tracking.messages import error_line, redact
+from archsearch.tracking.uris import malformed, unreachable_server, unusable_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_TIMEOUT = 5.0  # seconds for a server to answer
 _ADVICE = "set tracking.uri (or MLFLOW_TRACKING_URI) to a store that answers, or use tracking=none"
 
 
@@ -43,14 +40,15 @@ class Store:
 
     @property
     def has_password(self) -> bool:
-        return bool(urlsplit(self.uri).password)
+        parts = urlsplit(self.uri)
+        return bool(parts.password) or "password" in parse_qs(parts.query)
 
     def answers(self) -> bool:
         """Whether the store accepts writes now: the server answers, or no other process holds SQLite's write lock."""
         try:
             check_store(self)
             if self.database is not None:
-                with closing(_connect(self.database)) as connection:
+                with closing(files.connect(self.database)) as connection:
                     connection.execute("BEGIN IMMEDIATE")
         except (TrackingError, sqlite3.Error):
             return False
@@ -58,14 +56,14 @@ class Store:
 
     def __str__(self) -> str:
         """The URI without its password."""
-        parts = urlsplit(self.uri)
-        if not parts.password:
-            return self.uri
-        return urlunsplit(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":***@")))
+        return redact(self.uri)
 
 
 def resolve_store(uri: str | None, outputs: Path) -> Store:
-    """The store that `tracking.uri` names, else MLFLOW_TRACKING_URI, else SQLite in `outputs`."""
+    """The store that `tracking.uri` names, else MLFLOW_TRACKING_URI, else SQLite in `outputs`.
+
+    Raises `TrackingError` if it cannot be a store.
+    """
     chosen = uri or os.environ.get("MLFLOW_TRACKING_URI")
     if not chosen:
         path = str((outputs / "mlflow.db").absolute())
@@ -74,63 +72,60 @@ def resolve_store(uri: str | None, outputs: Path) -> Store:
             rule = f"a database URI cannot contain {reserved!r}"
             raise TrackingError(f"tracking store {path}: {rule}; work in another folder, or {_ADVICE}")
         return Store(f"sqlite:///{path}")
-    if "://" not in chosen and chosen != "databricks":
+    if ":" not in chosen and chosen != "databricks":
         raise TrackingError(
             f"tracking store {chosen!r}: MLflow no longer supports plain folders; use sqlite:///{chosen}/mlflow.db"
         )
-    return Store(chosen)
-
-
-def create_store(store: Store) -> None:
-    """Create the file of a SQLite store without importing MLflow. Raises `TrackingError`."""
-    try:
-        with _creation_lock(store):
-            pass
-    except (OSError, sqlite3.OperationalError) as error:
-        raise TrackingError(f"tracking store {store} cannot be created: {first_line(error)}; {_ADVICE}") from error
+    store = Store(chosen)
+    problem = malformed(chosen)
+    if problem is not None:
+        raise TrackingError(f"tracking store {store} {problem}; {_ADVICE}")
+    return store
 
 
 def check_store(store: Store) -> None:
     """Check, without importing MLflow, that `store` can be written to. Raises `TrackingError` if not."""
-    if store.is_server:
-        parts = urlsplit(store.uri)
-        host = parts.netloc.rpartition("@")[2]  # without user and password
-        health = urlunsplit(parts._replace(netloc=host, path=f"{parts.path.rstrip('/')}/health"))
-        try:
-            urllib.request.urlopen(health, timeout=_TIMEOUT).close()
-        except urllib.error.HTTPError:
-            pass  # it answers; MLflow reports missing permissions
-        except (OSError, ValueError, HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
-            raise TrackingError(f"tracking store {store} does not answer: {reason}; {_ADVICE}") from error
-    elif store.database is not None and store.database.exists():
-        if not os.access(store.database, os.R_OK | os.W_OK):
-            raise TrackingError(f"tracking store {store} cannot be written: permission denied; {_ADVICE}")
-        try:
-            with closing(_connect(store.database)) as connection:
-                connection.execute("PRAGMA schema_version")
-        except sqlite3.OperationalError:
-            pass  # another process has locked it for now
-        except sqlite3.DatabaseError as error:
-            raise TrackingError(f"tracking store {store} is not a SQLite database; {_ADVICE}") from error
+    problem = unusable_database(store.database) if store.database is not None else unreachable_server(store.uri)
+    if problem is not None:
+        raise TrackingError(f"tracking store {store} {problem}; {_ADVICE}")
 
 
-def _connect(database: Path) -> sqlite3.Connection:
-    # Never use `open`: closing a file drops all locks that this process holds on it, including those of MLflow's
-    # connections, and the next write may corrupt the database (sqlite.org/howtocorrupt.html, 2.2).
-    return sqlite3.connect(database, timeout=0.5)
+def create_store(store: Store) -> None:
+    """Create a SQLite store without importing MLflow, if MLflow has made one before. Raises `TrackingError`.
+
+    Without a copy of that one, `open_experiment` makes it; this checks that it can.
+    """
+    if store.database is None:
+        return
+    check_store(store)
+    locked = suppress(sqlite3.OperationalError)
+    with _creation_errors(store), files.creation_lock(store.database), locked:
+        if files.is_missing(store.database):
+            files.copy_template(store.database)
 
 
 def import_mlflow() -> None:
     """Import MLflow with telemetry off, short timeouts and without its progress messages."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # Notice within seconds that a server is down. The recorder sends failed writes again later.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
+    # MLflow prints links with the store's user and password.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     import mlflow
 
     # Hides "Creating initial MLflow database tables..." and the like.
     logging.getLogger(mlflow.__name__).setLevel(logging.WARNING)
+    for handler in logging.getLogger(mlflow.__name__).handlers:
+        handler.addFilter(_redacted)
+    # It prints exceptions that it also raises, with their SQL.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+def _redacted(record: logging.LogRecord) -> bool:
+    """A logging filter that removes passwords from a line."""
+    record.msg, record.args = redact(record.getMessage()), None
+    return True
 
 
 def import_store(store: Store) -> None:
@@ -151,36 +146,56 @@ def open_experiment(store: Store, name: str) -> tuple["MlflowClient", str]:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    try:
-        with _creation_lock(store):
-            client = MlflowClient(tracking_uri=store.uri)
+    with _creation_errors(store), _complete(store):
+        client = MlflowClient(tracking_uri=store.uri)
+        experiment = client.get_experiment_by_name(name)
+        if experiment is not None:
+            return client, experiment.experiment_id
+        location = (store.database.absolute().parent / "artifacts").as_uri() if store.database is not None else None
+        try:
+            return client, client.create_experiment(name, artifact_location=location)
+        except MlflowException:
+            # On a server, another process may have created the experiment in the meantime.
             experiment = client.get_experiment_by_name(name)
-            if experiment is not None:
-                return client, experiment.experiment_id
-            location = (store.database.absolute().parent / "artifacts").as_uri() if store.database is not None else None
-            try:
-                return client, client.create_experiment(name, artifact_location=location)
-            except MlflowException:
-                # On a server, another process may have created the experiment in the meantime.
-                experiment = client.get_experiment_by_name(name)
-                if experiment is None:
-                    raise
-                return client, experiment.experiment_id
-    except Exception as error:  # from MLflow, SQLAlchemy or a database driver
-        raise TrackingError(f"tracking store {store} cannot be opened: {first_line(error)}; {_ADVICE}") from error
+            if experiment is None:
+                raise
+            return client, experiment.experiment_id
 
 
 @contextmanager
-def _creation_lock(store: Store) -> Iterator[None]:
-    """Hold the file lock of a SQLite store, and create its database if there is none."""
-    if store.database is None:
+def _creation_errors(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except TrackingError:
+        raise
+    except Exception as error:  # from MLflow, SQLAlchemy or a database driver
+        raise TrackingError(f"tracking store {store} cannot be opened: {error_line(error)}; {_ADVICE}") from error
+
+
+@contextmanager
+def _complete(store: Store) -> Iterator[None]:
+    """Hold the file lock of a SQLite store whose database is complete: make it first if it is missing or half made."""
+    database = store.database
+    if database is None:
         yield
         return
-    store.database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{store.database}.lock"):
-        if not store.database.exists():
-            # WAL allows readers beside one writer. The mode is stored in the file.
-            connection = sqlite3.connect(store.database)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.close()
+    with files.creation_lock(database):
+        if not files.is_missing(database) and files.is_half_made(database, _schema):
+            files.set_aside(database)
+        if files.is_missing(database) and not files.copy_template(database):
+            files.make_database(database, _migrate)
         yield
+
+
+def _schema() -> tuple[set[str], str]:
+    """The names of MLflow's tables, and the revision of their schema."""
+    utils = importlib.import_module("mlflow.store.db.utils")
+    return set(utils.Base.metadata.tables), str(utils._get_latest_schema_revision())
+
+
+def _migrate(database: Path) -> None:
+    """Make MLflow's tables in a new database."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    store = SqlAlchemyStore(f"sqlite:///{database}", "file:///artifacts")  # type: ignore[no-untyped-call]
+    store.engine.dispose()  # the file is renamed

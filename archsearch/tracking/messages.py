@@ -1,0 +1,38 @@
+"""One line of an error of MLflow or of a database driver, without passwords and without SQL."""
+
+import os
+import re
+from urllib.parse import unquote, urlsplit
+
+_SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")  # environment variables that MLflow reads
+_USER_INFO = re.compile(r"(?<=://)([^\s/:@'\"]*):[^\s/'\"]+(?=@)")
+_QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|sslpassword)=)[^\s&'\"]+", re.IGNORECASE)
+_DRIVER = re.compile(r"\(\w+(?:\.\w+)*\.(\w+)\)\s*")  # SQLAlchemy's prefix: (sqlite3.OperationalError)
+_SQL = re.compile(r"\s*(?:\[SQL:|\[parameters:|\(Background on this error).*", re.DOTALL)
+_LONGEST = 300  # characters
+
+
+def redact(text: str) -> str:
+    """`text` without passwords: those in URIs, and those of MLflow's environment variables."""
+    text = _QUERY.sub(r"\1***", _USER_INFO.sub(r"\1:***", text))
+    for secret in _known_secrets():
+        text = text.replace(secret, "***")
+    return text
+
+
+def error_line(error: BaseException) -> str:
+    """What `error` says, in one line: no SQL, no passwords. Its class name if it says nothing."""
+    lines = _DRIVER.sub("", _SQL.sub("", str(error))).strip().splitlines()
+    line = redact(lines[0].strip() if lines else type(error).__name__)
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def _known_secrets() -> list[str]:
+    secrets = [os.environ.get(name) for name in _SECRETS]
+    try:
+        password = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).password
+    except ValueError:
+        password = None
+    if password is not None:
+        secrets += [password, unquote(password)]
+    return [secret for secret in secrets if secret is not None and len(secret) >= 6]  # shorter ones are words
