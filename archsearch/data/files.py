@@ -12,6 +12,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from http.client import HTTPException
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from archsearch.errors import DataError, StorageError
 Bytes = NDArray[np.uint8]
 
 _NETWORK_TIMEOUT = 10.0  # seconds without an answer after which a download fails
+_DOWNLOADED = ".downloaded"  # beside the files: the names of those that archsearch has downloaded, one a line
 _MEAN_TOLERANCE = 0.002  # the means of Fashion-MNIST, KMNIST and MNIST differ by 0.06 or more
 
 
@@ -58,33 +60,60 @@ def ensure_files(info: DatasetInfo, root: Path) -> None:
         raise StorageError(f"data.root={root}: cannot be written: {error.strerror or error}") from error
 
 
-def read_files(info: DatasetInfo, root: Path) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+def check_files(info: DatasetInfo, root: Path) -> None:
+    """Validate the files of `info`, once per process unless they change. Raises `DataError` like `read_files`."""
+    if info.folder is None:
+        return
+    folder = _raw_folder(info, root)
+    states = []
+    for name in FILES:
+        path = _find(folder, name)
+        status = path.stat() if path is not None else None
+        states.append((path, status and (status.st_size, status.st_mtime_ns, status.st_ino)))
+    _check(info, root, tuple(states))
+
+
+@lru_cache(maxsize=8)
+def _check(info: DatasetInfo, root: Path, _states: tuple[object, ...]) -> None:
+    read_files(info, root, mapped=True)
+
+
+def read_files(info: DatasetInfo, root: Path, *, mapped: bool = False) -> tuple[Bytes, Bytes, Bytes, Bytes]:
     """Train images (N, 28, 28), train labels (N,), test images, test labels, all uint8.
 
-    Raises `DataError` for files that are missing, damaged, swapped, or of another data set.
+    With `mapped`, plain files are memory-mapped, so that processes share one copy. A file that is then truncated ends
+    the process (SIGBUS). Raises `DataError` for files that are missing, damaged, swapped, or of another data set.
     """
     folder = _raw_folder(info, root)
     sizes = (info.train_images, info.train_images, info.test_images, info.test_images)
     shapes = ((28, 28), (), (28, 28), ())
-    arrays = []
+    paths, arrays = [], []
     for name, size, shape in zip(FILES, sizes, shapes, strict=True):
         path = _find(folder, name)
         if path is None:
             raise DataError(_missing_data(info, folder, [name], "it is missing"))
-        arrays.append(_read_idx(path, (size, *shape), info, info.checksums.get(name)))
+        paths.append(path)
+        arrays.append(_read_idx(path, (size, *shape), info, info.checksums.get(name), mapped=mapped))
     train_images, train_labels, test_images, test_labels = arrays
-    for labels, name in ((train_labels, FILES[1]), (test_labels, FILES[3])):
+    for labels, path in ((train_labels, paths[1]), (test_labels, paths[3])):
         if labels.max() >= len(info.classes):
-            raise DataError(
-                f"{folder / name}: contains the label {labels.max()}; the labels of {info.title} are 0 to 9"
-            )
+            problem = f"damaged: contains the label {labels.max()}; the labels of {info.title} are 0 to 9"
+            raise _damaged(path, problem)
     mean = float(train_images.mean()) / 255
     if abs(mean - info.mean) > _MEAN_TOLERANCE:
-        raise DataError(
-            f"{folder / FILES[0]}: not the training images of {info.title}:"
-            f" their mean is {mean:.4f}, must be {info.mean:.4f}"
-        )
+        problem = f"not the training images of {info.title}: their mean is {mean:.4f}, must be {info.mean:.4f}"
+        raise _damaged(paths[0], problem)
     return train_images, train_labels, test_images, test_labels
+
+
+def _damaged(path: Path, problem: str) -> DataError:
+    """The error for a damaged file, with advice: to delete it only if archsearch can download it again."""
+    try:
+        downloaded = path.name in (path.parent / _DOWNLOADED).read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        downloaded = False
+    advice = "delete it to download it again" if downloaded else "restore it, or name another folder with data.root"
+    return DataError(f"{path}: {problem}; {advice}")
 
 
 def _raw_folder(info: DatasetInfo, root: Path) -> Path:
@@ -97,30 +126,27 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _read_idx(path: Path, shape: tuple[int, ...], info: DatasetInfo, checksum: str | None) -> Bytes:
+def _read_idx(path: Path, shape: tuple[int, ...], info: DatasetInfo, checksum: str | None, *, mapped: bool) -> Bytes:
     """Read a file in IDX format: 0, 0, type (8 is uint8), number of dimensions, each as big-endian int32, bytes."""
     content: Bytes
     try:
         if path.suffix == ".gz":
             content = np.frombuffer(bytearray(gzip.decompress(path.read_bytes())), np.uint8)
+        elif mapped and path.stat().st_size:  # an empty file cannot be mapped
+            content = np.asarray(np.memmap(path, np.uint8, mode="c"))  # "c" keeps writes private to the process
         else:
-            # Memory-mapped, so that all processes share one copy. Mode "c" keeps writes private to the process.
-            empty = not path.stat().st_size  # an empty file cannot be mapped
-            content = np.empty(0, np.uint8) if empty else np.asarray(np.memmap(path, np.uint8, mode="c"))
+            content = np.fromfile(path, np.uint8)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read: {error}") from error
+        raise _damaged(path, f"cannot be read: {error}") from error
     header = bytes([0, 0, 8, len(shape)]) + b"".join(size.to_bytes(4, "big") for size in shape)
     expected = len(header) + int(np.prod(shape))
     if len(content) != expected:
-        raise DataError(
-            f"{path}: damaged: got {len(content):,} bytes, must be {expected:,} for {info.title};"
-            " delete the file to download it again"
-        )
+        raise _damaged(path, f"damaged: got {len(content):,} bytes, must be {expected:,} for {info.title}")
     actual_header = content[: len(header)].tobytes()
     if actual_header != header:
-        raise DataError(f"{path}: wrong file: its header is {actual_header.hex()}, must be {header.hex()}")
+        raise _damaged(path, f"wrong file: its header is {actual_header.hex()}, must be {header.hex()}")
     if checksum is not None and hashlib.sha256(content.data).hexdigest() != checksum:
-        raise DataError(f"{path}: damaged, or not of {info.title}: its SHA-256 is not {checksum[:12]}...")
+        raise _damaged(path, f"damaged, or not of {info.title}: its SHA-256 is not {checksum[:12]}...")
     return content[len(header) :].reshape(shape)
 
 
@@ -139,6 +165,8 @@ def _download(info: DatasetInfo, root: Path, missing: list[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name in missing:
             (_raw_folder(info, Path(scratch)) / name).replace(folder / name)
+            with open(folder / _DOWNLOADED, "a", encoding="utf-8") as marker:
+                marker.write(f"{name}\n")
 
 
 def _lock_path(root: Path) -> Path:

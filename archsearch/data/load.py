@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.data.files import Bytes, ensure_files, read_files
+from archsearch.data.files import Bytes, check_files, ensure_files, read_files
 from archsearch.data.info import DATASETS, DatasetInfo, dataset_info
 from archsearch.errors import DataError, StorageError
 
@@ -43,10 +43,10 @@ class Dataset:
 
 
 def resolve_dataset(name: str, root: Path) -> ResolvedDataset:
-    """The data set that `name` refers to, with its files downloaded if they are missing.
+    """The data set that `name` refers to, with its files downloaded if they are missing, and validated.
 
     `auto` is MNIST, or digits if MNIST is not available. Any other name raises `DataError` or `StorageError` if its
-    data set is not available.
+    data set is not available. Damaged files are a `DataError` in any case.
     """
     try:
         info = dataset_info(name)
@@ -55,13 +55,17 @@ def resolve_dataset(name: str, root: Path) -> ResolvedDataset:
         if name != "auto":
             raise
         return ResolvedDataset(DATASETS["digits"], str(error).splitlines()[0])
+    check_files(info, root)
     return ResolvedDataset(info)
 
 
-def load(info: DatasetInfo, root: Path) -> Dataset:
-    """Read a data set into memory. Raises `DataError` for damaged files."""
+def load(info: DatasetInfo, root: Path, *, mapped: bool = False) -> Dataset:
+    """Read a data set into memory; with `mapped`, share its files with other processes (see `read_files`).
+
+    Raises `DataError` for damaged files.
+    """
     train_images, train_labels, test_images, test_labels = (
-        _digits(info) if info.folder is None else read_files(info, root)
+        _digits(info) if info.folder is None else read_files(info, root, mapped=mapped)
     )
     return Dataset(info, train_images[:, None], train_labels, test_images[:, None], test_labels)
 

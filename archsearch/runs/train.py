@@ -77,7 +77,9 @@ def set_up(prepared: PreparedRun) -> tuple[Dataset, torch.device]:
     keep_freed_memory()
     if settings.trainer.threads is not None:
         torch.set_num_threads(settings.trainer.threads)
-    return _load(prepared.data.info, Path(settings.data.root)), pick_device(settings.trainer.device)
+    # The workers of a sweep share the files. A single run reads them: truncating a mapped file would end the process.
+    mapped = settings.sweep_run is not None
+    return _load(prepared.data.info, Path(settings.data.root), mapped=mapped), pick_device(settings.trainer.device)
 
 
 def _open(

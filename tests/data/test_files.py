@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archsearch.data.files import ensure_files, missing_files, read_files
+from archsearch.data.files import check_files, ensure_files, missing_files, read_files
 from archsearch.data.info import DATASETS, FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DatasetInfo
 from archsearch.errors import DataError, StorageError
 
@@ -62,11 +62,19 @@ def test_gzipped_files_are_read_like_plain_ones(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "edit", "message"),
     [
-        (TRAIN_IMAGES, lambda content: content[:47_048], "damaged: got 47,048 bytes, must be 94,096 for Tiny; delete"),
+        (
+            TRAIN_IMAGES,
+            lambda content: content[:47_048],
+            "damaged: got 47,048 bytes, must be 94,096 for Tiny; restore it",
+        ),
         (TEST_IMAGES, lambda _: b"", "damaged: got 0 bytes"),
         (TRAIN_LABELS, lambda content: content + b"x", "damaged: got 129 bytes"),
         (TEST_LABELS, lambda content: bytes([0, 0, 13]) + content[3:], "wrong file: its header is 00000d01"),
-        (TRAIN_LABELS, lambda content: content[:-1] + bytes([77]), "contains the label 77; the labels of Tiny are 0"),
+        (
+            TRAIN_LABELS,
+            lambda content: content[:-1] + bytes([77]),
+            "damaged: contains the label 77; the labels of Tiny are 0",
+        ),
         (
             TRAIN_IMAGES,
             lambda content: content[:16] + bytes(len(content) - 16),
@@ -91,6 +99,24 @@ def test_a_damaged_gzip_is_named(root: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte.gz: cannot be read"):
         read_files(TINY, root)
+
+
+def test_files_that_change_are_checked_again(root: Path) -> None:
+    check_files(TINY, root)
+    path = folder_of(root) / TEST_LABELS
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(DataError, match="damaged: got 37 bytes"):
+        check_files(TINY, root)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_only_mapped_arrays_change_with_their_file(root: Path, mapped: bool) -> None:
+    images = read_files(TINY, root, mapped=mapped)[0]
+    before = images.copy()
+    with open(folder_of(root) / TRAIN_IMAGES, "r+b") as file:
+        file.seek(16)
+        file.write(bytes(28 * 28))
+    assert (images == before).all() is not np.bool_(mapped)
 
 
 def test_swapped_files_are_rejected(root: Path) -> None:
@@ -163,7 +189,19 @@ def test_missing_files_are_downloaded(root: Path, tmp_path_factory: pytest.TempP
     ensure_files(TINY, downloads)
     for original, downloaded in zip(read_files(TINY, root), read_files(TINY, downloads), strict=True):
         np.testing.assert_array_equal(original, downloaded)
-    assert sorted(path.name for path in downloads.rglob("*") if path.is_file()) == sorted(FILES)
+    assert sorted(path.name for path in downloads.rglob("*") if path.is_file()) == sorted([".downloaded", *FILES])
+
+
+@pytest.mark.usefixtures("mirror")
+def test_only_files_that_were_downloaded_are_to_be_deleted(
+    root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    downloads = tmp_path_factory.mktemp("downloads") / "data"
+    ensure_files(TINY, downloads)
+    for folder, advice in ((downloads, "delete it to download it again"), (root, "restore it, or name another folder")):
+        (folder_of(folder) / TRAIN_LABELS).write_bytes(b"half")
+        with pytest.raises(DataError, match=rf"train-labels-idx1-ubyte: damaged: got 4 bytes.*; {advice}"):
+            read_files(TINY, folder)
 
 
 def test_a_corrupted_download_is_rejected(mirror: Path, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from archsearch.data.info import FILES
 from archsearch.errors import ArchsearchError, ConfigError, DataError, StorageError, TrackingError
 from archsearch.runs.prepare import PreparedRun, prepare
 from archsearch.runs.train import train_run
 from archsearch.training.checkpoint import load_checkpoint
+from tests.support.command_line import Command
 from tests.support.requests import QUICK, ask
 from tests.support.runs import epoch, made_up_result, result_in
 
@@ -25,6 +27,28 @@ def test_a_run_that_cannot_start_leaves_nothing(override: str, error: type[Archs
     with pytest.raises(error):
         prepare(ask(*QUICK, data, override))
     assert not list(workspace.iterdir())
+
+
+@pytest.fixture
+def damaged(workspace: Path) -> Path:
+    """The folder of a data set whose files are damaged."""
+    raw = workspace / "images" / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in FILES:
+        (raw / name).write_bytes(b"half")
+    return workspace / "images"
+
+
+def test_damaged_data_are_found_before_a_run_starts(damaged: Path, command: Command) -> None:
+    done = command(*QUICK, "data=fashion_mnist", f"data.root={damaged}")
+    assert done.returncode == 2 and "ubyte: damaged: got 4 bytes" in done.stderr
+    assert [path.name for path in damaged.parent.iterdir()] == ["images"]
+
+
+def test_damaged_data_are_found_before_a_sweep_starts(damaged: Path, command: Command) -> None:
+    done = command("-m", *QUICK, "data=fashion_mnist", f"data.root={damaged}", "seed=1,2,3")
+    assert done.returncode == 2 and done.stderr.count("damaged: got 4 bytes") == 1
+    assert [path.name for path in damaged.parent.iterdir()] == ["images"]
 
 
 @pytest.mark.usefixtures("workspace")
