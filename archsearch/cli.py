@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -34,7 +35,7 @@ from archsearch.compose.overrides import (
     resume_of,
 )
 from archsearch.compose.request import Request
-from archsearch.errors import ArchsearchError, StorageError
+from archsearch.errors import ArchsearchError, ConfigError, Problem, StorageError, first_line
 from archsearch.runs.resume import run_arguments, sweep_arguments
 from archsearch.system.process import gc_paused
 
@@ -67,7 +68,7 @@ def dispatch(
 
             print(help_text([argument for argument in arguments if argument not in _HELP]))
             return
-        command = _parse_command(complete_arguments(arguments))
+        command = parse_command(complete_arguments(arguments))
         prepared = prepare(command.request) if command.request is not None else None
         failure: Exception | None = None
 
@@ -104,7 +105,7 @@ def exit_status(
         print("archsearch: interrupted", file=sys.stderr)
         return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
     except Exception as raised:
-        error = _translate(raised, arguments, started())
+        error = translate(raised, arguments, started())
     if show_traceback or not isinstance(error, ArchsearchError):
         traceback.print_exception(error)
     else:
@@ -143,7 +144,7 @@ def _sweep(arguments: Sequence[str]) -> None:
 
 
 @dataclass(frozen=True)
-class _Command:
+class Command:
     """A command line as Hydra gets it. `request` is set where it asks for one run, and not for a listing or help."""
 
     arguments: Sequence[str]
@@ -151,35 +152,39 @@ class _Command:
     request: Request | None = None
 
 
-def _parse_command(arguments: Sequence[str]) -> _Command:
+def parse_command(arguments: Sequence[str]) -> Command:
+    """What the completed command line `arguments` asks for. Raises what Hydra raises; see `translate`."""
     parsed = parse_arguments(arguments)
     if parsed is None or parsed.only_shows:
-        return _Command(arguments)
+        return Command(arguments)
     resumed = next(filter(None, map(resume_of, arguments)), None)
     others = [argument for argument in arguments if resume_of(argument) is None]
     config = None if parsed.multirun or sweeps_by_configuration(others) else compose_config(others)
     if config is None or config.hydra.mode == RunMode.MULTIRUN:  # an experiment can ask for a multirun
-        return _Command(arguments if resumed is None else sweep_arguments(resumed, others), multirun=True)
+        return Command(arguments if resumed is None else sweep_arguments(resumed, others), multirun=True)
     if resumed is not None:
         arguments = run_arguments(resumed, others)
         config = compose_config(arguments)
-    return _Command(arguments, request=request_of(config))
+    return Command(arguments, request=request_of(config))
 
 
 def _run_hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> None:
     """Let Hydra parse `arguments` as its command line and call `task` accordingly."""
     # The presets of Ray and submitit have their plugins' names, so they are validated against those plugins' schemas.
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
-    with _replaced_argv(arguments), _hydra_raises(), _terminate_like_ctrl_c():
+    with _replaced_argv(arguments), _hydra_raises(), terminate_like_ctrl_c():
         hydra.main(version_base=VERSION_BASE, config_path=str(config_folder()), config_name=CONFIG_NAME)(task)()
 
 
-def _translate(error: Exception, arguments: Sequence[str], started: bool) -> Exception:
+def translate(error: Exception, arguments: Sequence[str], started: bool) -> Exception:
     """`error` as an error of archsearch's, where Hydra, OmegaConf or the file system refused the command."""
     if not started and not isinstance(error, ArchsearchError) and _is_refusal(error):
         from archsearch.compose.explain import explain
 
-        explained = explain(error, arguments)
+        try:
+            explained = explain(error, arguments)
+        except Exception:  # composing again, Hydra has failed in yet another way
+            explained = ConfigError([Problem("command line", first_line(error))])
         explained.__cause__ = error
         return explained
     if isinstance(error, OSError) and not started:
@@ -191,7 +196,7 @@ def _translate(error: Exception, arguments: Sequence[str], started: bool) -> Exc
 
 def _is_refusal(error: Exception) -> bool:
     """Whether Hydra or a library of its own raised `error`, in whatever class."""
-    if isinstance(error, (HydraException, OmegaConfBaseException, ValueError)):
+    if isinstance(error, (HydraException, OmegaConfBaseException, ValueError, RecursionError)):
         return True
     if isinstance(error, OSError):
         return False
@@ -224,8 +229,11 @@ def _hydra_raises() -> Iterator[None]:
 
 
 @contextmanager
-def _terminate_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM (a scheduler's time limit, say) ends a run as cleanly as Ctrl-C does."""
+def terminate_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM (a scheduler's time limit, say) ends a run as cleanly as Ctrl-C does, in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def interrupt(number: int, _frame: object) -> None:
         raise KeyboardInterrupt(number)

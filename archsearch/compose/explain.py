@@ -86,11 +86,11 @@ def _without_sweeps(overrides: Sequence[str]) -> list[str]:
     def first_value(text: str) -> str:
         try:
             override = parser.parse_override(text)
-        except HydraException:
-            return text  # a pattern, or what Hydra will refuse
-        if not override.is_sweep_override() or override.is_interval_sweep():
-            return text
-        return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
+            if not override.is_sweep_override() or override.is_interval_sweep():
+                return text
+            return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"
+        except (HydraException, ValueError, TypeError, StopIteration):
+            return text  # a pattern, an empty sweep, or what Hydra will refuse
 
     return [first_value(text) for text in overrides]
 
@@ -209,5 +209,7 @@ def _elsewhere(name: str, config: Mapping[str, Any]) -> str:
 
 def _message(error: Exception) -> str:
     """Hydra's own message, without the markers of its parser."""
+    if isinstance(error, RecursionError):
+        return "refers to itself, or is nested too deeply"
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return "\n  ".join(lines) or f"Hydra refuses it ({first_line(error)})"

@@ -22,7 +22,10 @@ def run_command(
     """What `python -m MODULE ARGUMENTS` prints and returns."""
     capture.readouterr()
     with restored_logging():
-        status = _COMMANDS[module](arguments)
+        try:
+            status = _COMMANDS[module](arguments)
+        except SystemExit as exit_:  # of argparse, which Hydra uses
+            status = int(exit_.code or 0)
     output, errors = capture.readouterr()
     return CompletedProcess(list(arguments), status, output, errors)
 
