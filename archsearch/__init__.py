@@ -1,45 +1,76 @@
 """Experiments with small convolutional architectures: described as YAML, checked by arithmetic, trained, compared.
 
-The command line is the main way in (`python -m archsearch model=session4`). From Python:
+The command line is the main way in (`python -m archsearch model=session4`). From Python, with the same words:
 
-    spec, problems = parse_model({"blocks": {"conv1": {"channels": 12}}, "head": {"type": "gap"}})
-    network = plan(spec, input_shape=(1, 28, 28), classes=10)   # shapes, parameters, MACs, receptive field; no torch
-    module = build(spec, (1, 28, 28), 10)                       # torch.nn.Sequential of named blocks
+    run = archsearch.train("model=session4", "data=digits", "trainer.epochs=2")
+    run.metrics                                                          # a pandas DataFrame, one row an epoch
+    network = run.network()                                              # nn.Module in eval mode
+    sweep = archsearch.run_sweep("model.dropout=0,0.1", "seed=1,2,3")    # sweep.table: one row a run
+    model = {"blocks": {"conv1": {"channels": 12}}, "head": {"type": "gap"}}
+    plan = archsearch.plan(model, input_shape=(1, 28, 28), classes=10)   # shapes, parameters, MACs; no torch
+    module = archsearch.build(model, (1, 28, 28), 10)                    # torch.nn.Sequential of named blocks
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archsearch.errors import ArchsearchError, ConfigError, Problem, RunError, UserError
-    from archsearch.model.builder import build
-    from archsearch.model.plan import Layer, Plan, plan
-    from archsearch.model.spec import ModelSpec, parse_model
+    from archsearch.api import build, make_report, parse_model, plan, run_sweep, train
+    from archsearch.errors import (
+        ArchsearchError,
+        ConfigError,
+        DataError,
+        Problem,
+        ReportError,
+        ResumeError,
+        RunError,
+        StorageError,
+        SweepError,
+        TrackingError,
+        UserError,
+    )
+    from archsearch.model.plan import Layer, Plan
+    from archsearch.model.spec import ModelSpec
     from archsearch.model.table import layer_table
+    from archsearch.results import Report, Run, Sweep, load
 
 __version__ = "0.1.0"
 __all__ = [
     "ArchsearchError",
     "ConfigError",
+    "DataError",
     "Layer",
     "ModelSpec",
     "Plan",
     "Problem",
+    "Report",
+    "ReportError",
+    "ResumeError",
+    "Run",
     "RunError",
+    "StorageError",
+    "Sweep",
+    "SweepError",
+    "TrackingError",
     "UserError",
     "__version__",
     "build",
     "layer_table",
+    "load",
+    "make_report",
     "parse_model",
     "plan",
+    "run_sweep",
+    "train",
 ]
 
 _HOMES = {
-    "model.builder": ("build",),
-    "errors": ("ArchsearchError", "ConfigError", "Problem", "RunError", "UserError"),
-    "model.plan": ("Layer", "Plan", "plan"),
-    "model.spec": ("ModelSpec", "parse_model"),
+    "api": ("build", "make_report", "parse_model", "plan", "run_sweep", "train"),
+    "errors": tuple(name for name in __all__ if name.endswith("Error") or name == "Problem"),
+    "model.plan": ("Layer", "Plan"),
+    "model.spec": ("ModelSpec",),
     "model.table": ("layer_table",),
+    "results": ("Report", "Run", "Sweep", "load"),
 }
 
 
@@ -49,3 +80,7 @@ def __getattr__(name: str) -> object:
         if name in names:
             return getattr(import_module(f"archsearch.{module}"), name)
     raise AttributeError(f"module 'archsearch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

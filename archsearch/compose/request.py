@@ -29,4 +29,5 @@ class Request:
             return str(sweep_run["name"])[:_LONGEST_NAME]
         overrides = [override.lstrip("+") for override in self.overrides]
         others = [override for override in overrides if not override.startswith(_NOT_IN_A_NAME)]
-        return " ".join([self.choices["model"], *others])[:_LONGEST_NAME]
+        model = self.config["model"].get("network", self.choices["model"])  # or the class of a network of one's own
+        return " ".join([model, *others])[:_LONGEST_NAME]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archsearch.config.recipe import Initial, OneCycle
+from archsearch.config.schema import show
 from archsearch.config.settings import Constraints, Settings, parse_settings
 from archsearch.data.info import DatasetInfo, dataset_info, holdout_size, steps_per_epoch
 from archsearch.errors import ConfigError, Problem
@@ -42,16 +43,24 @@ def named_dataset(settings: Settings) -> DatasetInfo:
 
 
 def validate(
-    config: Mapping[str, Any], find_dataset: Callable[[Settings], DatasetInfo] = named_dataset
+    config: Mapping[str, Any],
+    find_dataset: Callable[[Settings], DatasetInfo] = named_dataset,
+    count: Callable[[Settings, DatasetInfo], Plan] | None = None,
 ) -> ValidationResult:
-    """Parse `config` and plan its model for the images of the data set that `find_dataset` finds for its settings."""
-    spec, problems = parse_model(config.get("model"))
+    """Parse `config` and plan its model for the images of the data set that `find_dataset` finds for its settings.
+
+    `count` makes the plan instead if `config` has no model, but a network of one's own.
+    """
+    spec, problems = parse_model(config.get("model")) if count is None else (None, [])
     settings, settings_problems = parse_settings(config)
     dataset = dataset_info("auto") if settings is None else find_dataset(settings)
     network = None
-    if spec is not None:
+    if spec is not None or (count is not None and settings is not None):
         try:
-            network = plan(spec, dataset.shape, len(dataset.classes))
+            if spec is not None:
+                network = plan(spec, dataset.shape, len(dataset.classes))
+            elif count is not None and settings is not None:
+                network = count(settings, dataset)
         except ConfigError as error:
             problems += error.problems
     problems += settings_problems
@@ -64,7 +73,7 @@ def validate(
         if network is not None:
             problems += _check_size(network)
             problems += _check_batch_norm(settings.trainer.batch_size, network)
-            problems += _check_initial(settings.init, network)
+            problems += _check_initial(settings.init, network) if count is None else _check_untouched(settings.init)
             violations = _check_constraints(settings.constraints, network)
     return ValidationResult(spec, settings, network, dataset, tuple(problems), tuple(violations))
 
@@ -100,6 +109,13 @@ def _check_initial(init: Initial, network: Plan) -> list[Problem]:
     return problems
 
 
+def _check_untouched(init: Initial) -> list[Problem]:
+    """A network of one's own keeps the weights that it has."""
+    rule = "must be torch: a network is trained from the weights that it has"
+    values = {"first_conv": init.first_conv, "convs": init.convs}
+    return [Problem(f"init.{name}", f"got {show(value)}, {rule}") for name, value in values.items() if value != "torch"]
+
+
 def _check_constraints(constraints: Constraints, network: Plan) -> list[Problem]:
     problems = []
     for name, limit, actual, unit in (
@@ -109,7 +125,10 @@ def _check_constraints(constraints: Constraints, network: Plan) -> list[Problem]
         if limit is not None and actual > limit:
             problems.append(Problem(f"constraints.{name}", f"the model has {actual:,} {unit}, {limit:,} are allowed"))
     least = constraints.min_receptive_field
-    if least is not None and network.receptive_field < least:
+    if least is not None and network.receptive_field == 0:
+        rule = f"got {least}, but the receptive field of a network of one's own is unknown; leave it out"
+        problems.append(Problem("constraints.min_receptive_field", rule))
+    elif least is not None and network.receptive_field < least:
         rule = f"the model's receptive field is {network.receptive_field}, at least {least} is required"
         problems.append(Problem("constraints.min_receptive_field", rule))
     return problems

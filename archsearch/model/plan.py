@@ -48,13 +48,13 @@ class Layer:
     output: Shape
     params: int
     macs: int
-    receptive_field: int
+    receptive_field: int  # 0 if unknown, like the jump: the layer is not from a model
     jump: int
 
     @property
     def path(self) -> str:
         """The submodule's name in the network, such as `conv1.norm`."""
-        return f"{self.block}.{self.name}"
+        return f"{self.block}.{self.name}" if self.block else self.name
 
 
 @dataclass(frozen=True)
@@ -70,13 +70,18 @@ class Plan:
         return sum(layer.params for layer in self.layers)
 
     @property
+    def trainable_params(self) -> int:
+        """Parameters that require a gradient."""
+        return self.params
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
         return sum(layer.macs for layer in self.layers)
 
     @property
     def receptive_field(self) -> int:
-        """Receptive field of the logits, in input pixels."""
+        """Receptive field of the logits, in input pixels; 0 if unknown."""
         return self.layers[-1].receptive_field
 
     @property

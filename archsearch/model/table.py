@@ -17,10 +17,10 @@ def layer_table(plan: Plan) -> str:
     lines += [
         "=" * line_length,
         f"Total params: {plan.params:,}",
-        f"Trainable params: {plan.params:,}",
-        "Non-trainable params: 0",
+        f"Trainable params: {plan.trainable_params:,}",
+        f"Non-trainable params: {plan.params - plan.trainable_params:,}",
         f"Total MACs: {plan.macs:,} for one {channels}x{height}x{width} image",
-        f"Receptive field: {plan.receptive_field}x{plan.receptive_field} of {height}x{width} pixels",
+        _receptive_field(plan.receptive_field, height, width),
         "-" * line_length,
     ]
     return "\n".join(lines)
@@ -32,10 +32,16 @@ def _cells(number: int, layer: Layer) -> tuple[str, ...]:
         str([-1, *layer.output]),
         f"{layer.params:,}",
         f"{layer.macs:,}",
-        str(layer.receptive_field),
-        str(layer.jump),
+        str(layer.receptive_field or "-"),
+        str(layer.jump or "-"),
         layer.block,
     )
+
+
+def _receptive_field(size: int, height: int, width: int) -> str:
+    if size == 0:
+        return "Receptive field: unknown; layers and MACs as counted while the network ran"
+    return f"Receptive field: {size}x{size} of {height}x{width} pixels"
 
 
 def _line(cells: tuple[str, ...]) -> str:

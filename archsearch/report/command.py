@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,8 +25,16 @@ from archsearch.tracking.store import resolve_store
 log = logging.getLogger(__name__)
 
 
-def report(options: Options, request: Request) -> Path:
-    """Report on the runs that `options` selects, with the store and data of `request`; returns the page's path.
+@dataclass(frozen=True)
+class WrittenReport:
+    """The findings, one for each study, and the page that shows them."""
+
+    page: Path
+    findings: Sequence[Findings]
+
+
+def report(options: Options, request: Request) -> WrittenReport:
+    """Report on the runs that `options` selects, with the store and data of `request`: print it, and write the page.
 
     Raises `UserError`.
     """
@@ -51,7 +59,7 @@ def report(options: Options, request: Request) -> Path:
     print(f"\npage     {page if relative.startswith('..') else relative}")
     if is_stored:
         print("         also an artifact of the sweep's run in MLflow")
-    return page
+    return WrittenReport(page, findings)
 
 
 def _analyze(selection: Selection, options: Options, data: Path) -> Sequence[Findings]:

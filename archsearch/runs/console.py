@@ -101,7 +101,7 @@ def closing_summary(result: Result, folder: Path, device: str, port: int) -> str
     seconds = sum(metrics.seconds for metrics in result.history)
     images = sum(metrics.train.total for metrics in result.history)
     relative = os.path.relpath(folder)
-    size = f"{result.params:,} parameters, {result.macs:,} MACs, receptive field {result.receptive_field}"
+    size = f"{result.params:,} parameters, {result.macs:,} MACs, receptive field {result.receptive_field or 'unknown'}"
     return "\n".join(
         [
             "",

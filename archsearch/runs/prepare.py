@@ -5,9 +5,9 @@ Imports torch only to download a data set.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
@@ -16,10 +16,14 @@ from archsearch.data.info import DATASETS
 from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan
+from archsearch.runs.custom import count, with_network
 from archsearch.runs.folder import CHECKPOINT, OUTPUTS, PREVIOUS, find_run, note_begun, refuse_used, sweep_of
 from archsearch.runs.result import read_result
 from archsearch.runs.resume import continued_request
 from archsearch.tracking.store import Store, check_store, resolve_store
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Resolver = Callable[[str, Path], ResolvedDataset]
 
@@ -34,6 +38,7 @@ class PreparedRun:
     data: ResolvedDataset
     store: Store | None
     resumed: Path | None = None
+    network: "nn.Module | None" = None  # one's own, in place of a model
 
     @property
     def log_figures(self) -> bool:
@@ -50,8 +55,10 @@ class PreparedRun:
         return self.settings.sweep_run is None if choice == "auto" else choice
 
 
-def prepare(request: Request) -> PreparedRun:
+def prepare(request: Request, network: object = None) -> PreparedRun:
     """Validate `request`, find or download its data set, and check that its tracking store is reachable.
+
+    `network` is a network of one's own, to train instead of the model of `request`.
 
     Raises subclasses of `UserError`.
     """
@@ -61,7 +68,8 @@ def prepare(request: Request) -> PreparedRun:
         request = continued_request(request, resumed)
     elif request.folder is not None and request.config.get("overwrite") is not True:
         refuse_used(request.folder)
-    prepared = _prepare(request, resumed, resolve_dataset)
+    request, module = with_network(request, network, resumed)
+    prepared = _prepare(request, resumed, resolve_dataset, module)
     return replace(prepared, store=open_store(prepared.settings.tracking))
 
 
@@ -93,8 +101,11 @@ def open_store(tracking: TrackingSettings) -> Store | None:
     return store
 
 
-def _prepare(request: Request, resumed: Path | None, resolve: Resolver) -> PreparedRun:
-    settings, plan = validate(request.config).require()
+def _prepare(
+    request: Request, resumed: Path | None, resolve: Resolver, network: "nn.Module | None" = None
+) -> PreparedRun:
+    count_layers = None if network is None else partial(count, network)
+    settings, plan = validate(request.config, count=count_layers).require()
     root = Path(settings.data.root)
     begun_with = None if resumed is None else (read_result(resumed) or {}).get("data")
     if begun_with is None or begun_with["name"] not in DATASETS:
@@ -102,8 +113,8 @@ def _prepare(request: Request, resumed: Path | None, resolve: Resolver) -> Prepa
     else:  # even if `data=auto` now resolves to another
         data = replace(resolve(begun_with["name"], root), fallback=begun_with.get("fallback"))
     if data.info != named_dataset(settings):  # `data=auto` fell back to a data set with another number of images
-        settings, plan = validate(request.config, lambda _: data.info).require()
-    return PreparedRun(request, settings, plan, data, _store(settings.tracking), resumed)
+        settings, plan = validate(request.config, lambda _: data.info, count_layers).require()
+    return PreparedRun(request, settings, plan, data, _store(settings.tracking), resumed, network)
 
 
 def _store(tracking: TrackingSettings) -> Store | None:

@@ -107,7 +107,7 @@ def final_metrics(result: Result) -> dict[str, float]:
         "test/accuracy": result.test.accuracy,
         "params": result.params,
         "macs": result.macs,
-        "receptive_field": result.receptive_field,
+        **({"receptive_field": result.receptive_field} if result.receptive_field else {}),  # 0 is unknown
         **best_metrics,
         "epoch_seconds": seconds / len(result.history),
         "images_per_second": sum(metrics.train.total for metrics in result.history) / seconds,
@@ -124,6 +124,8 @@ def _run_info(prepared: PreparedRun, folder: Path, fingerprint: str, hardware: s
     }
     if sweep_run is not None:
         tags |= sweep_tags(sweep_run.sweep, sweep_run.number, sweep_run.parent)
+    if prepared.network is not None:
+        tags["model"] = prepared.request.choices["model"]
     if prepared.data.fallback is not None:
         tags["data.fallback"] = prepared.data.fallback
     request = prepared.request

@@ -94,7 +94,7 @@ def _open(
         root = prepared.settings.data.root
         raise ResumeError(f"resume: the data in data.root={root} differ from those that the run started with")
     with memory_explained():
-        trainer = make_trainer(prepared.settings, prepared.plan, data, device)
+        trainer = make_trainer(prepared.settings, prepared.plan, data, device, network=prepared.network)
     if checkpoint is not None:
         try:
             trainer.load_state_dict(checkpoint.trainer)

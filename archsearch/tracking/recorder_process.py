@@ -108,7 +108,12 @@ class RecorderProcess(Recorder):
         self._send("log_artifacts", [path.absolute() for path in paths])
 
     def log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
-        self._send("log_model", network, example)
+        try:
+            portable = _Portable(pickle.dumps(network) if _importable(network) else _by_value(network))
+        except Exception as error:  # a network of one's own can hold anything
+            log.warning("WARNING: MLflow gets no model: the network cannot be sent to its process: %s", error)
+            return
+        self._send("log_model", portable, example)
 
     def set_description(self, text: str) -> None:
         self._send("set_description", text)
@@ -164,6 +169,27 @@ class RecorderProcess(Recorder):
         self._failure = f"the process that records this run has died (exit status {status})"
         if self._refusal is None:
             log.warning("WARNING: %s\n  training continues; results are kept in the run's folder", self._failure)
+
+
+@dataclass(frozen=True)
+class _Portable:
+    """A pickled network, which arrives as the network itself."""
+
+    pickled: bytes
+
+    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+        return pickle.loads, (self.pickled,)
+
+
+def _importable(network: "nn.Module") -> bool:
+    """Whether another process can import the classes of `network`: not those of a script or a notebook."""
+    return not any(type(module).__module__ == "__main__" for module in network.modules())
+
+
+def _by_value(network: "nn.Module") -> bytes:
+    import cloudpickle
+
+    return bytes(cloudpickle.dumps(network))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from archsearch.training.layers import leaf_layers
+from archsearch.training.layers import is_plain, leaf_layers
 
 
 @torch.no_grad()
@@ -18,7 +18,7 @@ def folded(network: nn.Module) -> nn.Module:
     parameters are shared with `network`, so fold again after each training step.
     """
     network = network.eval()
-    if not isinstance(network, nn.Sequential):
+    if not is_plain(network):
         return network
     layers: list[nn.Module] = []
     pending: nn.BatchNorm2d | None = None  # a batch norm that a later layer may absorb

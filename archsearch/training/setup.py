@@ -24,12 +24,18 @@ _NO_MEMORY = re.compile("(can't|cannot) allocate memory|not enough memory|out of
 
 
 def make_trainer(
-    settings: Settings, plan: Plan, data: Dataset, device: torch.device, *, recorder: GraphRecorder | None = None
+    settings: Settings,
+    plan: Plan,
+    data: Dataset,
+    device: torch.device,
+    *,
+    network: nn.Module | None = None,
+    recorder: GraphRecorder | None = None,
 ) -> Trainer:
-    """A trainer for the network of `plan`, initialised from the seed, on the splits of `data`."""
+    """A trainer on the splits of `data`, for `network`, or else for that of `plan`, initialised from the seed."""
     splits = make_splits(settings, data, device)
     return Trainer(
-        make_network(settings, plan, splits.train),
+        make_network(settings, plan, splits.train) if network is None else network,
         splits,
         settings.trainer,
         settings.optimizer,

@@ -5,7 +5,7 @@ from collections import deque
 import torch
 from torch import nn
 
-from archsearch.training.layers import leaf_layers
+from archsearch.training.layers import is_plain, leaf_layers
 
 _MAX_THREADS = 2  # fused layers use one thread; with more than this many, torch's own layers are faster
 
@@ -17,7 +17,7 @@ def fused(network: nn.Module, device: torch.device) -> nn.Module:
     if nothing can be fused, on a GPU, and with more than two threads. All layers, parameters and statistics are shared
     with `network`, including later changes to them.
     """
-    if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not isinstance(network, nn.Sequential):
+    if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not is_plain(network):
         return network
     remaining = deque(leaf_layers(network))
     if not any(map(_can_fuse, remaining)):

@@ -1,0 +1,248 @@
+"""archsearch from Python: the commands as functions, with the same words, folders, records and numbers.
+
+Errors are exceptions of `archsearch.errors`; Ctrl-C is a `KeyboardInterrupt`. Nothing here exits the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import operator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archsearch.errors import ConfigError, Problem
+from archsearch.model import plan as planning
+from archsearch.model import spec as language
+from archsearch.model.plan import Plan
+from archsearch.model.spec import ModelSpec
+from archsearch.results import Report, Run, Sweep
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from archsearch.runs.prepare import PreparedRun
+
+Model = Mapping[str, Any] | ModelSpec
+
+_LOG = "archsearch.log"  # as Hydra names it, after the job
+_LARGEST = 65_536  # channels, height or width
+
+
+def train(*settings: str, network: nn.Module | None = None) -> Run:
+    """Train one run, as `python -m archsearch SETTINGS` does: `train("model=session4", "trainer.epochs=2")`.
+
+    `network` is a network of one's own, to train instead of a model. A copy of it is trained, from the weights that it
+    has. It maps (batch, channels, height, width) to logits (batch, classes). To resume its run, pass it again.
+
+    Raises `UserError` before anything is created, `RunError` if the run fails, and `KeyboardInterrupt` after Ctrl-C.
+    """
+    from archsearch.cli import parse_command
+    from archsearch.compose import session
+    from archsearch.compose.overrides import complete_arguments
+
+    with _called(settings) as call:
+        arguments = _checked(settings, "train")
+        command = parse_command(complete_arguments(arguments))
+        if command.request is None:
+            raise ConfigError([Problem("train", "these settings ask for a sweep; use archsearch.run_sweep")])
+        from archsearch.runs.prepare import prepare
+
+        prepared = prepare(command.request, network)
+        failures: list[Exception] = []
+        folders: list[Path] = []
+
+        def job(folder: Path) -> None:
+            call.started = True
+            folders.append(folder)
+            try:
+                _train(prepared, folder)
+            except Exception as error:  # raised again outside of Hydra, which would print messages of its own
+                failures.append(error)
+
+        session.run_job(command.arguments, job)
+        if failures:
+            raise failures[0]
+    return Run(folders[0], prepared.network)
+
+
+def run_sweep(*settings: str) -> Sweep:
+    """Train the runs of a sweep, as `python -m archsearch -m SETTINGS` does: `run_sweep("model.dropout=0,0.1")`.
+
+    Raises `UserError` before anything is created, `SweepError` at the end if a run failed (`load()` returns the sweep
+    all the same), and `KeyboardInterrupt` after Ctrl-C.
+    """
+    from archsearch.cli import parse_command
+    from archsearch.compose import session
+    from archsearch.compose.overrides import complete_arguments
+
+    folders: list[Path] = []
+    with _called(settings):
+        command = parse_command(complete_arguments(["-m", *_checked(settings, "run_sweep")]))
+        from archsearch.sweep.job import run_job
+
+        session.run_sweep(command.arguments, run_job, folders.append)
+    return Sweep(folders[0])
+
+
+def make_report(*settings: str) -> Report:
+    """Report on runs, as `python -m archsearch.report SETTINGS` does: `make_report("sweep=last", "compare=gap,conv")`.
+
+    Writes the page, and returns the leaderboard as a DataFrame instead of printing it. Raises `UserError`.
+    """
+    from archsearch.compose.composition import compose_request
+    from archsearch.report.options import parse_options
+
+    with _called(settings) as call:
+        options, overrides = parse_options(_checked(settings, "make_report"))
+        request = compose_request(overrides)
+        call.started = True
+        from archsearch.report.command import report
+
+        with redirect_stdout(StringIO()) as text:
+            written = report(options, request)
+    return Report(written.page.absolute(), text.getvalue(), written.findings)
+
+
+def parse_model(model: Model) -> ModelSpec:
+    """The validated `model`, a mapping with `blocks` and `head`. Raises `ConfigError` with every error."""
+    if isinstance(model, ModelSpec):
+        return model
+    spec, problems = language.parse_model(model)
+    if spec is None:
+        raise ConfigError(problems)
+    return spec
+
+
+def plan(model: Model, input_shape: Sequence[int], classes: int) -> Plan:
+    """The layers of `model` with shapes, parameters, MACs and receptive fields, by arithmetic, without torch.
+
+    `input_shape` is (channels, height, width). Raises `ConfigError` with every error.
+    """
+    shape, problems = _shape(input_shape)
+    size = _integer(classes)
+    if size is None or not 1 <= size <= _LARGEST:
+        problems.append(Problem("classes", f"got {classes!r}, must be a whole number from 1 to {_LARGEST:,}"))
+    spec = None
+    try:
+        spec = parse_model(model)
+    except ConfigError as error:
+        problems = [*error.problems, *problems]
+    if problems or spec is None or shape is None or size is None:
+        raise ConfigError(problems)
+    return planning.plan(spec, shape, size)
+
+
+def build(model: Model, input_shape: Sequence[int], classes: int) -> nn.Sequential:
+    """The network of `model`: it maps (batch, *input_shape) to logits (batch, classes).
+
+    `input_shape` is (channels, height, width). Raises `ConfigError` with every error, before torch is imported.
+    """
+    layers = plan(model, input_shape, classes)
+    from archsearch.model.builder import build_plan
+
+    return build_plan(layers)
+
+
+class _Call:
+    """A call of one of the functions above. `started` says whether a run has begun."""
+
+    started = False
+
+
+@contextmanager
+def _called(settings: Sequence[str]) -> Iterator[_Call]:
+    """What every call needs: a Hydra of its own, and errors in archsearch's words."""
+    from archsearch.cli import terminate_like_ctrl_c, translate
+    from archsearch.compose.session import own_hydra
+
+    call = _Call()
+    with own_hydra(), _unrepeated_main(), terminate_like_ctrl_c():
+        try:
+            yield call
+        except Exception as raised:
+            error = translate(raised, list(settings), call.started)
+            if error is raised:
+                raise
+            raise error from None
+
+
+def _checked(settings: Sequence[object], function: str) -> list[str]:
+    """`settings`, which may include `--config-dir FOLDER`, but no other flag. Raises `ConfigError`."""
+    problems, checked = [], []
+    for setting in settings:
+        if not isinstance(setting, str):
+            rule = f"got {setting!r}, must be strings as on the command line, such as 'trainer.epochs=2'"
+            problems.append(Problem(function, rule))
+        elif setting.startswith("-") and setting.split("=", 1)[0] not in ("--config-dir", "-cd"):
+            hint = "; use archsearch.run_sweep" if function == "train" and setting in ("-m", "--multirun") else ""
+            problems.append(Problem(function, f"got {setting}, must be settings, without flags{hint}"))
+        else:
+            checked.append(setting)
+    if problems:
+        raise ConfigError(problems)
+    return checked
+
+
+def _train(prepared: PreparedRun, folder: Path) -> None:
+    from archsearch.runs.recording import recorder_process
+
+    with _logged(folder / _LOG), recorder_process(prepared) as process:  # it imports MLflow while this imports torch
+        from archsearch.runs.train import train_run
+        from archsearch.training.isolation import isolated_torch
+
+        with isolated_torch():
+            train_run(prepared, folder, recorder_process=process)
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Send archsearch's messages to stdout and, with those of other libraries, to `path`, as the command does."""
+    console, file = logging.StreamHandler(sys.stdout), logging.FileHandler(path, encoding="utf-8")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger, root = logging.getLogger("archsearch"), logging.getLogger()
+    before = logger.handlers[:], logger.level, logger.propagate
+    logger.handlers, logger.propagate = [console, file], False
+    logger.setLevel(logging.INFO)
+    root.addHandler(file)
+    try:
+        yield
+    finally:
+        root.removeHandler(file)
+        logger.handlers, logger.propagate = before[0], before[2]
+        logger.setLevel(before[1])
+        file.close()
+
+
+@contextmanager
+def _unrepeated_main() -> Iterator[None]:
+    """Start processes that do not run the caller's script again, which therefore needs no `if __name__` guard.
+
+    multiprocessing finds that script through these two attributes of the module `__main__`.
+    """
+    main = sys.modules["__main__"]
+    before: dict[str, Any] = {name: vars(main)[name] for name in ("__spec__", "__file__") if name in vars(main)}
+    vars(main).update(__spec__=None)
+    vars(main).pop("__file__", None)
+    try:
+        yield
+    finally:
+        vars(main).update(before)
+
+
+def _shape(shape: object) -> tuple[tuple[int, ...] | None, list[Problem]]:
+    sizes = [_integer(size) for size in shape] if isinstance(shape, Sequence) and not isinstance(shape, str) else []
+    if len(sizes) == 3 and all(size is not None and 1 <= size <= _LARGEST for size in sizes):
+        return tuple(size for size in sizes if size is not None), []
+    rule = f"must be (channels, height, width), whole numbers from 1 to {_LARGEST:,}"
+    return None, [Problem("input_shape", f"got {shape!r}, {rule}")]
+
+
+def _integer(value: object) -> int | None:
+    try:
+        return None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]  # NumPy's, too
+    except TypeError:
+        return None

@@ -1,0 +1,257 @@
+"""Runs and sweeps as Python objects: their numbers as pandas tables, their networks as `nn.Module`s.
+
+They read the folders that training leaves, so they are as current as the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archsearch.errors import ReportError, ResumeError
+from archsearch.runs.folder import CHECKPOINT, LAYERS, PREDICTIONS, SWEEP, find_run, find_sweep, read_config, sweep_of
+from archsearch.runs.result import RESULT, read_result
+from archsearch.sweep.record import SweepRecord
+from archsearch.sweep.results import outcomes_by_variant, outcomes_of
+
+if TYPE_CHECKING:
+    import pandas
+    from torch import nn
+
+    from archsearch.report.findings import Findings
+    from archsearch.report.leaderboard import LeaderboardRow
+
+_COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
+_STATISTICS = ("val_best", "val_final", "test", "seconds")
+
+
+class Run:
+    """A run: one training of one network with one seed, in `folder`.
+
+    Accuracies are in percent, times in seconds.
+    """
+
+    def __init__(self, folder: Path | str, network: nn.Module | None = None) -> None:
+        self.folder = Path(folder).absolute()
+        self._network = network
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The content of `result.json`: state, final and best epoch, sizes, choices. Raises `ReportError`."""
+        result = read_result(self.folder)
+        if result is None:
+            raise ReportError(f"{self.folder / RESULT}: cannot be read")
+        return result
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is also that of its MLflow run."""
+        return str(self.result["run_id"])
+
+    @property
+    def name(self) -> str:
+        """The model, and the settings that were given."""
+        return str(self.result["name"])
+
+    @property
+    def state(self) -> str:
+        """RUNNING, FINISHED, FAILED or KILLED."""
+        return str(self.result["state"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The composed configuration. Raises `ResumeError` if it cannot be read."""
+        return read_config(self.folder)
+
+    @property
+    def layers(self) -> str:
+        """The layer table, as text. Raises `ReportError`."""
+        return self._file(LAYERS).read_text(encoding="utf-8")
+
+    @property
+    def metrics(self) -> pandas.DataFrame:
+        """One row an epoch, by its number: `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy`, `lr`, ..."""
+        import pandas
+
+        return pandas.DataFrame(self.result["history"] or {"epoch": []}).set_index("epoch")
+
+    @property
+    def predictions(self) -> pandas.DataFrame:
+        """One row a test image, in the data set's order: `label`, `prediction`, `confidence`. Raises `ReportError`."""
+        import pandas
+
+        return pandas.read_csv(self._file(PREDICTIONS), index_col="index")
+
+    def network(self, module: nn.Module | None = None) -> nn.Module:
+        """The trained network on the CPU, in eval mode, with averaged weights if the run averages them.
+
+        The weights are those of the last epoch that was trained. For a network of one's own, `module` is one like
+        it, whose copy receives the weights; the run that `train` returned does not need it. Raises `ResumeError`.
+        """
+        from archsearch.training.checkpoint import load_checkpoint
+        from archsearch.training.restored import restored_network
+
+        return restored_network(
+            load_checkpoint(self.folder / CHECKPOINT),
+            str(self.result["data"]["name"]),
+            self._network if module is None else module,
+        )
+
+    def __repr__(self) -> str:
+        result = read_result(self.folder) or {}
+        final = result.get("final") or {}
+        numbers = [f"{name.removesuffix('/accuracy')} {final[name]:.2f} %" for name in _ACCURACIES if name in final]
+        return f"<Run {result.get('name')}: {', '.join([str(result.get('state')), *numbers])}, in {self.folder}>"
+
+    def _file(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise ReportError(f"{path}: there is no such file; the run is {self.state}")
+        return path
+
+
+_ACCURACIES = ("val/accuracy", "test/accuracy")
+
+
+class Sweep:
+    """A sweep: the runs of one multirun, in `folder`."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder).absolute()
+
+    @property
+    def record(self) -> SweepRecord:
+        """The content of `sweep.json`. Raises `ResumeError` if it cannot be read."""
+        return SweepRecord.read(self.folder)
+
+    @property
+    def runs(self) -> list[Run]:
+        """The runs that have begun, in the order of their numbers."""
+        folders = [self.folder / entry.folder for entry in sorted(self.record.entries, key=lambda entry: entry.number)]
+        return [Run(folder) for folder in folders if (folder / RESULT).is_file()]
+
+    @property
+    def table(self) -> pandas.DataFrame:
+        """One row a run, by its number, the best on top: the settings that vary, sizes, accuracies, state."""
+        import pandas
+
+        rows = [
+            {"number": outcome.number, **outcome.values, **{name: getattr(outcome, name) for name in _COLUMNS}}
+            for outcome in outcomes_of(self.record, self.folder)
+        ]
+        return _with_numbers(pandas.DataFrame(rows), self.record.keys).set_index("number")
+
+    @property
+    def variants(self) -> pandas.DataFrame:
+        """One row a variant, the best on top: its settings, `n` finished runs, and means and standard deviations."""
+        import pandas
+
+        rows = []
+        for variant in outcomes_by_variant(outcomes_of(self.record, self.folder)):
+            first = variant.outcomes[0]
+            row: dict[str, Any] = {**variant.values, "params": first.params, "macs": first.macs}
+            row["n"] = sum(outcome.state == "FINISHED" for outcome in variant.outcomes)
+            for name in _STATISTICS:
+                row[name], row[f"{name}_sd"], _ = variant.statistic(name) or (None, None, 0)
+            rows.append(row)
+        return _with_numbers(pandas.DataFrame(rows), [key for key in self.record.keys if key != "seed"])
+
+    def __repr__(self) -> str:
+        record = self.record
+        return f"<Sweep {' '.join(record.overrides)}: {len(record.entries)} runs, {record.state}, in {self.folder}>"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report: its HTML page at `path`, and what the command prints, as `text`."""
+
+    path: Path
+    text: str
+    findings: Sequence[Findings] = field(repr=False)  # one for each study
+
+    @property
+    def leaderboard(self) -> pandas.DataFrame:
+        """One row a variant, the best on top, study by study; accuracies in percent, differences in points."""
+        import pandas
+
+        rows = [
+            {"data": study.study.variants[0].any.data, **_leaderboard_row(row, study.board.reference.label)}
+            for study in self.findings
+            for row in study.board.rows
+        ]
+        return pandas.DataFrame(rows)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _leaderboard_row(row: LeaderboardRow, reference: str) -> dict[str, Any]:
+    """The numbers of a row. `difference` is that to the variant `reference`, `verdict` what it amounts to."""
+    variant, against = row.variant, row.against
+    return {
+        "number": row.number,
+        "place": row.place,
+        "variant": variant.label,
+        **variant.values,
+        "seeds": len(variant.runs),
+        "accuracy": row.score.value,
+        "low": row.score.low,
+        "high": row.score.high,
+        "reference": reference,
+        "difference": against.difference.value if against is not None else None,
+        "p": against.p if against is not None else None,
+        "verdict": against.verdict if against is not None else "reference",
+        "best": variant.mean("best"),
+        "test": variant.mean("test"),
+        "params": variant.any.params,
+        "macs": variant.any.macs,
+        "epoch_seconds": variant.mean("epoch_seconds"),
+    }
+
+
+def load(name: Path | str = "last") -> Run | Sweep:
+    """The run or the sweep `name`: a folder, an id (or the beginning of a run's), or `last`.
+
+    `last` is the sweep, not its last run, where that run belongs to one. Raises `ReportError`.
+    """
+    folder = Path(name)
+    if (folder / RESULT).is_file():
+        return Run(folder)
+    if (folder / SWEEP).is_file():
+        return Sweep(folder)
+    if name == "last":
+        try:
+            run = find_run("last", setting="load")
+        except ResumeError:
+            return Sweep(_found_sweep("last"))
+        sweep = sweep_of(run)
+        return Run(run) if sweep is None else Sweep(sweep)
+    try:
+        return Sweep(find_sweep(str(name), setting="load"))
+    except ResumeError as no_sweep:
+        try:
+            return Run(find_run(str(name), setting="load"))
+        except ResumeError as no_run:
+            ambiguous = next((error for error in (no_run, no_sweep) if "match" in str(error)), None)
+            rule = "must be the id or the folder of a run or a sweep in outputs/, or last"
+            raise ReportError(f"load: got {str(name)!r}, {rule}" if ambiguous is None else str(ambiguous)) from None
+
+
+def _found_sweep(name: str) -> Path:
+    try:
+        return find_sweep(name, setting="load")
+    except ResumeError:
+        raise ReportError(f"load: got {name!r}, but there is no run and no sweep in outputs/ yet") from None
+
+
+def _with_numbers(table: pandas.DataFrame, settings: list[str]) -> pandas.DataFrame:
+    """`table` with numbers instead of text in the columns of `settings` whose values all are numbers."""
+    import pandas
+
+    for setting in settings:
+        numbers = pandas.to_numeric(table[setting], errors="coerce")
+        if len(table) and numbers.notna().all():
+            table[setting] = numbers
+    return table
