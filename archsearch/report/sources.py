@@ -1,34 +1,34 @@
 """Finds the runs of a report: in the folders of sweeps and runs, or in an MLflow store."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from shlex import quote
-from typing import Any
-
-import yaml
 
 from archsearch.compose.overrides import as_typed
-from archsearch.errors import ReportError, ResumeError
+from archsearch.errors import ReportError, ResumeError, first_line
 from archsearch.report.options import Options
-from archsearch.report.study import StudyRun, plain_number
-from archsearch.runs.folder import CONFIG, find_run, find_sweep
+from archsearch.report.run_files import percent, read_history, read_study_run, run_link, settings_of
+from archsearch.report.study import Curve, StudyRun, has_result
+from archsearch.report.svg import printable
+from archsearch.report.sweep_files import read_record, sweeps_by_age
+from archsearch.runs.folder import CONFIG, OUTPUTS, find_run, find_sweep
 from archsearch.runs.formatting import count
 from archsearch.runs.result import RESULT, read_result
 from archsearch.sweep.record import SweepRecord
-from archsearch.tracking.mlflow_params import as_text, params_of
 from archsearch.tracking.reader import Reader, StoredRun
 from archsearch.tracking.store import Store
 
-_MOST_NAMES = 3  # in a title
-_NOT_SETTINGS = ("seed", "data")  # among a run's params
+__all__ = ["Selection", "Sources", "read_study_run"]
 
-try:
-    _Loader: Any = yaml.CSafeLoader
-except AttributeError:  # PyYAML without libyaml
-    _Loader = yaml.SafeLoader
+_MOST_NAMES = 3  # in a title
+_LARGEST = 10**18  # of numbers that are not accuracies
+_LATEST = 4 * 10**12  # milliseconds since 1970
+_MOST_DIGITS = 18  # of a seed
+_TRAIN_A_SWEEP = "python -m archsearch -m model=session4 model.dropout=0,0.1 seed=1,2,3"
+_TRAIN_A_RUN = "python -m archsearch model=session4"
 
 
 @dataclass
@@ -47,12 +47,14 @@ class Selection:
 class Sources:
     """Finds runs on disk, then in the store that `find_store` returns; it is only called if needed.
 
-    Downloaded files go to the folder `scratch`.
+    Downloaded files go to the folder `scratch`; `port` is that of `archsearch.ui`.
     """
 
-    def __init__(self, find_store: Callable[[], Store], scratch: Path) -> None:
+    def __init__(self, find_store: Callable[[], Store], scratch: Path, port: int = 5000) -> None:
         self._find_store = find_store
         self._scratch = scratch
+        self._port = port
+        self._runs: dict[Path, list[StudyRun | None]] = {}  # by folder of a sweep
         self._reader: Reader | None = None
 
     @property
@@ -83,29 +85,75 @@ class Sources:
     def _add_sweep(self, selection: Selection, name: str) -> None:
         try:
             folder = find_sweep(name, setting="sweep")
-            record = SweepRecord.read(folder)
-        except ResumeError as error:
-            if name == "last" or Path(name).is_dir():
+            sweep = read_record(folder)
+        except ReportError:  # it is damaged
+            if name == "last":
+                self._add_last_sweep(selection)
+                return
+            raise
+        except (ResumeError, OSError, RecursionError) as error:
+            if name == "last":
+                raise ReportError(
+                    f"sweep=last: no sweep under {OUTPUTS}/; train something first: {_TRAIN_A_SWEEP};"
+                    " or select single runs with run= or experiment="
+                ) from error
+            if isinstance(error, ResumeError) and Path(name).is_dir():
                 raise ReportError(f"{error}; select runs with sweep=, run=, experiment= or filter=") from error
-            self._add_stored_sweep(selection, name, str(error))
+            self._add_stored_sweep(selection, name, first_line(error))
             return
+        if name == "last" and not _have_result(self._runs_of(folder, sweep)):
+            self._add_last_sweep(selection)
+        else:
+            self._add_folder(selection, name, folder, sweep)
+
+    def _add_last_sweep(self, selection: Selection) -> None:
+        """Add the last sweep that can be reported on: those that are damaged or have no accuracy are skipped."""
+        skipped: list[str] = []
+        for folder in sweeps_by_age():
+            try:
+                sweep = read_record(folder)
+            except ReportError:
+                skipped.append(f"{folder.name} (damaged)")
+                continue
+            runs = self._runs_of(folder, sweep)
+            if _have_result(runs):
+                selection.notes.append(
+                    f"this is sweep {folder.name}, the last one with an accuracy; skipped: {', '.join(skipped)}"
+                )
+                self._add_folder(selection, "last", folder, sweep)
+                return
+            states = [run.state for run in runs if run is not None]
+            counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
+            skipped.append(f"{folder.name} ({counts or 'no run started'})")
+        raise ReportError(
+            f"sweep=last: no sweep under {OUTPUTS}/ has a run with an accuracy yet: {', '.join(skipped)}; continue the"
+            " last one with python -m archsearch -m resume=last"
+        )
+
+    def _runs_of(self, folder: Path, sweep: SweepRecord) -> list[StudyRun | None]:
+        """The runs of a sweep, in the order of its entries; None for those that cannot be read."""
+        if folder not in self._runs:
+            entries = [entry for entry in sweep.entries if entry.same_as is None]
+            self._runs[folder] = [read_study_run(folder / entry.folder, entry.values, self._port) for entry in entries]
+        return self._runs[folder]
+
+    def _add_folder(self, selection: Selection, name: str, folder: Path, sweep: SweepRecord) -> None:
         if selection.title == f"sweep {name}":
-            selection.title = f"sweep {record.id}"
-            selection.command = (
-                f"python -m archsearch -m {' '.join(quote(as_typed(word)) for word in record.overrides)}"
-            )
-        selection.folder, selection.parent = folder, record.tracking.get("run_id")
-        uri = record.tracking.get("uri")
+            selection.title = f"sweep {printable(sweep.id)}"
+            words = " ".join(quote(as_typed(word)) for word in sweep.overrides)
+            selection.command = printable(f"python -m archsearch -m {words}")
+        selection.folder, selection.parent = folder, sweep.tracking.get("run_id")
+        uri = sweep.tracking.get("uri")
         if uri is not None:
             selection.store = self._find_store() if ":***@" in uri else Store(uri)  # passwords are not recorded
-        entries = [entry for entry in record.entries if entry.same_as is None]
-        runs = [read_study_run(folder / entry.folder, entry.values) for entry in entries]
+        entries = [entry for entry in sweep.entries if entry.same_as is None]
+        runs = self._runs_of(folder, sweep)
         selection.runs += [run for run in runs if run is not None]
         missing = [entry for entry, run in zip(entries, runs, strict=True) if run is None]
         unreadable = sum((folder / entry.folder / RESULT).exists() for entry in missing)
         unstarted = sum(entry.state == "READY" for entry in missing) - unreadable
         if unstarted > 0:
-            selection.notes.append(f"{unstarted} of the sweep's {count(len(record.entries), 'run')} not started yet")
+            selection.notes.append(f"{unstarted} of the sweep's {count(len(sweep.entries), 'run')} not started yet")
         if unreadable:
             selection.notes.append(f"{count(unreadable, 'run')} of the sweep left out: the folder is damaged")
 
@@ -122,15 +170,17 @@ class Sources:
     def _run(self, name: str) -> StudyRun:
         try:
             folder = find_run(name, setting="run")
-        except ResumeError as error:
-            if name == "last" or Path(name).exists():
+        except (ResumeError, OSError, RecursionError) as error:
+            if name == "last":
+                raise ReportError(f"{error}; train something first: {_TRAIN_A_RUN}") from error
+            if isinstance(error, ResumeError) and Path(name).exists():
                 raise ReportError(str(error)) from error
             unquoted = name.replace('"', "").replace("'", "")
             stored = self.reader.runs((), f"attributes.run_id = '{unquoted}'")
             if not stored or not _is_archsearch(stored[0]):
-                raise ReportError(f"{error}; {self.reader.store} has none either") from error
+                raise ReportError(f"{first_line(error)}; {self.reader.store} has none either") from error
             return self._study_run(stored[0])
-        run = read_study_run(folder)
+        run = read_study_run(folder, port=self._port)
         if run is None:
             raise ReportError(f"run={name}: cannot read {RESULT} and {CONFIG} in {folder}")
         return run
@@ -152,27 +202,56 @@ class Sources:
                 return folder / name
             return self.reader.download(run.run_id, name, self._scratch / run.run_id)
 
-        def integer(name: str) -> int | None:
-            return None if name not in run.metrics else int(run.metrics[name])
+        def number(name: str) -> float | None:
+            value = run.metrics.get(name)
+            return value if value is not None and 0 <= value <= _LARGEST else None
 
-        started = datetime.fromtimestamp(run.started / 1000, UTC).isoformat(timespec="seconds")
+        def integer(name: str) -> int | None:
+            value = number(name)
+            return None if value is None else int(value)
+
+        def history() -> Curve:
+            path = fetch(RESULT)
+            return read_history(path) if path is not None else self._stored_history(run)
+
+        @cache
+        def link() -> str | None:
+            return run_link(self.reader.store.uri, self._experiment(run), run.run_id, self._port)
+
+        started = datetime.fromtimestamp(min(max(0, run.started), _LATEST) / 1000, UTC).isoformat(timespec="seconds")
         return StudyRun(
             run_id=run.run_id,
-            name=run.name,
+            name=printable(run.name),
             state=run.state,
             started=started,
             seed=int(run.params["seed"]),
-            settings=_settings(run.params),
+            settings=settings_of(run.params),
             data=run.params["data"],
             fingerprint=run.tags.get("data.fingerprint", "-"),
             params=integer("params"),
             macs=integer("macs"),
-            validation=_percent(run.metrics.get("val/accuracy")),
-            best=_percent(run.metrics.get("val/best_accuracy")),
-            test=_percent(run.metrics.get("test/accuracy")),
-            epoch_seconds=run.metrics.get("epoch_seconds"),
+            validation=percent(run.metrics.get("val/accuracy")),
+            best=percent(run.metrics.get("val/best_accuracy")),
+            test=percent(run.metrics.get("test/accuracy")),
+            epoch_seconds=number("epoch_seconds"),
             fetch=fetch,
+            history=history,
+            link=link,
         )
+
+    def _stored_history(self, run: StoredRun) -> Curve:
+        name = "val/accuracy" if "val/accuracy" in run.metrics else "test/accuracy"
+        try:
+            history = self.reader.client.get_metric_history(run.run_id, name)
+        except Exception:  # from MLflow or a database driver; curves are an extra
+            return []
+        return sorted((metric.step, metric.value) for metric in history if percent(metric.value) is not None)
+
+    def _experiment(self, run: StoredRun) -> str | None:
+        try:
+            return str(self.reader.client.get_run(run.run_id).info.experiment_id)
+        except Exception:  # from MLflow or a database driver; links are an extra
+            return None
 
 
 def _title(sweeps: Sequence[str], options: Options) -> str:
@@ -185,50 +264,11 @@ def _title(sweeps: Sequence[str], options: Options) -> str:
     return ", ".join([*parts, *([f"filter {options.filter}"] if options.filter else [])])
 
 
-def read_study_run(folder: Path, varying: Mapping[str, str] | None = None) -> StudyRun | None:
-    """The run in `folder`; None if it cannot be read.
-
-    `varying` holds the values that a sweep gave to the run; they may include settings that are no MLflow param.
-    """
-    result = read_result(folder)
-    try:
-        config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), _Loader)
-        assert result is not None
-        params = {
-            key: as_text(value) for key, value in params_of(config, result["choices"], result["data"]["name"]).items()
-        }
-        others = {key: value for key, value in (varying or {}).items() if "." in key}  # without choices of a group
-        final, best, epochs = result["final"] or {}, result["best"] or {}, result["epochs_trained"]
-        return StudyRun(
-            run_id=result["run_id"],
-            name=result["name"],
-            state=result["state"],
-            started=result["started"],
-            seed=result["seed"],
-            settings=_settings({**others, **params}),
-            data=result["data"]["name"],
-            fingerprint=result["data"]["fingerprint"],
-            params=result["params"],
-            macs=result["macs"],
-            validation=_percent(final.get("val/accuracy")),
-            best=_percent(best.get("val/accuracy")),
-            test=_percent(final.get("test/accuracy")),
-            epoch_seconds=result["seconds"] / epochs if epochs else None,
-            fetch=lambda name: folder / name if (folder / name).is_file() else None,
-        )
-    except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError, AttributeError, AssertionError):
-        return None
-
-
-def _settings(params: Mapping[str, str]) -> dict[str, str]:
-    return {key: plain_number(value) for key, value in params.items() if key not in _NOT_SETTINGS}
-
-
-def _percent(value: object) -> float | None:
-    """`value` if it is an accuracy in percent, else None."""
-    return float(value) if isinstance(value, int | float) and 0 <= value <= 100 else None
+def _have_result(runs: Sequence[StudyRun | None]) -> bool:
+    return any(run is not None and has_result(run) for run in runs)
 
 
 def _is_archsearch(run: StoredRun) -> bool:
     """Whether archsearch recorded the run."""
-    return run.params.get("seed", "").isdecimal() and "data" in run.params
+    seed = run.params.get("seed", "")
+    return seed.isdecimal() and len(seed) <= _MOST_DIGITS and "data" in run.params

@@ -12,6 +12,7 @@ from archsearch.errors import ConfigError
 from archsearch.report.statistics import deviation
 
 Fetch = Callable[[str], Path | None]  # a file of the run, by name; None if the run has no such file
+Curve = Sequence[tuple[int, float]]  # epochs, and accuracies in percent
 
 # Names for a configuration; not settings that affect its results.
 _NAMES = ("model",)
@@ -40,6 +41,9 @@ class StudyRun:
     test: float | None = None  # final epoch
     epoch_seconds: float | None = None
     fetch: Fetch = field(default=lambda _: None, compare=False, repr=False)
+    history: Callable[[], Curve] = field(default=lambda: (), compare=False, repr=False)
+    link: Callable[[], str | None] = field(default=lambda: None, compare=False, repr=False)  # its page in MLflow's UI
+    command: str | None = None  # that trains it again
 
     @property
     def comparison_key(self) -> tuple[str, ...]:

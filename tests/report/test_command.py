@@ -45,8 +45,9 @@ def test_the_page_lies_in_the_reports_folder_by_default(report: Cli, two_heads: 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ((), "sweep=last: no sweep under outputs/"),
-        (("run=last",), "there is no run under outputs/"),
+        ((), "no sweep under outputs/; train something first: python -m archsearch -m model=session4 model.dropout="),
+        (("run=last",), "there is no run under outputs/; train something first: python -m archsearch model=session4"),
+        (("sweep=" + "a" * 300,), "does not exist yet: train something first"),
         (("run=0123456789",), "does not exist yet: train something first"),
         (("swep=a", "compare=a,b,c"), "swep: unknown setting (did you mean sweep?)"),
         (("sweep=last", "tracking.uri=sqlite:///x/mlflow.db", "experiment=a"), "sweep=last: no sweep"),

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import md5
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from archsearch.report.study import Study, StudyRun, studies_of
+from archsearch.sweep.record import Entry, SweepRecord
 from tests.support.requests import ask
 
 _NUMBERS = count()
@@ -72,7 +73,7 @@ def write_run(
     config = {**request.config, "seed": seed}
     folder.mkdir(parents=True)
     final = {"epoch": 2, "val/accuracy": val, "test/accuracy": test}
-    result = {
+    result: dict[str, Any] = {
         "run_id": md5(str(folder).encode()).hexdigest(), "name": f"{folder.name}", "state": "FINISHED", "seed": seed,
         "started": "2026-01-01T00:00:00+00:00", "data": {"name": "digits", "fingerprint": "-", "fallback": None},
         "choices": dict(request.choices), "params": 1000, "macs": 2000, "receptive_field": 20, "epochs_trained": 2,
@@ -83,4 +84,24 @@ def write_run(
     if right:
         rows = [f"{index},{index % 10},{(index + (not is_right)) % 10},0.9" for index, is_right in enumerate(right)]
         (folder / "predictions.csv").write_text("\n".join(["index,label,prediction,confidence", *rows]) + "\n")
+    return folder
+
+
+def write_sweep(folder: Path, grid: Mapping[str, Sequence[str]], started: str = "2026-01-01", **more: Any) -> Path:
+    """Write a sweep's folder with one run per combination of `grid`; keywords are for `write_run`."""
+    values = [dict(zip(grid, combination, strict=True)) for combination in product(*grid.values())]
+    entries = [
+        Entry(number, str(number), f"run {number}", value, [f"{k}={v}" for k, v in value.items()], f"{number}", "READY")
+        for number, value in enumerate(values)
+    ]
+    for number, value in enumerate(values):
+        overrides = [f"{name}={setting}" for name, setting in value.items() if name != "seed"]
+        seed = int(value.get("seed", "1"))
+        options = {"val": 99.0 - 0.1 * number + 0.01 * seed, "overrides": [*overrides, f"seed={seed}"], **more}
+        write_run(folder / str(number), *overrides, seed=seed, **options)
+    overrides = [f"{name}={','.join(settings)}" for name, settings in grid.items()]
+    record = SweepRecord(
+        overrides, f"{folder.name}-0", list(grid), entries, "FINISHED", started, tracking={"uri": None}
+    )
+    record.write(folder)
     return folder
