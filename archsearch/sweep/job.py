@@ -13,6 +13,8 @@ from archsearch.compose.composition import choices_of, plain_values, task_overri
 from archsearch.compose.overrides import quote
 from archsearch.compose.request import Request
 from archsearch.config.settings import SweepRunSettings
+from archsearch.errors import ConfigError, Problem
+from archsearch.sweep.record import refuse_outside
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,18 @@ def job_overrides(overrides: Sequence[str], folder: str, sweep_run: SweepRunSett
 
 
 def subdir_of(master: DictConfig, number: int, overrides: Sequence[str]) -> str:
-    """A job's folder within the sweep's folder: from its `overrides`, otherwise from `hydra.sweep.subdir`."""
+    """A job's folder within the sweep's folder: from its `overrides`, otherwise from `hydra.sweep.subdir`.
+
+    Raises `ConfigError` if it does not lie inside the sweep's folder.
+    """
+    subdir = _subdir(master, number, overrides)
+    rule = refuse_outside(Path(str(master.hydra.sweep.dir)), subdir)
+    if rule is not None:
+        raise ConfigError([Problem("hydra.sweep.subdir", f"got {subdir!r}, {rule}; use ${{hydra.job.num}}")])
+    return subdir
+
+
+def _subdir(master: DictConfig, number: int, overrides: Sequence[str]) -> str:
     for override in overrides:
         if override.startswith(SUBDIR):
             return str(OverridesParser.create().parse_override(override).value())

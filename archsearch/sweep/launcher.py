@@ -33,13 +33,17 @@ def launch(
 ) -> list[JobReturn]:
     """Train the jobs with these overrides in worker processes; returns Hydra's return value of each, in order."""
     folder = Path(str(master.hydra.sweep.dir))
+    run_folders = [
+        folder / subdir_of(master, first_number + position, overrides)
+        for position, overrides in enumerate(job_overrides)
+    ]
     folder.mkdir(parents=True, exist_ok=True)
     composer, resolve_once = Composer(loader, master), cache(resolve_dataset)
     jobs: list[Job] = []
     refused: dict[int, Exception] = {}  # by position
     for position, overrides in enumerate(job_overrides):
         number = first_number + position
-        run_folder = folder / subdir_of(master, number, overrides)
+        run_folder = run_folders[position]
         try:
             task_overrides = [override for override in overrides if not override.startswith(SUBDIR)]
             prepared = prepare_in_sweep(composer.request(task_overrides, number), run_folder, resolve_once)

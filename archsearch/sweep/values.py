@@ -13,7 +13,7 @@ def values_of(override: Override, max_values: int | None = None) -> list[str]:
     A range has the decimals that were meant: `range(0,1,0.01)` has 0.03, not 0.030000000000000002. Raises `ValueError`
     with a rule if there are no values, or more than `max_values`; they are counted before they are made.
     """
-    sweep = override.value()
+    sweep: object = override.value()
     if isinstance(sweep, RangeSweep):
         count = _count(sweep)
         if max_values is not None and count > max_values:
