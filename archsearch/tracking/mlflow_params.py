@@ -19,7 +19,8 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
 
     `config` is the composed configuration, `choices` the options of its groups, `data` the name of the data set.
     """
-    params: dict[str, object] = {"model": choices["model"], "seed": config["seed"], "data": data}
+    model = config["model"].get("network", choices["model"])  # a network of one's own has its class's name
+    params: dict[str, object] = {"model": model, "seed": config["seed"], "data": data}
 
     def add(path: str, value: object) -> None:
         if isinstance(value, dict):
@@ -30,7 +31,8 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
 
     for section in _SECTIONS:
         add(section, config.get(section))
-    params["model.blocks"] = " ".join(config["model"]["blocks"])  # no other param records the order of the blocks
+    if "blocks" in config["model"]:
+        params["model.blocks"] = " ".join(config["model"]["blocks"])  # no other param records the order of the blocks
     for section, names in _SETTINGS.items():
         for name in names:
             add(f"{section}.{name}", config[section].get(name))
