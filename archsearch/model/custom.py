@@ -104,13 +104,12 @@ def _count_into(layers: list[Layer], network: nn.Module) -> Iterator[Any]:
     def count(path: str, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if not isinstance(output, Tensor):
             return
-        block, _, name = path.rpartition(".")
         new = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in counted]
         counted.update(map(id, new))
         params = sum(parameter.numel() for parameter in new)
         shape = tuple(output.shape[1:])
         macs = _macs(module, inputs, output)
-        layers.append(Layer(block, name, type(module).__name__, {}, shape, params, macs, 0, 0))
+        layers.append(Layer(path or "(network)", "", type(module).__name__, {}, shape, params, macs, 0, 0))
 
     for path, module in network.named_modules():
         if not list(module.children()) or list(module.parameters(recurse=False)):

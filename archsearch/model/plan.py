@@ -54,7 +54,7 @@ class Layer:
     @property
     def path(self) -> str:
         """The submodule's name in the network, such as `conv1.norm`."""
-        return f"{self.block}.{self.name}" if self.block else self.name
+        return f"{self.block}.{self.name}" if self.name else self.block
 
 
 @dataclass(frozen=True)
