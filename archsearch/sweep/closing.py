@@ -17,7 +17,7 @@ from archsearch.sweep.grid import count_runs
 from archsearch.sweep.pictures import draw_sweep
 from archsearch.sweep.plan import SweepPlan
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.result_tables import markdown, table_text, write_tables
+from archsearch.sweep.result_tables import markdown, result_table, write_tables
 from archsearch.sweep.results import RunOutcome, outcomes_by_variant
 from archsearch.tracking.recorder import Recorder
 from archsearch.tracking.sweeps import runs_page
@@ -31,7 +31,7 @@ def close_sweep(
     planned: SweepPlan, record: SweepRecord, folder: Path, outcomes: Sequence[RunOutcome], parent: Recorder
 ) -> None:
     """Write, draw, record and print the outcomes; `parent` is the recorder of the sweep's own MLflow run."""
-    log.info("\n%s\n", table_text(outcomes))
+    log.info(result_table(outcomes))
     _warn_of_other_data(record, folder)
     record.write(folder)
     tables = write_tables(folder, outcomes)

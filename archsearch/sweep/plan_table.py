@@ -5,18 +5,22 @@ from typing import get_args
 
 from archsearch.compose.labels import labels
 from archsearch.errors import ConfigError, Problem
-from archsearch.runs.formatting import aligned, count, duration
+from archsearch.runs.formatting import count, duration
 from archsearch.sweep.grid import count_runs
+from archsearch.sweep.logs import wrapped
 from archsearch.sweep.plan import PlannedRun
 from archsearch.sweep.record import PlannedState
+from archsearch.sweep.result_tables import setting_columns
+from archsearch.system.terminal import Column, Table, show
 
 _MAX_NAMES = 3  # in an error
+_STYLES = {"over budget": "yellow", "invalid": "red", "duplicate": "dim"}
 
 
 def plan_table(runs: Sequence[PlannedRun], workers: int) -> str:
-    """The plan of a sweep: one row per run, and the summary."""
+    """The plan of a sweep for standard output: one row per run, and the summary."""
     keys = list(runs[0].point.values) if runs else []
-    rows: list[tuple[str, ...]] = [("#", *labels(keys), "params", "MACs", "receptive field", "est. time", "")]
+    rows = []
     for run in runs:
         numbers = (
             ("-", "-", "-")
@@ -26,7 +30,15 @@ def plan_table(runs: Sequence[PlannedRun], workers: int) -> str:
         time = "-" if run.seconds is None or run.state != "READY" else duration(run.seconds)
         remark = "" if run.state == "READY" else f"{state_name(run.state)}: {run.reason}"
         rows.append((str(run.number), *run.point.values.values(), *numbers, time, remark))
-    return "\n".join([*aligned(rows), "", plan_summary(runs, workers)])
+    columns = setting_columns(["#", *labels(keys)])
+    columns += [
+        Column("params"),
+        Column("MACs", optional=3),
+        Column("receptive field", optional=2),
+        Column("est. time", optional=1),
+    ]
+    remarks = Column("", left=True, folds=any(row[-1] for row in rows))
+    return f"{show(Table([*columns, remarks], rows, _STYLES))}\n\n{wrapped(plan_summary(runs, workers))}"
 
 
 def plan_summary(runs: Sequence[PlannedRun], workers: int, remaining: Sequence[PlannedRun] | None = None) -> str:

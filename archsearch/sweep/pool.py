@@ -7,6 +7,7 @@ training as one network are then trained one by one.
 import logging
 import multiprocessing
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -246,6 +247,9 @@ class Pool:
                     worker.process.terminate()
             self.listener.stopping(self._stops)
 
+        if threading.current_thread() is not threading.main_thread():  # Python allows no handlers elsewhere
+            yield
+            return
         previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -8,11 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from archsearch.compose.labels import labels
-from archsearch.runs.formatting import aligned, duration
+from archsearch.runs.formatting import duration
 from archsearch.sweep.results import RunOutcome, VariantOutcome, outcomes_by_variant
 from archsearch.system.atomic import write_text
+from archsearch.system.terminal import Column, Table
 
 CSV, JSON, MARKDOWN = "table.csv", "table.json", "table.md"
+_STYLES = {
+    "FINISHED": "green",
+    "FAILED": "red",
+    "INVALID": "red",
+    "KILLED": "yellow",
+    "MISSING": "yellow",
+    "OVER_BUDGET": "yellow",
+    "seed ": "yellow",  # one or more of a variant's seeds did not finish
+    "DUPLICATE": "dim",
+}
+_OPTIONAL = {"MACs": 5, "val best": 4, "time": 3, "sd": 2, "params": 1}  # the highest first, on narrow terminals
+_MAX_SETTINGS = 40  # characters of headings
 _COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
 
 
@@ -24,10 +37,21 @@ def write_tables(folder: Path, outcomes: Sequence[RunOutcome]) -> list[Path]:
     return [folder / name for name in content]
 
 
-def table_text(outcomes: Sequence[RunOutcome]) -> str:
-    """The table for a terminal."""
+def result_table(outcomes: Sequence[RunOutcome]) -> Table:
+    """The table for a terminal, where its states are coloured, and for logs."""
     heading, rows = _cells(outcomes)
-    return "\n".join(aligned([heading, *rows]))
+    first = heading.index("params")
+    columns = setting_columns(heading[:first])
+    columns += [Column(name, optional=_OPTIONAL.get(name, 0)) for name in heading[first:-1]]
+    if "sd" in heading:  # a deviation without its mean says nothing
+        columns[heading.index("sd")] = Column("sd", optional=_OPTIONAL["val best"])
+    return Table([*columns, Column(heading[-1], left=True, folds=True)], rows, _STYLES)
+
+
+def setting_columns(headings: Sequence[str]) -> list[Column]:
+    """Columns for numbers and settings that vary. So many that they could not stand side by side are wrapped."""
+    folds = sum(map(len, headings)) > _MAX_SETTINGS
+    return [Column(heading, folds=folds and len(heading) > 1) for heading in headings]
 
 
 def markdown(outcomes: Sequence[RunOutcome]) -> str:

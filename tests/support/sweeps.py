@@ -110,3 +110,10 @@ def composing(*overrides: str) -> Iterator[tuple[ConfigLoader, DictConfig]]:
     """Hydra's loader and the configuration of a multirun."""
     with composed_sweep(complete_arguments(["-m", *overrides])) as composed:
         yield composed
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal. Its width is what the environment variable COLUMNS says."""
+
+    def isatty(self) -> bool:
+        return True

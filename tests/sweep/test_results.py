@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from archsearch.sweep.record import Entry, SweepRecord
-from archsearch.sweep.result_tables import markdown, table_text
+from archsearch.sweep.result_tables import markdown, result_table
 from archsearch.sweep.results import RunOutcome, outcomes_by_variant, outcomes_of
 
 
@@ -67,6 +67,6 @@ def test_statistics_of_a_variant_are_over_its_finished_runs(outcomes: list[RunOu
 
 
 def test_a_row_has_mean_and_deviation_and_names_the_unfinished_seeds(outcomes: list[RunOutcome]) -> None:
-    text = table_text(outcomes)
+    text = str(result_table(outcomes))
     assert "92.33  2.08" in text and "seed 6: FAILED" in text
     assert "seed 2: KILLED: its process died" in markdown(outcomes)
