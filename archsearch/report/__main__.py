@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from archsearch.cli import exit_status
 from archsearch.compose.composition import compose_request
 from archsearch.report.options import HELP, parse_options
+from archsearch.report.progress import StatusLine
 
 
 def main() -> None:
@@ -24,11 +25,13 @@ def report(arguments: Sequence[str]) -> int:
     def act() -> None:
         nonlocal composed
         options, overrides = parse_options(arguments)
-        request = compose_request(overrides)
-        composed = True
-        from archsearch.report.command import report
+        with StatusLine() as status:
+            status.show("loading")
+            request = compose_request(overrides)
+            composed = True
+            from archsearch.report.command import report
 
-        report(options, request)
+            report(options, request, status)
 
     return exit_status(act, arguments, lambda: composed)
 

@@ -3,63 +3,75 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from archsearch.compose.request import Request
 from archsearch.config.settings import parse_settings
-from archsearch.errors import ConfigError, ReportError, StorageError, TrackingError, first_line
+from archsearch.errors import ConfigError, ReportError, TrackingError, first_line
+from archsearch.report.data import csv_text, json_text
+from archsearch.report.files import check_page, data_paths, page_path, write_files
 from archsearch.report.findings import Findings, analyze
 from archsearch.report.options import Options
-from archsearch.report.page import PAGE, write_page
+from archsearch.report.page import page_text
+from archsearch.report.progress import StatusLine
 from archsearch.report.sources import Selection, Sources
 from archsearch.report.study import Study, has_result, studies_of
-from archsearch.report.text import text
+from archsearch.report.text import text, wrapped
 from archsearch.runs.folder import OUTPUTS
 from archsearch.runs.formatting import count
+from archsearch.system.terminal import terminal_width
 from archsearch.tracking.reader import Reader
 from archsearch.tracking.store import resolve_store
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class WrittenReport:
-    """The findings, one for each study, and the page that shows them."""
+def report(options: Options, request: Request, status: StatusLine | None = None) -> Path:
+    """Report on the runs that `options` selects, with the store and data of `request`; returns the page's path.
 
-    page: Path
-    findings: Sequence[Findings]
-
-
-def report(options: Options, request: Request) -> WrittenReport:
-    """Report on the runs that `options` selects, with the store and data of `request`: print it, and write the page.
-
-    Raises `UserError`.
+    `status` shows what is being done. Raises `UserError`.
     """
     settings, problems = parse_settings(request.config)
     if settings is None:
         raise ConfigError(problems)
+    if options.html is not None:
+        check_page(Path(options.html))
     store = settings.tracking.uri
-    with TemporaryDirectory(prefix="archsearch-report-") as scratch:
-        selection = Sources(lambda: resolve_store(store, OUTPUTS), Path(scratch)).select(options)
+    with status or StatusLine() as line, TemporaryDirectory(prefix="archsearch-report-") as scratch:
+        line.show("finding runs")
+        sources = Sources(lambda: resolve_store(store, OUTPUTS), Path(scratch), settings.ui.port, line.show)
+        selection = sources.select(options)
+        line.show(f"testing the pairs among {count(len(selection.runs), 'run')}")
         findings = _analyze(selection, options, Path(settings.data.root))
-    page = _page_path(options, selection)
-    try:
-        write_page(page, selection.title, selection.command, findings, options.cost, selection.notes)
-    except OSError as error:
-        raise StorageError(f"cannot write {page}: {error.strerror or error}; choose another path with html=") from error
-    is_stored = _store_page(page, selection)
-    print(selection.title if selection.command is None else f"{selection.title}: {selection.command}", end="\n\n")
-    for note in selection.notes:
-        print(f"note: {note}")
-    print("\n\n".join(text(study_findings, options.cost) for study_findings in findings))
-    relative = os.path.relpath(page)
-    print(f"\npage     {page if relative.startswith('..') else relative}")
+        line.show("drawing the page")
+        page = page_path(options, selection, findings)
+        title, command, notes = selection.title, selection.command, selection.notes
+        content = page_text(title, command, findings, options.cost, notes)
+        write_files(page, [content, csv_text(findings), json_text(title, command, findings, notes)])
+        line.show("storing the page in MLflow")
+        is_stored = _store_page(page, selection)
+    _print(selection, findings, options)
+    names = ", ".join([_relative(page), *(path.name for path in data_paths(page))])
+    print(f"\npage     {names}")
     if is_stored:
-        print("         also an artifact of the sweep's run in MLflow")
-    return WrittenReport(page, findings)
+        print("         also artifacts of the sweep's run in MLflow")
+    return page
+
+
+def _print(selection: Selection, findings: Sequence[Findings], options: Options) -> None:
+    width = terminal_width()
+    print(wrapped(selection.title if selection.command is None else f"{selection.title}: {selection.command}", width))
+    print()
+    for note in selection.notes:
+        print(wrapped(f"note: {note}", width))
+    print("\n\n".join(text(study_findings, options.cost, width) for study_findings in findings))
+
+
+def _relative(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
 
 
 def _analyze(selection: Selection, options: Options, data: Path) -> Sequence[Findings]:
@@ -92,19 +104,14 @@ def _analyze_where_named(studies: Sequence[Study], options: Options, data: Path)
     return findings
 
 
-def _page_path(options: Options, selection: Selection) -> Path:
-    if options.html is not None:
-        return Path(options.html)
-    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    return (selection.folder or OUTPUTS / "reports" / now) / PAGE
-
-
 def _store_page(page: Path, selection: Selection) -> bool:
-    """Add the page to the artifacts of the sweep's own MLflow run, if there is one. Returns whether it was stored."""
+    """Add the page and its data to the artifacts of the sweep's own MLflow run. Returns whether they were stored."""
     if selection.parent is None or selection.store is None:
         return False
     try:
-        Reader.open(selection.store).upload(selection.parent, page)
+        reader = Reader.open(selection.store)
+        for path in (page, *data_paths(page)):
+            reader.upload(selection.parent, path)
     except TrackingError as error:
         log.warning("WARNING: the page could not be stored in MLflow: %s", first_line(error))
         return False

@@ -1,5 +1,6 @@
 """The report as a self-contained HTML file, with light and dark modes, for small screens and screen readers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -25,21 +26,19 @@ from archsearch.report.tables import (
 )
 from archsearch.report.text import explained, headline, pair_sentences
 from archsearch.runs.formatting import count
-from archsearch.system.atomic import write_text
 
-PAGE = "report.html"
 _TEMPLATE = Path(__file__).with_name("page.html")
 _MOST_IMAGES = 16
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # not allowed in HTML
 
 
-def write_page(
-    path: Path, title: str, command: str | None, findings: Sequence[Findings], cost: Cost, notes: Sequence[str] = ()
-) -> None:
-    """Write the page atomically, with one section per study."""
+def page_text(
+    title: str, command: str | None, findings: Sequence[Findings], cost: Cost, notes: Sequence[str] = ()
+) -> str:
+    """The page, with one section per study."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     families = sorted({study.board.family for study in findings})
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = template.render(
         title=title,
         command=command,
@@ -48,7 +47,8 @@ def write_page(
         families=" and ".join(map(str, families)),
         studies=[_study(study, cost) for study in findings],
     )
-    write_text(path, text.replace(" +- ", " ± ").replace(" -&gt; ", " → "))
+    text = text.replace(" +- ", " ± ").replace(" -&gt; ", " → ")
+    return _CONTROL.sub("?", text)
 
 
 def _study(findings: Findings, cost: Cost) -> dict[str, Any]:

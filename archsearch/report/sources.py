@@ -47,10 +47,18 @@ class Selection:
 class Sources:
     """Finds runs on disk, then in the store that `find_store` returns; it is only called if needed.
 
-    Downloaded files go to the folder `scratch`; `port` is that of `archsearch.ui`.
+    Downloaded files go to the folder `scratch`; `port` is that of `archsearch.ui`. `say` shows what is being
+    done.
     """
 
-    def __init__(self, find_store: Callable[[], Store], scratch: Path, port: int = 5000) -> None:
+    def __init__(
+        self,
+        find_store: Callable[[], Store],
+        scratch: Path,
+        port: int = 5000,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._say = say
         self._find_store = find_store
         self._scratch = scratch
         self._port = port
@@ -61,7 +69,9 @@ class Sources:
     def reader(self) -> Reader:
         """Opened on first use, because importing MLflow takes seconds."""
         if self._reader is None:
+            self._say("opening the MLflow store")
             self._reader = Reader.open(self._find_store())
+            self._say("reading runs from MLflow")
         return self._reader
 
     def select(self, options: Options) -> Selection:
@@ -134,6 +144,7 @@ class Sources:
         """The runs of a sweep, in the order of its entries; None for those that cannot be read."""
         if folder not in self._runs:
             entries = [entry for entry in sweep.entries if entry.same_as is None]
+            self._say(f"reading {count(len(entries), 'run')}")
             self._runs[folder] = [read_study_run(folder / entry.folder, entry.values, self._port) for entry in entries]
         return self._runs[folder]
 

@@ -1,7 +1,7 @@
 """The tables of a report, as cells that both the terminal and the HTML page show."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import isnan
 
@@ -32,11 +32,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """`columns` are the headings; a column is numeric if any of its cells has a key."""
+    """`columns` are the headings; a column is numeric if any of its cells has a key.
+
+    On a narrow terminal, columns with the highest `optional` are left out first, and those in `folds` are wrapped.
+    """
 
     caption: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Cell]]
+    optional: Mapping[str, int] = field(default_factory=dict)
+    folds: Sequence[str] = ()
 
     @cached_property
     def numeric(self) -> list[bool]:
@@ -48,10 +53,15 @@ def leaderboard_table(board: Leaderboard, most: int | None = None) -> Table:
     """One row per variant, best first; at most `most` rows."""
     study = board.study
     columns = [
-        "#", "place", "variant", "seeds", study.judged_on, "95 % interval", f"vs. {board.role}", "verdict",
+        "#", "place", "variant", study.judged_on, "95 % interval", f"vs. {board.role}", "verdict", "seeds",
         *([] if study.on_test else ["best epoch", "test"]), "parameters", "MACs", "s per epoch",
     ]  # fmt: skip
-    return Table("Leaderboard", columns, [_row(row, board) for row in board.rows[:most]])
+    optional = [
+        "place", "seeds", "verdict", f"vs. {board.role}", "test", "parameters", "best epoch", "95 % interval",
+        "s per epoch", "MACs",
+    ]  # fmt: skip
+    ranks = {column: rank for rank, column in enumerate(optional, 1)}
+    return Table("Leaderboard", columns, [_row(row, board) for row in board.rows[:most]], ranks)
 
 
 def _row(row: LeaderboardRow, board: Leaderboard) -> list[Cell]:
@@ -68,10 +78,10 @@ def _row(row: LeaderboardRow, board: Leaderboard) -> list[Cell]:
         Cell(str(row.number), row.number),
         Cell("-" if row.place is None else f"{row.place}{'=' if row.tied else ''}", row.place),
         Cell(variant.label, strong=row.place == 1),
-        Cell(seeds, len(variant.runs)),
         _percent(row.score.value),
         Cell(interval_text(row.score)),
         *difference,
+        Cell(seeds, len(variant.runs)),
         *others,
         _count(variant.mean("params")),
         _count(variant.mean("macs")),
@@ -96,7 +106,7 @@ def pareto_table(points: Sequence[Point], study: Study, cost: Cost, only_front: 
     if has_reference(study, cost):
         rows.append(
             [
-                Cell("reference (EVA6, best epoch on the test set)"),
+                Cell("reference (best test epoch)"),
                 _cost(REFERENCE[cost], cost),
                 Cell("-"),
                 Cell("-"),
@@ -105,7 +115,7 @@ def pareto_table(points: Sequence[Point], study: Study, cost: Cost, only_front: 
             ]
         )
     columns = ["variant", COSTS[cost], study.judged_on, "95 % interval", "test", "Pareto-optimal"]
-    return Table(f"Accuracy against {COSTS[cost]}", columns, rows)
+    return Table(f"Accuracy against {COSTS[cost]}", columns, rows, {"95 % interval": 2, "test": 1})
 
 
 def has_reference(study: Study, cost: Cost) -> bool:
@@ -146,7 +156,8 @@ def blocks_table(diff: ModelDiff, only_changed: bool = False) -> Table:
     rows = [_block_row(block) for block in diff.blocks if not only_changed or _differs(block)]
     totals = [_change(getattr(diff.a, name), getattr(diff.b, name)) for name in _SIZES]
     rows.append([Cell("total", strong=True), Cell(""), *totals, Cell("")])
-    return Table("Architecture", ["block", "A -> B", *_SIZES.values(), "output"], rows)
+    columns = ["block", "A -> B", *_SIZES.values(), "output"]
+    return Table("Architecture", columns, rows, {"output": 3, "receptive field": 2, "MACs": 1}, ("A -> B",))
 
 
 def _differs(block: BlockDiff) -> bool:

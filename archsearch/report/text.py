@@ -1,5 +1,6 @@
 """The report for the terminal, and the sentences that it shares with the HTML page."""
 
+import textwrap
 from collections.abc import Sequence
 from math import isnan
 
@@ -16,10 +17,13 @@ from archsearch.report.tables import (
     pareto_table,
 )
 from archsearch.report.verdict import Verdict
-from archsearch.runs.formatting import aligned, count
+from archsearch.runs.formatting import count
+from archsearch.system.terminal import Column
+from archsearch.system.terminal import Table as TerminalTable
 
 _MOST_ROWS = 25
 _MOST_POINTS = 12
+_STYLES = {"better": "green", "worse": "red", "leader": "bold", "baseline": "bold"}  # of cells, by their first word
 _CONCLUSIONS: dict[Verdict, str] = {
     "better": "significant and meaningful",
     "worse": "significant and meaningful",
@@ -28,10 +32,23 @@ _CONCLUSIONS: dict[Verdict, str] = {
 }
 
 
-def text(findings: Findings, cost: Cost) -> str:
-    """The findings as lines for a terminal."""
+def text(findings: Findings, cost: Cost, width: int | None = None) -> str:
+    """The findings for a terminal with `width` columns; plain, and as wide as they are, if it is None."""
+    parts = _parts(findings, cost)
+    return "\n".join(wrapped(part, width) if isinstance(part, str) else table_text(part, width) for part in parts)
+
+
+def wrapped(sentence: str, width: int | None) -> str:
+    """`sentence` in lines of at most `width` characters, broken between words."""
+    if width is None or len(sentence) <= width:
+        return sentence
+    return textwrap.fill(sentence, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _parts(findings: Findings, cost: Cost) -> list[str | Table]:
+    """Lines and tables, in order."""
     board = findings.board
-    parts = [f"{headline(findings)}\n", table_text(leaderboard_table(board, _MOST_ROWS))]
+    parts: list[str | Table] = [headline(findings), "", leaderboard_table(board, _MOST_ROWS)]
     if len(board.rows) > _MOST_ROWS:
         parts.append(f"... {count(len(board.rows) - _MOST_ROWS, 'more variant')} in the HTML page")
     parts.append("")
@@ -39,17 +56,18 @@ def text(findings: Findings, cost: Cost) -> str:
     parts += [f"note: {note}" for note in findings.notes]
     if len(findings.points) > 1:
         only_front = len(findings.points) > _MOST_POINTS
-        parts.append(_captioned(pareto_table(findings.points, findings.study, cost, only_front)))
+        parts += _captioned(pareto_table(findings.points, findings.study, cost, only_front))
         if only_front:
             candidates = sum(point.maybe_on_front for point in findings.points)
             parts.append(f"{count(candidates, 'more variant')} may be Pareto-optimal; the HTML page lists all of them")
-    parts += [_captioned(effects_table(effect)) for effect in findings.ablation.effects]
+    for effect in findings.ablation.effects:
+        parts += _captioned(effects_table(effect))
     if findings.ablation.importances:
-        parts.append(_captioned(importance_table(findings.ablation)))
+        parts += _captioned(importance_table(findings.ablation))
         parts.append(explained(findings))
     if findings.pair is not None:
-        parts.append(_pair_text(findings.pair, findings.sentences))
-    return "\n".join(parts)
+        parts += _pair_parts(findings.pair, findings.sentences)
+    return parts
 
 
 def headline(findings: Findings) -> str:
@@ -128,29 +146,42 @@ def pair_sentences(pair: PairComparison) -> list[str]:
     return [sentence for sentence in sentences if sentence is not None]
 
 
-def _pair_text(pair: PairComparison, shown: Sequence[str]) -> str:
+def _pair_parts(pair: PairComparison, shown: Sequence[str]) -> list[str | Table]:
     """The pair in detail, without the sentences that are `shown` already."""
-    parts = [f"\nA = {pair.a.label}, B = {pair.b.label}\n"]
+    parts: list[str | Table] = ["", f"A = {pair.a.label}, B = {pair.b.label}", ""]
     parts += [sentence for sentence in pair_sentences(pair) if sentence not in shown]
     if pair.architecture is not None:
-        parts.append(_captioned(blocks_table(pair.architecture, only_changed=True)))
+        parts += _captioned(blocks_table(pair.architecture, only_changed=True))
         parts += [f"{name}: {a} -> {b}" for name, a, b in pair.architecture.other]
     if pair.predictions is not None:
-        parts.append(_captioned(mcnemar_table(pair.predictions)))
+        parts += _captioned(mcnemar_table(pair.predictions))
         parts += confusion_changes(pair.predictions, pair.classes, 4)
         for name in ("A", "B"):
             images = pair.predictions.only(name, 8)
             if images:
                 parts.append(f"Test images that {name} classifies correctly more often: {', '.join(map(str, images))}")
-    parts += [f"note: {note}" for note in pair.notes]
-    return "\n".join(parts)
+    return [*parts, *(f"note: {note}" for note in pair.notes)]
 
 
-def _captioned(table: Table) -> str:
-    return f"\n{table.caption}\n{table_text(table)}"
+def _captioned(table: Table) -> list[str | Table]:
+    return ["", table.caption, table]
 
 
-def table_text(table: Table) -> str:
-    """A table as aligned lines."""
+def table_text(table: Table, width: int | None = None) -> str:
+    """A table for a terminal with `width` columns; the names of variants are neither cut nor folded."""
+    columns = [
+        Column(name, not is_number, table.optional.get(name, 0), name in table.folds)
+        for name, is_number in zip(table.columns, table.numeric, strict=True)
+    ]
     rows = [[cell.text for cell in row] for row in table.rows]
-    return "\n".join(aligned([list(table.columns), *rows]))
+    shown = TerminalTable(columns, rows, _STYLES)
+    if width is None:
+        return str(shown)
+    from rich.console import Console
+
+    least = [
+        max(len(cell) for cell in (column.heading, *(row[index] for row in rows)))
+        for index, column in enumerate(columns)
+        if not column.optional and not column.folds
+    ]
+    return shown.fitted(max(width, sum(least) + 2 * len(least)), Console(width=width))

@@ -27,7 +27,7 @@ def test_runs_that_were_never_recorded_are_compared_from_their_folders(
     assert done.returncode == 0, done.stderr
     assert "scikit-learn digits, 250 held out, 297 test images: 6 runs of 2 variants, 3 seeds each" in done.stdout
     assert "head.type=gap is better than head.type=linear: 2.00 +- 0.23 points" in done.stdout
-    assert re.search(r"\n +1 +7 +0  0.02\n", done.stdout)  # McNemar's test for seed 1
+    assert re.search(r"\n1 +7 +0 +0.02\n", done.stdout)  # McNemar's test for seed 1
     assert (workspace / "there" / "page.html").exists() and not (workspace / "outputs").exists()
 
 
