@@ -103,8 +103,8 @@ def make_report(*settings: str) -> Report:
         from archsearch.report.command import report
 
         with redirect_stdout(StringIO()) as text:
-            written = report(options, request)
-    return Report(written.page.absolute(), text.getvalue(), written.findings)
+            page = report(options, request)
+    return Report(page.absolute(), text.getvalue())
 
 
 def parse_model(model: Model) -> ModelSpec:

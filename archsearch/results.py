@@ -5,7 +5,6 @@ They read the folders that training leaves, so they are as current as the files.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,6 @@ from archsearch.sweep.results import outcomes_by_variant, outcomes_of
 if TYPE_CHECKING:
     import pandas
     from torch import nn
-
-    from archsearch.report.findings import Findings
-    from archsearch.report.leaderboard import LeaderboardRow
 
 _COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
 _STATISTICS = ("val_best", "val_final", "test", "seconds")
@@ -165,50 +161,20 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Report:
-    """A report: its HTML page at `path`, and what the command prints, as `text`."""
+    """A report: its HTML page at `path`, and what the command prints, as `text`. `print(report)` shows it."""
 
     path: Path
-    text: str
-    findings: Sequence[Findings] = field(repr=False)  # one for each study
+    text: str = field(repr=False)
 
     @property
     def leaderboard(self) -> pandas.DataFrame:
-        """One row a variant, the best on top, study by study; accuracies in percent, differences in points."""
+        """One row a variant, the best on top, study by study, as in the CSV file beside the page (docs/report.md)."""
         import pandas
 
-        rows = [
-            {"data": study.study.variants[0].any.data, **_leaderboard_row(row, study.board.reference.label)}
-            for study in self.findings
-            for row in study.board.rows
-        ]
-        return pandas.DataFrame(rows)
+        return pandas.read_csv(self.path.with_suffix(".csv"))
 
     def __str__(self) -> str:
         return self.text
-
-
-def _leaderboard_row(row: LeaderboardRow, reference: str) -> dict[str, Any]:
-    """The numbers of a row. `difference` is that to the variant `reference`, `verdict` what it amounts to."""
-    variant, against = row.variant, row.against
-    return {
-        "number": row.number,
-        "place": row.place,
-        "variant": variant.label,
-        **variant.values,
-        "seeds": len(variant.runs),
-        "accuracy": row.score.value,
-        "low": row.score.low,
-        "high": row.score.high,
-        "reference": reference,
-        "difference": against.difference.value if against is not None else None,
-        "p": against.p if against is not None else None,
-        "verdict": against.verdict if against is not None else "reference",
-        "best": variant.mean("best"),
-        "test": variant.mean("test"),
-        "params": variant.any.params,
-        "macs": variant.any.macs,
-        "epoch_seconds": variant.mean("epoch_seconds"),
-    }
 
 
 def load(name: Path | str = "last") -> Run | Sweep:
