@@ -5,7 +5,8 @@ import re
 from urllib.parse import unquote, urlsplit
 
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")  # environment variables that MLflow reads
-_USER_INFO = re.compile(r"(?<=://)([^\s/:@'\"]*):[^\s/'\"]+(?=@)")
+# Not the port and path of http://host:5000/a@b; an unencoded password may contain a slash.
+_USER_INFO = re.compile(r"(?<=://)([^\s/:@'\"]*):(?!\d+/)[^\s'\"]+(?=@)")
 _QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|sslpassword)=)[^\s&'\"]+", re.IGNORECASE)
 _DRIVER = re.compile(r"\(\w+(?:\.\w+)*\.(\w+)\)\s*")  # SQLAlchemy's prefix: (sqlite3.OperationalError)
 _SQL = re.compile(r"\s*(?:\[SQL:|\[parameters:|\(Background on this error).*", re.DOTALL)
@@ -25,6 +26,16 @@ def error_line(error: BaseException) -> str:
     lines = _DRIVER.sub("", _SQL.sub("", str(error))).strip().splitlines()
     line = redact(lines[0].strip() if lines else type(error).__name__)
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+
+
+def cause(error: BaseException) -> BaseException | None:
+    """`error` to raise another error from; None if the traceback would show a password."""
+    link: BaseException | None = error
+    while link is not None:
+        if redact(str(link)) != str(link):
+            return None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def _known_secrets() -> list[str]:

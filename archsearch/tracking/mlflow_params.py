@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from unicodedata import category
 
 # Settings that become columns of MLflow's tables. Paths and display options do not.
 _SECTIONS = ("model", "init", "augment", "optimizer", "scheduler", "averaging")
@@ -41,7 +42,19 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
 
 def as_text(value: object) -> str:
     """A param's value as MLflow stores it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """`text` with control characters and lone surrogates as escapes: XML and some databases do not have them."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode()
+        if category(character) in ("Cc", "Cs") and character not in "\n\t"
+        else character
+        for character in text
+    )
 
 
 def sweep_tags(sweep: str, number: int, parent: str | None) -> dict[str, str]:

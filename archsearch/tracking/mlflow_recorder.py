@@ -4,7 +4,7 @@ A tracking store may become unreachable during hours of training. Once a run has
 therefore never raised. While the store is unreachable, writes stay in a queue, in order, and are retried after later
 epochs and at the end of the run. A write that fails although the store is reachable (for example, a model that cannot
 be exported) is retried once and then dropped, so that it does not block the queue. Repeating a write is safe, because
-metrics carry the time of their epoch.
+metrics carry the time of their epoch. If the file of a SQLite store is deleted or replaced, nothing more is sent.
 """
 
 import json
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.errors import TrackingError, first_line
-from archsearch.tracking.mlflow_params import as_text
+from archsearch.errors import TrackingError
+from archsearch.tracking.messages import cause, error_line
+from archsearch.tracking.mlflow_params import as_text, printable
 from archsearch.tracking.models import model_arguments, quiet_export
 from archsearch.tracking.recorder import DataInfo, Recorder, RunInfo
 from archsearch.tracking.store import Store, open_experiment
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 _BATCH_SECONDS = 2.0  # between two batches of metrics; sending one takes as long as an epoch of a tiny network
 _BATCH_SIZE = 900  # metrics; MLflow's limit is 1,000
 RETRY_SECONDS = 10.0  # until an unreachable store is tried again
+_LOST = "the store's file was deleted or replaced while the run was recorded"
 PATIENCE = 60.0  # seconds that the end of a run waits for an unreachable store
 
 
@@ -56,6 +58,12 @@ class MlflowRecorder(Recorder):
     _failures: int = 0  # of the queue's first write while the store was reachable
     _dropped: list[str] = field(default_factory=list)  # the errors of dropped writes
     _next_try: float = 0.0
+    _identity: tuple[int, int] | None = None  # of the file of a SQLite store
+    _last_step: int | None = None
+    _curves: set[str] = field(default_factory=set)  # the metrics that epochs have
+
+    def __post_init__(self) -> None:
+        self._identity = self.store.identity()
 
     @classmethod
     def start(
@@ -72,45 +80,23 @@ class MlflowRecorder(Recorder):
         `patience` is how many seconds the end of the run waits for an unreachable store, and `retry_seconds` the time
         between two attempts to reach it.
         """
-        client, experiment_id = open_experiment(store, experiment)
-        from mlflow.entities import Param, RunTag
-
-        created = None
-        logged_params: Mapping[str, str] = {}
+        opening = RunOpening(store, experiment, info, run_id)
         try:
-            if run_id is None or not _exists(client, run_id):
-                run_id = created = client.create_run(experiment_id, run_name=info.name).info.run_id
-            else:
-                client.update_run(run_id, status="RUNNING")
-                data = client.get_run(run_id).data
-                logged_params = data.params  # MLflow rejects any change of a param, even from 0 to 0.0
-                if "reason" in data.tags:
-                    client.delete_tag(run_id, "reason")
-            params = [Param(key, as_text(value)) for key, value in info.params.items() if key not in logged_params]
-            tags = [RunTag(key, value) for key, value in {**info.tags, "state": "RUNNING"}.items()]
-            client.log_batch(run_id, params=params, tags=tags)
-            if info.data is not None and created is not None:
-                client.log_inputs(run_id, [_dataset_input(info.data)])
+            return opening.recorder(patience, retry_seconds)
         except BaseException as error:
-            if created is not None:
-                with suppress(Exception):
-                    client.set_terminated(created, "FAILED" if isinstance(error, Exception) else "KILLED")
-            if not isinstance(error, Exception):
-                raise
-            raise TrackingError(f"tracking store {store} refuses the run: {first_line(error)}") from error
-        return cls(
-            client,
-            store,
-            experiment_id,
-            run_id,
-            patience=PATIENCE if patience is None else patience,
-            retry_seconds=RETRY_SECONDS if retry_seconds is None else retry_seconds,
-        )
+            opening.abandon("FAILED" if isinstance(error, Exception) else "KILLED")
+            raise
 
     def log_metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
         from mlflow.entities import Metric
 
-        self._batch += [Metric(key, value, timestamp, step) for key, value in values.items()]
+        # MLflow draws a metric of step 0 as bars, and any other as a curve. The results of a run are not a curve.
+        if step == self._last_step:
+            steps = {key: step if key in self._curves else 0 for key in values}
+        else:
+            self._last_step, steps = step, dict.fromkeys(values, step)
+            self._curves |= values.keys()
+        self._batch += [Metric(key, value, timestamp, steps[key]) for key, value in values.items()]
         if time.monotonic() - self._batch_sent >= _BATCH_SECONDS or len(self._batch) >= _BATCH_SIZE:
             self._send_batch()
 
@@ -132,18 +118,29 @@ class MlflowRecorder(Recorder):
         self._send(lambda: self.client.log_batch(self.run_id, tags=tags))
         self._send(lambda: self.client.set_terminated(self.run_id, state))
         deadline = time.monotonic() + (self.patience if state == "FINISHED" else 0)
-        while self._queue and self._next_try < deadline:
+        while self._queue and self._next_try < deadline and not self._lost():
             log.info("waiting up to %.0f s for the tracking store", deadline - time.monotonic())
             time.sleep(max(0.0, self._next_try - time.monotonic()))
             self._flush()
 
+    def discard(self) -> None:
+        """Delete the run. Errors of the store are ignored."""
+        with suppress(Exception):
+            self.client.delete_run(self.run_id)
+
     def describe(self) -> dict[str, Any]:
+        lost = self._lost()
+        trouble = _LOST if lost else self.trouble
         return {
             "uri": str(self.store),
             "experiment_id": self.experiment_id,
-            "complete": not self._batch and not self._queue and not self._dropped,
-            "trouble": "; ".join([*self._dropped, *([self.trouble] if self.trouble else [])]) or None,
+            "complete": not (lost or self._batch or self._queue or self._dropped),
+            "trouble": "; ".join([*self._dropped, *([trouble] if trouble else [])]) or None,
         }
+
+    def _lost(self) -> bool:
+        """Whether the file of a SQLite store is not the one that the run began in."""
+        return self.store.identity() != self._identity
 
     def _write_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
         import mlflow
@@ -173,16 +170,18 @@ class MlflowRecorder(Recorder):
         """Do the queue's writes in order, until the queue is empty or the store is unreachable."""
         while self._queue and time.monotonic() >= self._next_try:
             try:
+                if self._lost():
+                    raise FileNotFoundError(_LOST)
                 self._queue[0]()
             except Exception as error:  # no error of MLflow may end a training run
-                if not self.store.answers():
+                if self._lost() or not self.store.answers():
                     self._note_outage(error)
                     return
                 self._failures += 1
                 if self._failures == 1:
                     continue
-                log.warning("WARNING: MLflow rejected a part of the record: %s", first_line(error))
-                self._dropped.append(first_line(error))
+                log.warning("WARNING: MLflow rejected a part of the record: %s", error_line(error))
+                self._dropped.append(error_line(error))
             self._queue.pop(0)
             self._failures = 0
         if self.trouble is not None and not self._queue:
@@ -195,23 +194,95 @@ class MlflowRecorder(Recorder):
                 "WARNING: tracking store %s failed: %s\n"
                 "  training continues; results are kept in the run's folder and sent later",
                 self.store,
-                first_line(error),
+                error_line(error),
             )
-        self.trouble = first_line(error)
+        self.trouble = error_line(error)
         self._next_try = time.monotonic() + self.retry_seconds
 
 
+@dataclass
+class RunOpening:
+    """Reopens run `previous` or, if the store does not have it, creates a run. `recorder` can be tried repeatedly."""
+
+    store: Store
+    experiment: str
+    info: RunInfo
+    previous: str | None
+    created: str | None = None  # the id of the run that was created
+
+    def recorder(self, patience: float | None = None, retry_seconds: float | None = None) -> MlflowRecorder:
+        """The recorder of the run. Raises `TrackingError`."""
+        client, experiment_id = open_experiment(self.store, self.experiment)
+        try:
+            run_id = self._open(client, experiment_id)
+        except Exception as error:
+            raise TrackingError(f"tracking store {self.store} refuses the run: {error_line(error)}") from cause(error)
+        return MlflowRecorder(
+            client,
+            self.store,
+            experiment_id,
+            run_id,
+            patience=PATIENCE if patience is None else patience,
+            retry_seconds=RETRY_SECONDS if retry_seconds is None else retry_seconds,
+        )
+
+    def abandon(self, state: str) -> None:
+        """End a run that was created but could not be opened completely."""
+        if self.created is not None:
+            with suppress(Exception):
+                client, _ = open_experiment(self.store, self.experiment)
+                client.set_terminated(self.created, state)
+
+    def _open(self, client: "MlflowClient", experiment_id: str) -> str:
+        from mlflow.entities import Param, RunTag
+
+        info = self.info
+        logged_params: Mapping[str, str] = {}
+        run_id = self.created or self._existing(client, experiment_id)
+        if run_id is None:
+            run_id = self.created = client.create_run(experiment_id, run_name=printable(info.name)).info.run_id
+        elif self.created is None:
+            client.update_run(run_id, status="RUNNING")
+            data = client.get_run(run_id).data
+            logged_params = data.params  # MLflow rejects any change of a param, even from 0 to 0.0
+            if "reason" in data.tags:
+                client.delete_tag(run_id, "reason")
+        params = [Param(key, as_text(value)) for key, value in info.params.items() if key not in logged_params]
+        tags = [RunTag(key, printable(value)) for key, value in {**info.tags, "state": "RUNNING"}.items()]
+        client.log_batch(run_id, params=params, tags=tags)
+        if info.data is not None and self.created is not None:
+            client.log_inputs(run_id, [_dataset_input(info.data)])
+        return run_id
+
+    def _existing(self, client: "MlflowClient", experiment_id: str) -> str | None:
+        """The id of the run to reopen.
+
+        A process that was killed may have created a run whose id no file has: a run of the same folder, still RUNNING
+        and without a metric.
+        """
+        if self.previous is None or _exists(client, self.previous):
+            return self.previous
+        folder = self.info.tags.get("folder", "'")
+        if "'" in folder:  # MLflow's filters cannot contain it
+            return None
+        query = f"tags.folder = '{folder}' and attributes.status = 'RUNNING'"
+        for run in client.search_runs([experiment_id], query):
+            same_machine = run.data.tags.get("hardware") == self.info.tags.get("hardware")
+            if same_machine and not run.data.metrics:
+                return str(run.info.run_id)
+        return None
+
+
 def _exists(client: "MlflowClient", run_id: str) -> bool:
-    """Whether the store has this run. It does not if the run started without tracking or in another store."""
+    """Whether the store has this run. A run may have started without tracking or in another store, or been deleted."""
     from mlflow.exceptions import MlflowException
 
     try:
-        client.get_run(run_id)
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
     except MlflowException as error:
         if error.error_code == "RESOURCE_DOES_NOT_EXIST":
             return False
         raise
-    return True
 
 
 def _dataset_input(data: DataInfo) -> Any:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from archsearch import __version__
 
+# A checkout can name programs that git starts; archsearch may stand in one that somebody else has made.
+_NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+
 
 @cache
 def provenance(hardware: str) -> Mapping[str, str]:
@@ -50,7 +53,7 @@ def _git(*arguments: str) -> str | None:
     checkout = package.parent if (package.parent / ".git").exists() else Path.cwd()
     try:
         process = subprocess.run(
-            ["git", *arguments], cwd=checkout, capture_output=True, text=True, timeout=5, check=True
+            ["git", *_NO_PROGRAMS, *arguments], cwd=checkout, capture_output=True, text=True, timeout=5, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archsearch.errors import TrackingError, did_you_mean, first_line
-from archsearch.tracking.store import Store, check_store, import_mlflow
+from archsearch.errors import TrackingError, did_you_mean
+from archsearch.tracking.messages import cause, error_line
+from archsearch.tracking.mlflow_params import printable
+from archsearch.tracking.store import Store, check_store, import_mlflow, require_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,8 +41,7 @@ class Reader:
     def open(cls, store: Store) -> "Reader":
         """A reader of `store`, which must exist. Creates nothing."""
         check_store(store)
-        if store.database is not None and not store.database.exists():
-            raise TrackingError(f"tracking store {store} does not exist yet: train something first")
+        require_store(store)
         import_mlflow()
         from mlflow import MlflowClient
 
@@ -59,8 +60,8 @@ class Reader:
                     info, data = run.info, run.data
                     runs.append(
                         StoredRun(
-                            info.run_id, info.run_name or info.run_id, info.status, info.start_time or 0,
-                            data.params, data.metrics, data.tags,
+                            info.run_id, printable(info.run_name or info.run_id), info.status, info.start_time or 0,
+                            _printable(data.params), data.metrics, _printable(data.tags),
                         )
                     )  # fmt: skip
                 token = page.token
@@ -94,6 +95,10 @@ class Reader:
         return [ids[name] for name in names] or [experiment.experiment_id for experiment in experiments]
 
 
+def _printable(values: Mapping[str, str]) -> dict[str, str]:
+    return {printable(key): printable(value) for key, value in values.items()}
+
+
 @contextmanager
 def _tracking_errors(store: Store) -> Iterator[None]:
     try:
@@ -101,4 +106,4 @@ def _tracking_errors(store: Store) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:  # from MLflow, SQLAlchemy or a database driver
-        raise TrackingError(f"tracking store {store}: {first_line(error)}") from error
+        raise TrackingError(f"tracking store {store}: {error_line(error)}") from cause(error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archsearch.tracking.messages import redact
 from archsearch.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ class Recorder:
     trouble: str | None = None
 
     def log_metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
-        """Record `values` at `step` (an epoch) and `timestamp` (milliseconds since 1970), in one batch."""
+        """Record `values` at `step` (an epoch) and `timestamp` (milliseconds since 1970), in one batch.
+
+        A second batch of the same epoch holds the results of the run.
+        """
 
     def log_artifacts(self, paths: list[Path]) -> None:
         """Record files."""
@@ -67,4 +71,5 @@ class AbsentRecorder(Recorder):
     trouble: str | None
 
     def describe(self) -> dict[str, Any]:
-        return {"uri": str(self.store), "experiment_id": None, "complete": False, "trouble": self.trouble}
+        trouble = redact(self.trouble) if self.trouble is not None else None
+        return {"uri": str(self.store), "experiment_id": None, "complete": False, "trouble": trouble}

@@ -1,67 +1,37 @@
 """Records a run in a separate process, so that training never waits for MLflow.
 
 MLflow takes seconds to import and to open its store, and to export a model. The process does this while the training
-process imports torch, trains and draws figures. It also waits for a store that hangs. It ends with the process that
-started it. If it ends first, training continues, and resuming the run records what is missing.
+process imports torch, trains and draws figures. It also waits for a store that hangs, and tries a store that cannot be
+opened again until it can. It ends with the process that started it. If it ends first, training continues, and resuming
+the run records what is missing.
 """
 
 import logging
 import pickle
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import TrackingError
-from archsearch.system.process import end_process, gc_paused
-from archsearch.tracking.mlflow_recorder import PATIENCE, MlflowRecorder
-from archsearch.tracking.models import warm_up_model_logging
 from archsearch.tracking.recorder import AbsentRecorder, Recorder, RunInfo
-from archsearch.tracking.store import Store, import_store
+from archsearch.tracking.recorder_server import SIGNALS, Delay, LogMessage, RecordState, Refusal, serve
+from archsearch.tracking.store import Store
 
 if TYPE_CHECKING:
     from torch import nn
 
 log = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # handled by the training process only
 _EXIT_SECONDS = 5.0  # for the process to exit after its work is done
-
-_Inbox = SimpleQueue[bytes | None]
-
-
-@dataclass(frozen=True)
-class _LogMessage:
-    """A log line for the training process."""
-
-    logger: str
-    level: int
-    text: str
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """Why the store refused the run."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class _RecordState:
-    """The run's id, and what `describe` returns."""
-
-    run_id: str
-    description: dict[str, Any]
-    finished: bool = False
+OPENING_PATIENCE = 15.0  # seconds that the end of a run waits for a store that could not be opened so far
 
 
 class RecorderProcess(Recorder):
@@ -72,14 +42,15 @@ class RecorderProcess(Recorder):
 
     def __init__(self, store: Store, experiment: str, *, models: bool) -> None:
         self.store = store
-        self._state: _RecordState | None = None
+        self._state: RecordState | None = None
         self._refusal: str | None = None
+        self._delay: str | None = None
         self._failure: str | None = None  # why the process no longer records
         self._started = False  # whether `begin` was called
         context = get_context("spawn")
         self._connection, connection = context.Pipe()
         arguments = (connection, store, experiment, models)
-        self._process = context.Process(target=_serve, args=arguments, name="record", daemon=True)
+        self._process = context.Process(target=serve, args=arguments, name="record", daemon=True)
         with _blocked_signals():
             self._process.start()
         connection.close()
@@ -87,14 +58,25 @@ class RecorderProcess(Recorder):
     def begin(self, info: RunInfo, run_id: str | None) -> None:
         """Create a run, or reopen run `run_id`, without waiting; see `opened`."""
         self._started = True
-        self._send("begin", info, run_id, PATIENCE)
+        self._send("begin", info, run_id)
 
     def opened(self, *, wait: bool = False) -> bool:
-        """Whether the run is open in the store, or the process has died. Raises `TrackingError` if it was refused."""
-        self._receive_until(lambda: not wait or self._state is not None or self._refusal is not None)
+        """Whether the run is open in the store, or will not be. Raises `TrackingError` if the store refuses it.
+
+        With `wait`, waits until it is. A store that cannot be opened is then given up after `OPENING_PATIENCE` seconds.
+        """
+        self._receive_until(lambda: not wait or self._answered() or self._delay is not None)
+        if wait and not self._answered() and self._failure is None:
+            log.info("waiting up to %.0f s for the tracking store", OPENING_PATIENCE)
+            self._receive_until(self._answered, OPENING_PATIENCE)
+            if not self._answered() and self._failure is None:
+                self._failure = self._delay
         if self._refusal is not None:
             raise TrackingError(self._refusal)
         return self._state is not None or self._failure is not None
+
+    def _answered(self) -> bool:
+        return self._state is not None or self._refusal is not None
 
     @property
     def run_id(self) -> str | None:  # type: ignore[override] # read-only here
@@ -148,18 +130,26 @@ class RecorderProcess(Recorder):
             except OSError:
                 self._note_failure()
 
-    def _receive_until(self, done: Callable[[], bool]) -> None:
-        """Handle all messages that have arrived, and wait for more until `done` or the process has died."""
+    def _receive_until(self, done: Callable[[], bool], seconds: float | None = None) -> None:
+        """Handle all messages that have arrived, and wait for more until `done` or the process has died.
+
+        Waits `seconds` at most.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
         while self._failure is None and (self._connection.poll() or not done()):
             try:
+                if deadline is not None and not self._connection.poll(max(0.0, deadline - time.monotonic())):
+                    return
                 message = self._connection.recv()
             except (EOFError, OSError):
                 self._note_failure()
                 return
-            if isinstance(message, _LogMessage):
+            if isinstance(message, LogMessage):
                 logging.getLogger(message.logger).log(message.level, "%s", message.text)
-            elif isinstance(message, _Refusal):
+            elif isinstance(message, Refusal):
                 self._refusal = message.reason
+            elif isinstance(message, Delay):
+                self._delay = message.reason
             else:
                 self._state = message
 
@@ -198,71 +188,8 @@ def _blocked_signals() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _serve(connection: Connection, store: Store, experiment: str, models: bool) -> None:
-    """The process's main function: do what the messages on `connection` ask for."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    logger = logging.getLogger("archsearch")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(_ForwardingHandler(connection))
-    logger.propagate = False
-    inbox: _Inbox = SimpleQueue()
-    threading.Thread(target=_fill_inbox, args=(connection, inbox), daemon=True).start()
-    with suppress(OSError, EOFError):  # the training process has ended
-        with gc_paused():
-            import_store(store)
-            if models:
-                warm_up_model_logging()
-        _record(connection, inbox, store, experiment)
-    end_process(0)
-
-
-def _record(connection: Connection, inbox: _Inbox, store: Store, experiment: str) -> None:
-    method, (info, run_id, patience) = _next_call(inbox)
-    assert method == "begin"
-    try:
-        recorder = MlflowRecorder.start(store, experiment, info, run_id, patience)
-    except TrackingError as error:
-        connection.send(_Refusal(str(error)))
-        return
-    while method != "finish":
-        connection.send(_RecordState(recorder.run_id, recorder.describe()))
-        method, arguments = _next_call(inbox)
-        getattr(recorder, method)(*arguments)
-    connection.send(_RecordState(recorder.run_id, recorder.describe(), finished=True))
-
-
-def _next_call(inbox: _Inbox) -> tuple[str, tuple[Any, ...]]:
-    """The next method to call, and its arguments. Raises `EOFError` when the training process has ended."""
-    message = inbox.get()
-    if message is None:
-        raise EOFError
-    call: tuple[str, tuple[Any, ...]] = pickle.loads(message)
-    return call
-
-
-def _fill_inbox(connection: Connection, inbox: _Inbox) -> None:
-    """Receive messages as they arrive, so that the training process never blocks on a full pipe."""
-    with suppress(OSError, EOFError):
-        while True:
-            inbox.put(connection.recv_bytes())
-    inbox.put(None)
-
-
-class _ForwardingHandler(logging.Handler):
-    """Sends log records to the training process, which writes them to the console and the run's log file."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__()
-        self._connection = connection
-
-    def emit(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):
-            self._connection.send(_LogMessage(record.name, record.levelno, record.getMessage()))

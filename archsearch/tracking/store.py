@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from archsearch.errors import TrackingError
 from archsearch.tracking import database as files
-from archsearch.tracking.messages import error_line, redact
+from archsearch.tracking.messages import cause, error_line, redact
 from archsearch.tracking.uris import malformed, unreachable_server, unusable_database
 
 if TYPE_CHECKING:
@@ -43,16 +43,30 @@ class Store:
         parts = urlsplit(self.uri)
         return bool(parts.password) or "password" in parse_qs(parts.query)
 
-    def answers(self) -> bool:
-        """Whether the store accepts writes now: the server answers, or no other process holds SQLite's write lock."""
+    def identity(self) -> tuple[int, int] | None:
+        """What distinguishes the file of a SQLite store from one that replaces it; None if there is no file."""
+        try:
+            status = self.database.stat() if self.database is not None else None
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino) if status is not None else None
+
+    def trouble(self) -> str | None:
+        """Why the store does not accept writes now: the server does not answer, or SQLite's write lock is held."""
         try:
             check_store(self)
-            if self.database is not None:
+            if self.database is not None and self.database.exists():
                 with closing(files.connect(self.database)) as connection:
                     connection.execute("BEGIN IMMEDIATE")
-        except (TrackingError, sqlite3.Error):
-            return False
-        return True
+        except TrackingError as error:
+            return str(error)
+        except sqlite3.Error as error:
+            return f"tracking store {self} cannot be written: {error_line(error)}"
+        return None
+
+    def answers(self) -> bool:
+        """Whether the store accepts writes now."""
+        return self.trouble() is None
 
     def __str__(self) -> str:
         """The URI without its password."""
@@ -88,6 +102,12 @@ def check_store(store: Store) -> None:
     problem = unusable_database(store.database) if store.database is not None else unreachable_server(store.uri)
     if problem is not None:
         raise TrackingError(f"tracking store {store} {problem}; {_ADVICE}")
+
+
+def require_store(store: Store) -> None:
+    """Raise `TrackingError` if `store` is a SQLite store that does not exist, or was only half made."""
+    if store.database is not None and not files.is_usable(store.database):
+        raise TrackingError(f"tracking store {store} does not exist yet: train something first")
 
 
 def create_store(store: Store) -> None:
@@ -169,7 +189,9 @@ def _creation_errors(store: Store) -> Iterator[None]:
     except TrackingError:
         raise
     except Exception as error:  # from MLflow, SQLAlchemy or a database driver
-        raise TrackingError(f"tracking store {store} cannot be opened: {error_line(error)}; {_ADVICE}") from error
+        raise TrackingError(f"tracking store {store} cannot be opened: {error_line(error)}; {_ADVICE}") from cause(
+            error
+        )
 
 
 @contextmanager
@@ -182,9 +204,18 @@ def _complete(store: Store) -> Iterator[None]:
     with files.creation_lock(database):
         if not files.is_missing(database) and files.is_half_made(database, _schema):
             files.set_aside(database)
-        if files.is_missing(database) and not files.copy_template(database):
-            files.make_database(database, _migrate)
+        if files.is_missing(database):
+            _forget_connections()
+            if not files.copy_template(database):
+                files.make_database(database, _migrate)
         yield
+
+
+def _forget_connections() -> None:
+    """Let MLflow open its databases again: a connection to a deleted file would go on to write to it."""
+    stores = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    for engine in dict(stores.SqlAlchemyStore._engine_map).values():
+        engine.dispose()
 
 
 def _schema() -> tuple[set[str], str]:

@@ -3,7 +3,8 @@
 import logging
 from urllib.parse import quote
 
-from archsearch.errors import TrackingError, first_line
+from archsearch.errors import TrackingError
+from archsearch.tracking.messages import cause, error_line
 from archsearch.tracking.mlflow_params import run_number
 from archsearch.tracking.store import Store, open_experiment
 
@@ -21,7 +22,7 @@ def begun_runs(store: Store, experiment: str, sweep: str) -> dict[int, str]:
         try:
             page = client.search_runs([experiment_id], f'tags.sweep = "{sweep}"', max_results=_PAGE, page_token=token)
         except Exception as error:  # from MLflow or a database driver
-            raise TrackingError(f"tracking store {store} does not answer: {first_line(error)}") from error
+            raise TrackingError(f"tracking store {store} does not answer: {error_line(error)}") from cause(error)
         for run in page:
             number = run_number(run.data.tags)
             if number is not None:
@@ -39,7 +40,7 @@ def end_run(store: Store, experiment: str, run_id: str, reason: str) -> None:
         client.set_tag(run_id, "reason", reason)
         client.set_terminated(run_id, "FAILED")
     except Exception as error:  # from MLflow or a database driver; the run's folder has its state
-        log.warning("WARNING: could not mark run %s as failed in MLflow: %s", run_id, first_line(error))
+        log.warning("WARNING: could not mark run %s as failed in MLflow: %s", run_id, error_line(error))
 
 
 def runs_page(experiment_id: str, sweep: str) -> str:

@@ -36,8 +36,8 @@ def malformed(uri: str) -> str | None:
     try:
         parts = urlsplit(uri)
         port = parts.port if scheme in _SERVERS else None
-    except ValueError as error:
-        return f"is not a valid URI: {error_line(error)}"
+    except ValueError:  # whose words may be a part of the password
+        return "is not a valid URI (special characters of a password must be percent-encoded)"
     problem = None
     if dialect == "sqlite":
         problem = _malformed_sqlite(uri)

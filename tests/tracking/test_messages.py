@@ -2,7 +2,7 @@
 
 import pytest
 
-from archsearch.tracking.messages import error_line, redact
+from archsearch.tracking.messages import cause, error_line, redact
 
 SECRET = "Gh3im-Nis"
 
@@ -14,6 +14,7 @@ SECRET = "Gh3im-Nis"
         (f"'postgresql://me:{SECRET}@host/db'", "'postgresql://me:***@host/db'"),
         (f"http://:{SECRET}@host", "http://:***@host"),
         ("http://me:a@b@host", "http://me:***@host"),
+        ("http://me:a/b@host", "http://me:***@host"),
         (f"mysql://host/db?user=me&password={SECRET}&x=1", "mysql://host/db?user=me&password=***&x=1"),
         ("http://host:5000/a@b", "http://host:5000/a@b"),
     ],
@@ -40,6 +41,13 @@ def test_known_passwords_are_removed_wherever_they_stand(
 def test_a_percent_encoded_password_is_removed_in_both_forms(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:p%40ssword@host")
     assert redact("p%40ssword, p@ssword") == "***, ***"
+
+
+def test_an_error_whose_traceback_would_show_a_password_is_no_cause() -> None:
+    error = RuntimeError("failed")
+    assert cause(error) is error
+    error.__context__ = RuntimeError(f"http://me:{SECRET}@host")
+    assert cause(error) is None
 
 
 def test_an_error_is_the_drivers_words_without_sql() -> None:

@@ -162,6 +162,25 @@ def test_a_write_that_a_reachable_store_rejects_twice_is_dropped(
     assert recorder.describe()["trouble"] == "no permission"
 
 
+def test_results_are_recorded_as_bars_unless_the_metric_has_a_curve(
+    recorder: MlflowRecorder, client: FakeClient
+) -> None:
+    for epoch in (1, 2):
+        recorder.log_metrics({"val/accuracy": 90.0, "test/loss": 0.1}, epoch, 0)
+    recorder.log_metrics({"test/accuracy": 99.0, "test/loss": 0.1, "params": 100}, 2, 0)
+    recorder.finish("FINISHED")
+    assert client.writes[1] == "val/accuracy@2 test/loss@2 test/accuracy@0 test/loss@2 params@0"
+
+
+def test_each_batch_of_a_single_epoch_knows_which_metrics_are_results(
+    recorder: MlflowRecorder, client: FakeClient
+) -> None:
+    recorder.log_metrics({"val/accuracy": 90.0}, 1, 0)
+    recorder.log_metrics({"test/accuracy": 99.0}, 1, 0)
+    recorder.finish("FINISHED")
+    assert client.writes[:2] == ["val/accuracy@1", "test/accuracy@0"]
+
+
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A real store."""
@@ -229,3 +248,84 @@ def test_a_file_that_does_not_exist_does_not_hold_back_the_rest(database: Store,
 )
 def test_a_runs_number_is_read_from_its_tags_in_older_stores_too(tags: dict[str, str], number: int | None) -> None:
     assert run_number(tags) == number
+
+
+def own_store(folder: Path) -> Store:
+    return Store(f"sqlite:///{folder}/mlflow.db")
+
+
+def delete(store: Store) -> None:
+    assert store.database is not None
+    for companion in ("", "-wal", "-shm"):
+        Path(f"{store.database}{companion}").unlink(missing_ok=True)
+
+
+def test_a_database_that_is_deleted_during_the_run_leaves_the_record_incomplete(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = MlflowRecorder.start(own_store(tmp_path), "archsearch", INFO, patience=60)
+    recorder.log_metrics({"val/accuracy": 90.0}, 1, 1000)
+    delete(recorder.store)
+    recorder.finish("FINISHED")  # without waiting for it to come back
+    assert recorder.describe()["complete"] is False
+    assert "was deleted or replaced" in recorder.describe()["trouble"]
+    assert "was deleted or replaced" in caplog.text
+    assert recorder.store.database is not None and not recorder.store.database.exists()
+
+
+def test_a_database_that_is_deleted_after_the_last_write_is_noticed(tmp_path: Path) -> None:
+    recorder = MlflowRecorder.start(own_store(tmp_path), "archsearch", INFO)
+    recorder.finish("FINISHED")
+    assert recorder.describe()["complete"] is True
+    delete(recorder.store)
+    assert recorder.describe()["complete"] is False
+
+
+def test_a_run_after_the_database_was_deleted_is_recorded_in_a_new_one(tmp_path: Path) -> None:
+    first = MlflowRecorder.start(own_store(tmp_path), "archsearch", INFO)
+    delete(first.store)
+    second = MlflowRecorder.start(own_store(tmp_path), "archsearch", INFO, first.run_id)
+    second.finish("FINISHED")
+    assert second.describe()["complete"] is True and second.run_id != first.run_id
+    assert stored(second.store, second.run_id).info.status == "FINISHED"
+    first.finish("FINISHED")
+    assert first.describe()["complete"] is False
+
+
+def test_a_run_that_was_deleted_in_mlflow_is_created_anew(database: Store) -> None:
+    recorder = MlflowRecorder.start(database, "archsearch", INFO)
+    recorder.discard()
+    again = MlflowRecorder.start(database, "archsearch", INFO, recorder.run_id)
+    assert again.run_id != recorder.run_id and stored(database, again.run_id).info.status == "RUNNING"
+
+
+IN_A_FOLDER = RunInfo("a run", {"seed": 1}, {"folder": "/somewhere/a", "hardware": "this machine"})
+
+
+def test_a_resumed_run_continues_the_running_one_of_its_folder_that_no_file_names(database: Store) -> None:
+    lost = MlflowRecorder.start(database, "archsearch", IN_A_FOLDER)
+    assert MlflowRecorder.start(database, "archsearch", IN_A_FOLDER, "0" * 32).run_id == lost.run_id
+
+
+@pytest.mark.parametrize(
+    ("change", "metrics"),
+    [({"folder": "/elsewhere"}, {}), ({"hardware": "another"}, {}), ({}, {"val/accuracy": 90.0})],
+    ids=["another folder", "another machine", "with metrics"],
+)
+def test_a_resumed_run_leaves_other_running_runs_alone(
+    change: dict[str, str], metrics: dict[str, float], database: Store
+) -> None:
+    tags = {"folder": "/somewhere/b", "hardware": "this machine"}
+    other = MlflowRecorder.start(database, "archsearch", RunInfo("a run", {}, tags | change))
+    other.log_metrics(metrics, 1, 1000)
+    resumed = MlflowRecorder.start(database, "archsearch", RunInfo("a run", {}, tags), "0" * 32)
+    assert resumed.run_id != other.run_id
+    resumed.finish("FINISHED")
+
+
+def test_control_characters_are_recorded_as_escapes(database: Store) -> None:
+    info = RunInfo("a\x07b", {"model.type": "x\x00y\x1b[31m"}, {"state.of": "\ud800"})
+    run = stored(database, MlflowRecorder.start(database, "archsearch", info).run_id)
+    assert run.info.run_name == "a\\x07b"
+    assert run.data.params == {"model.type": "x\\x00y\\x1b[31m"}
+    assert run.data.tags["state.of"] == "\\ud800"
