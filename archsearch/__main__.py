@@ -1,19 +1,28 @@
 """`python -m archsearch` and the console script `archsearch`: training, or the subcommand that comes first."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from archsearch import __version__
-from archsearch.cli import exit_status, train
+from archsearch.system.interrupts import ending_at_once
 from archsearch.system.process import end_process, skip_teardown
+from archsearch.system.screen import open_standard_streams
 
 
 def main() -> NoReturn:
     """Run the command line; `archsearch check ...` does the same as `python -m archsearch.check ...`."""
+    open_standard_streams()
     skip_teardown()
-    end_process(run(sys.argv[1:]))
+    with ending_at_once():
+        import archsearch.cli  # noqa: F401 # the first slow import
+    try:
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    end_process(status)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -25,6 +34,12 @@ def run(arguments: Sequence[str]) -> int:
         return _complete()
     if arguments and arguments[0] in _SUBCOMMANDS:
         return _SUBCOMMANDS[arguments[0]](arguments[1:])
+    return _train(arguments)
+
+
+def _train(arguments: Sequence[str]) -> int:
+    from archsearch.cli import train
+
     return train(arguments)
 
 
@@ -55,6 +70,8 @@ def _ui(arguments: Sequence[str]) -> int:
 
 
 def _help(arguments: Sequence[str]) -> int:
+    from archsearch.cli import exit_status
+
     def show() -> None:
         from archsearch.compose.help import group_help, help_text
 
@@ -64,7 +81,7 @@ def _help(arguments: Sequence[str]) -> int:
 
 
 _SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
-    "train": train,
+    "train": _train,
     "check": _check,
     "report": _report,
     "ui": _ui,

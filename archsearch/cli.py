@@ -13,7 +13,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,9 @@ from archsearch.compose.overrides import (
 from archsearch.compose.request import Request
 from archsearch.errors import ArchsearchError, ConfigError, Problem, StorageError, first_line
 from archsearch.runs.resume import run_arguments, sweep_arguments
+from archsearch.system.interrupts import ending_at_once
 from archsearch.system.process import gc_paused
+from archsearch.system.screen import doing
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 _HELP = {"-h", "--help"}
@@ -68,7 +70,8 @@ def dispatch(
 
             print(help_text([argument for argument in arguments if argument not in _HELP]))
             return
-        command = parse_command(complete_arguments(arguments))
+        with ending_at_once():
+            command = parse_command(complete_arguments(arguments))
         prepared = prepare(command.request) if command.request is not None else None
         failure: Exception | None = None
 
@@ -99,7 +102,8 @@ def exit_status(
         act()
         return 0
     except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as interrupt:
         print("archsearch: interrupted", file=sys.stderr)
@@ -122,16 +126,18 @@ def traceless_overrides() -> Iterator[list[str]]:
 
 
 def _prepare(request: Request) -> Any:
-    from archsearch.runs.prepare import prepare
+    with doing("checking the configuration, the data and the store"):
+        with ending_at_once():
+            from archsearch.runs.prepare import prepare
 
-    return prepare(request)
+        return prepare(request)
 
 
 def _train(prepared: Any) -> None:
     from archsearch.runs.recording import recorder_process
 
     with recorder_process(prepared) as process:  # imports MLflow while this process imports torch
-        with gc_paused():
+        with doing("loading torch"), gc_paused(), ending_at_once():
             from archsearch.runs.train import train_run
 
         train_run(prepared, Path(HydraConfig.get().runtime.output_dir), recorder_process=process)

@@ -4,7 +4,7 @@ import copy
 import logging
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,6 +30,7 @@ from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.recording import Recording, final_metrics, unrecorded
 from archsearch.runs.result import Result, State, read_result
 from archsearch.runs.storage import storage_error
+from archsearch.system.screen import doing
 from archsearch.tracking.recorder import Recorder
 from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.training.checkpoint import Checkpoint, save_checkpoint
@@ -135,9 +136,11 @@ class ActiveRun:
         """Record the model and draw the figures, as far as the settings ask for them."""
         if self.prepared.log_model:  # before the figures: a recorder process exports it while this process draws
             example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
-            self.recorder.log_model(copy.deepcopy(self.trainer.trained).cpu(), example)
+            with doing("recording the model"):
+                self.recorder.log_model(copy.deepcopy(self.trainer.trained).cpu(), example)
         if self.prepared.log_figures:
-            figures = draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
+            with doing("drawing figures"):
+                figures = draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
             self.recorder.log_artifacts(figures)
 
     @contextmanager
@@ -230,7 +233,8 @@ class ActiveRun:
         try:
             with suppress(Exception):  # already the reason that the run ends, or too late to matter
                 self._open_record()
-            self.recorder.finish(state, reason)
+            with doing("waiting for MLflow") if self.prepared.store is not None else nullcontext():
+                self.recorder.finish(state, reason)
         except KeyboardInterrupt:
             if state != "FINISHED":
                 raise

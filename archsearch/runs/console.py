@@ -1,7 +1,11 @@
 """The console output of a run: a progress bar per epoch (on terminals only), a line per epoch, a closing summary."""
 
+import logging
 import os
 import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -9,50 +13,91 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from archsearch.runs.folder import resume_argument
-from archsearch.runs.formatting import count
+from archsearch.runs.formatting import count, duration
 from archsearch.runs.result import Result
+from archsearch.system.screen import doing
+from archsearch.system.terminal import terminal_width
 from archsearch.training.metrics import EpochMetrics, Score, best_epoch
 
 if TYPE_CHECKING:
     from archsearch.training.trainer import EpochProgress, Splits
 
+log = logging.getLogger(__name__)
+
+_LOG_SECONDS = 30.0  # between two lines within an epoch, without a terminal
+
 
 class EpochBars:
-    """A `Watch` that shows each epoch as a progress bar with loss, accuracy, rate and remaining time."""
+    """A `Watch` that shows each epoch as a progress bar on a terminal. Without one, it logs a line from time to time.
 
-    def __init__(self) -> None:
+    Both have loss, accuracy and remaining time.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._bar: tqdm | None = None  # type: ignore[type-arg]
+        self._is_terminal = sys.stderr is not None and terminal_width(sys.stderr) is not None
+        self._clock = clock
+        self._epoch, self._started, self._logged = 0, 0.0, 0.0
+        self._waiting = ExitStack()  # until the first batches are trained
 
     def __enter__(self) -> "EpochBars":
+        self._waiting.enter_context(doing("starting to train"))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._waiting.close()
         self._close()
 
     def __call__(self, progress: "EpochProgress") -> None:
-        if self._bar is None:
-            self._bar = tqdm(
-                total=progress.total,
-                desc=f"epoch {progress.epoch}/{progress.epochs}",
-                unit=" images",
-                unit_scale=True,
-                file=sys.stderr,
-                disable=None,  # unless stderr is a terminal
-                leave=False,
-                dynamic_ncols=True,
-            )
-        score = progress.score
-        self._bar.set_postfix_str(f"loss {score.loss:.4f}, accuracy {score.accuracy:.2f}%", refresh=False)
-        self._bar.update(score.total - self._bar.n)
+        self._waiting.close()
+        if self._is_terminal:
+            self._draw(progress)
+        else:
+            self._log(progress)
+
+    def _draw(self, progress: "EpochProgress") -> None:
+        with suppress(OSError, ValueError):  # the terminal is gone
+            if self._bar is None:
+                self._bar = tqdm(
+                    total=progress.total,
+                    desc=f"epoch {progress.epoch}/{progress.epochs}",
+                    bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
+                    unit=" images",
+                    unit_scale=True,
+                    file=sys.stderr,
+                    leave=False,
+                    mininterval=0,  # progress arrives rarely enough
+                    dynamic_ncols=True,
+                )
+            self._bar.set_postfix_str(_running_score(progress.score), refresh=False)
+            self._bar.update(progress.score.total - self._bar.n)
         if progress.finished:
             self._close()
 
+    def _log(self, progress: "EpochProgress") -> None:
+        now = self._clock()
+        if progress.epoch != self._epoch:
+            self._epoch, self._started, self._logged = progress.epoch, now, now
+        if progress.finished or now - self._logged < _LOG_SECONDS:
+            return
+        self._logged = now
+        share = progress.score.total / progress.total
+        seconds = (now - self._started) / share * (1 - share)
+        remaining = f"{duration(seconds)} left" if now > self._started else ""
+        name = f"epoch {progress.epoch}/{progress.epochs}"
+        log.info("%s", f"{name}: {share:.0%}, {_running_score(progress.score)}, {remaining}")
+
     def _close(self) -> None:
         if self._bar is not None:
-            self._bar.close()
+            with suppress(OSError, ValueError):
+                self._bar.close()
             self._bar = None
+
+
+def _running_score(score: Score) -> str:
+    return f"loss {score.loss:.3f} acc {score.accuracy:.1f}%"
 
 
 def opening_line(result: Result, data: str, splits: "Splits", epochs_trained: int, hardware: str) -> str:
@@ -73,6 +118,18 @@ def epoch_line(metrics: EpochMetrics, epochs: int) -> str:
     if metrics.test is not None:
         parts.append(f"Test set: {metrics.test}")
     return "  ".join([*parts, f"lr {metrics.lr:.2g}  {metrics.seconds:.1f} s"])
+
+
+def shorter_epoch_lines(metrics: EpochMetrics, epochs: int) -> list[str]:
+    """`epoch_line` for terminals that are too narrow for it, from the longest."""
+    scores = {"train": metrics.train, "val": metrics.validation, "test": metrics.test}
+    measured = [(name, score) for name, score in scores.items() if score is not None]
+    start, end = f"Epoch {metrics.epoch}/{epochs}", f"{metrics.seconds:.1f} s"
+    full = [f"{name} loss {score.loss:.4f}, accuracy {score.accuracy:.2f}%" for name, score in measured]
+    short = [f"{name} loss {score.loss:.4f} acc {score.accuracy:.2f}%" for name, score in measured]
+    least = [f"{name} {score.accuracy:.2f}%" for name, score in measured]
+    variants = ([start, *full, f"lr {metrics.lr:.2g}", end], [start, *short, end], [start, *least, end])
+    return ["  ".join(parts) for parts in variants]
 
 
 def data_banner(title: str, reason: str) -> str:

@@ -11,12 +11,13 @@ import torch
 from archsearch.data.load import Dataset, load
 from archsearch.errors import ResumeError, TimeLimitError, first_line
 from archsearch.runs.active_run import ActiveRun
-from archsearch.runs.console import EpochBars, data_banner, epoch_line
+from archsearch.runs.console import EpochBars, data_banner, epoch_line, shorter_epoch_lines
 from archsearch.runs.folder import CHECKPOINT, CONFIG, PREVIOUS
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.result import Result
 from archsearch.runs.storage import run_lock, storage_error
 from archsearch.system.process import keep_freed_memory
+from archsearch.system.screen import doing
 from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.training.checkpoint import Checkpoint, load_checkpoint, newest_readable
 from archsearch.training.device import pick_device
@@ -86,7 +87,8 @@ def _open(
     prepared: PreparedRun, folder: Path, recorder_process: RecorderProcess | None = None, *, complete: bool = False
 ) -> tuple[ActiveRun, Trainer]:
     """The run in `folder` and its trainer. If it is `complete`, only its last checkpoint will do."""
-    data, device = set_up(prepared)
+    with doing("reading the data"):
+        data, device = set_up(prepared)
     checkpoint = None
     if prepared.resumed is not None:
         checkpoint = load_checkpoint(folder / CHECKPOINT) if complete else _newest_checkpoint(folder)
@@ -120,7 +122,7 @@ def _train(active_run: ActiveRun, trainer: Trainer, watch: Watch | None, stop: C
     with EpochBars() as bars, memory_explained():
         for metrics in trainer.run(_supervised(active_run, watch or bars)):
             active_run.log_epoch(metrics)
-            log.info(epoch_line(metrics, epochs))
+            log.info("%s", epoch_line(metrics, epochs), extra={"shorter": shorter_epoch_lines(metrics, epochs)})
             if trainer.epoch < epochs and stop():
                 raise KeyboardInterrupt
 
@@ -142,5 +144,5 @@ def _supervised(active_run: ActiveRun, watch: Watch) -> Watch:
 
 def _evaluate(trainer: Trainer) -> Evaluation:
     """Evaluate the network on the test set."""
-    with memory_explained():
+    with doing("evaluating the test set"), memory_explained():
         return trainer.evaluate(trainer.splits.test)

@@ -57,7 +57,7 @@ def newest_readable(paths: Iterable[Path]) -> tuple[Checkpoint | None, list[str]
 
     Raises `ResumeError` for a checkpoint of another format.
     """
-    problems = []
+    problems: list[str] = []
     for path in paths:
         try:
             return _read(path), problems

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,29 @@ def test_a_run_whose_process_was_killed_resumes(cli: Cli, workspace: Path) -> No
     assert cli("resume=last").returncode == 0
     result = result_of(workspace)
     assert (result["state"], result["epochs_trained"]) == ("FINISHED", 6)
+
+
+@pytest.mark.parametrize("delay", [0.15, 0.3, 0.5, 0.7, 1.0, 1.5])
+def test_ctrl_c_in_the_first_seconds_is_one_line(delay: float, workspace: Path) -> None:
+    process = start(*UNTRACKED, "trainer.epochs=30", cwd=workspace)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "archsearch: interrupted\n")
+
+
+def test_a_closed_pipe_ends_nothing(workspace: Path) -> None:
+    process = start(*UNTRACKED, cwd=workspace)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    errors = process.stderr.read()
+    assert (process.wait(60), errors) == (0, "")
+    assert result_of(workspace)["state"] == "FINISHED"
+
+
+def test_a_run_needs_no_standard_streams(workspace: Path) -> None:
+    command = [sys.executable, "-m", "archsearch", *UNTRACKED]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    script = 'exec "$@" <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", script, "sh", *command], cwd=workspace, env=environment, check=False)
+    assert done.returncode == 0 and result_of(workspace)["state"] == "FINISHED"

@@ -1,5 +1,13 @@
 """What the console shows of a run."""
 
+import fcntl
+import logging
+import os
+import re
+import struct
+import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -7,16 +15,19 @@ import torch
 
 from archsearch.data.batches import ImageSet
 from archsearch.runs.console import (
+    EpochBars,
     closing_summary,
     data_banner,
     epoch_line,
     interruption_message,
     one_line_summary,
     opening_line,
+    shorter_epoch_lines,
 )
 from archsearch.runs.formatting import aligned, count, duration
 from archsearch.runs.result import Result
-from archsearch.training.trainer import Splits
+from archsearch.training.metrics import Score
+from archsearch.training.trainer import EpochProgress, Splits
 from tests.support.runs import RUN, epoch, made_up_result
 
 
@@ -66,6 +77,52 @@ def test_an_epoch_is_a_line_with_the_scores_of_each_split() -> None:
         "  Val set: Average loss: 0.4000, Accuracy: 95/100 (95.00%)"
         "  Test set: Average loss: 0.4000, Accuracy: 94/100 (94.00%)  lr 0.1  2.0 s"
     )
+
+
+@pytest.mark.parametrize("epochs", [3, 100])
+def test_an_epoch_has_a_line_that_fits_80_columns(epochs: int) -> None:
+    for metrics in (epoch(epochs, 95), epoch(epochs, 95, 94)):
+        lines = shorter_epoch_lines(metrics, epochs)
+        fitting = next(line for line in lines if len(line) <= 80)
+        assert fitting.startswith(f"Epoch {epochs}/{epochs}  train ") and "val " in fitting and "95.00%" in fitting
+        assert [len(line) for line in lines] == sorted(map(len, lines), reverse=True)
+
+
+def progress(images: int, number: int = 1) -> EpochProgress:
+    return EpochProgress(number, 2, 100, Score(0.12345, images, images), finished=images == 100)
+
+
+def test_without_a_terminal_a_line_is_logged_every_30_seconds(caplog: pytest.LogCaptureFixture) -> None:
+    moments = iter([0, 20, 31, 40, 62, 70, 80])
+    caplog.set_level(logging.INFO, "archsearch")
+    with EpochBars(lambda: next(moments)) as bars:
+        for images in (1, 20, 50, 60, 80, 100):
+            bars(progress(images))
+        bars(progress(1, number=2))
+    assert caplog.messages == [
+        "epoch 1/2: 50%, loss 0.123 acc 100.0%, 31 s left",
+        "epoch 1/2: 80%, loss 0.123 acc 100.0%, 15 s left",
+    ]
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_a_bar_has_room_for_itself_and_the_accuracy(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.openpty()
+    fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    with open(writing, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with EpochBars() as bars:
+            bars(EpochProgress(10, 19, 50_000, Score(0.1, 10_000, 25_000), finished=False))
+            os.set_blocking(reading, False)
+            shown = ""
+            with suppress(BlockingIOError):
+                while True:
+                    shown += os.read(reading, 4096).decode()
+    os.close(reading)
+    line = re.split(r"[\r\n]", shown.rstrip())[-1]
+    assert len(line) <= columns
+    assert "epoch 10/19  50%" in line and "loss 0.100 acc 40.0%" in line
+    assert len(line.split("|")[1]) >= 8
 
 
 def test_the_summary_has_the_final_and_the_best_epoch() -> None:
