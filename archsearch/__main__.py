@@ -4,19 +4,21 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import NoReturn
 
 from archsearch import __version__
 from archsearch.system.interrupts import ending_at_once
 from archsearch.system.process import end_process, skip_teardown
-from archsearch.system.screen import open_standard_streams
+from archsearch.system.screen import doing, open_standard_streams
 
 
 def main() -> NoReturn:
     """Run the command line; `archsearch check ...` does the same as `python -m archsearch.check ...`."""
     open_standard_streams()
     skip_teardown()
-    with ending_at_once():
+    completing = bool({"--shell-completion", "-sc"} & set(sys.argv))  # shows nothing but the completions
+    with nullcontext() if completing else doing("starting"), ending_at_once():
         import archsearch.cli  # noqa: F401 # the first slow import
     try:
         status = run(sys.argv[1:])

@@ -70,7 +70,7 @@ def dispatch(
 
             print(help_text([argument for argument in arguments if argument not in _HELP]))
             return
-        with ending_at_once():
+        with doing("reading the configuration"), ending_at_once():
             command = parse_command(complete_arguments(arguments))
         prepared = prepare(command.request) if command.request is not None else None
         failure: Exception | None = None

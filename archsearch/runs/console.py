@@ -38,7 +38,7 @@ class EpochBars:
         self._is_terminal = sys.stderr is not None and terminal_width(sys.stderr) is not None
         self._clock = clock
         self._epoch, self._started, self._logged = 0, 0.0, 0.0
-        self._waiting = ExitStack()  # until the first batches are trained
+        self._waiting = ExitStack()  # while no batches are trained
 
     def __enter__(self) -> "EpochBars":
         self._waiting.enter_context(doing("starting to train"))
@@ -62,6 +62,7 @@ class EpochBars:
             if self._bar is None:
                 self._bar = tqdm(
                     total=progress.total,
+                    initial=progress.score.total,  # the rate is measured from here
                     desc=f"epoch {progress.epoch}/{progress.epochs}",
                     bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
                     unit=" images",
@@ -75,6 +76,7 @@ class EpochBars:
             self._bar.update(progress.score.total - self._bar.n)
         if progress.finished:
             self._close()
+            self._waiting.enter_context(doing("evaluating"))
 
     def _log(self, progress: "EpochProgress") -> None:
         now = self._clock()

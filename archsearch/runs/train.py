@@ -47,9 +47,11 @@ def train_run(
         log.warning(data_banner(prepared.data.info.title, prepared.data.fallback))
     try:
         with run_lock(folder):
-            active_run, trainer = _open(prepared, folder, recorder_process)
+            with doing("building the network"):
+                active_run, trainer = _open(prepared, folder, recorder_process)
             with active_run.failures_recorded():
-                active_run.begin()
+                with doing("building the network"):
+                    active_run.begin()
                 _train(active_run, trainer, watch, stop)
                 result = active_run.finish(_evaluate(trainer))
     except OSError as error:
