@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import operator
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 Model = Mapping[str, Any] | ModelSpec
 
 _LOG = "archsearch.log"  # as Hydra names it, after the job
+_LOCK = threading.RLock()  # Hydra and torch's random state are the process's: calls of several threads take turns
 _LARGEST = 65_536  # channels, height or width
 
 
@@ -160,7 +162,7 @@ def _called(settings: Sequence[str]) -> Iterator[_Call]:
     from archsearch.compose.session import own_hydra
 
     call = _Call()
-    with own_hydra(), _unrepeated_main(), terminate_like_ctrl_c():
+    with _LOCK, own_hydra(), _unrepeated_main(), terminate_like_ctrl_c():
         try:
             yield call
         except Exception as raised:

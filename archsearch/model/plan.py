@@ -23,6 +23,8 @@ from archsearch.model.spec import Activation, Block, ConvBlock, Head, LinearHead
 
 Shape = tuple[int, ...]
 
+CUSTOM = "custom"  # in place of a model's name: a network of one's own
+
 _ACTIVATIONS: dict[Activation, str] = {
     "relu": "ReLU",
     "leaky_relu": "LeakyReLU",

@@ -13,6 +13,7 @@ import torch
 
 from archsearch.data.load import Dataset
 from archsearch.errors import ArchsearchError, TrackingError
+from archsearch.model.custom import why_not_exportable
 from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
 from archsearch.runs.console import closing_summary, interruption_message, one_line_summary, opening_line
 from archsearch.runs.folder import (
@@ -137,7 +138,13 @@ class ActiveRun:
         if self.prepared.log_model:  # before the figures: a recorder process exports it while this process draws
             example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
             with doing("recording the model"):
-                self.recorder.log_model(copy.deepcopy(self.trainer.trained).cpu(), example)
+                network = copy.deepcopy(self.trainer.trained).cpu()
+                is_custom = self.prepared.network is not None and self.prepared.store is not None
+                problem = why_not_exportable(network, torch.from_numpy(example)) if is_custom else None
+                if problem is None:
+                    self.recorder.log_model(network, example)
+                else:  # not a gap in the record, which resuming would have to fill
+                    log.warning("MLflow gets no model: torch.export cannot export %s: %s", self.result.name, problem)
         if self.prepared.log_figures:
             with doing("drawing figures"):
                 figures = draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
+from archsearch.model.plan import CUSTOM
 from archsearch.runs.folder import resume_argument
 from archsearch.runs.formatting import count, duration
 from archsearch.runs.result import Result
@@ -144,7 +146,7 @@ def data_banner(title: str, reason: str) -> str:
 def interruption_message(result: Result, folder: Path) -> str:
     """How many epochs an interrupted run has trained, and how to resume it."""
     trained = f"{len(result.history)} of {count(result.epochs, 'epoch')}"
-    return f"\ninterrupted after {trained}. Resume with: python -m archsearch {resume_argument(result, folder)}"
+    return f"\ninterrupted after {trained}. Resume with: {_resume_command(result, folder)}"
 
 
 def closing_summary(result: Result, folder: Path, device: str, port: int) -> str:
@@ -177,6 +179,14 @@ def closing_summary(result: Result, folder: Path, device: str, port: int) -> str
     )
 
 
+def _resume_command(result: Result, folder: Path) -> str:
+    """What resumes a run: a command, or a line of Python if it needs a network of one's own."""
+    argument = resume_argument(result, folder)
+    if result.choices.get("model") == CUSTOM:
+        return f"archsearch.train({shlex.split(argument)[0]!r}, network=...)"
+    return f"python -m archsearch {argument}"
+
+
 def one_line_summary(result: Result) -> str:
     """A finished run in one line: its description in MLflow."""
     best = best_epoch(result.history)
@@ -202,6 +212,6 @@ def _tracking_lines(result: Result, folder: Path, port: int) -> list[str]:
     if not result.tracking["complete"]:
         lines.append(
             "WARNING: MLflow lacks a part of the record; the folder is complete. Send the rest with:"
-            f" python -m archsearch {resume_argument(result, folder)}"
+            f" {_resume_command(result, folder)}"
         )
     return lines

@@ -9,7 +9,7 @@ from archsearch.compose.request import Request
 from archsearch.config.settings import Settings
 from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError, Problem, ResumeError
-from archsearch.model.plan import Plan
+from archsearch.model.plan import CUSTOM, Plan
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,7 @@ def with_network(request: Request, network: object, resumed: Path | None) -> "tu
                 f' Python with the same network: archsearch.train("resume=...", network={recorded["network"]}(...))'
             )
         return request, None
-    from archsearch.model.custom import CUSTOM, check_network, describe_network
+    from archsearch.model.custom import check_network, describe_network
 
     checked = check_network(network)
     description = describe_network(checked)

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 import archsearch
 from archsearch.errors import ConfigError, ResumeError
-from archsearch.model.custom import CountedPlan, count_network
+from archsearch.model.custom import CountedPlan, count_network, why_not_exportable
 from tests.support.command_line import Command
 from tests.support.requests import session4
 from tests.support.runs import without_times
@@ -195,6 +195,45 @@ def test_a_run_of_a_model_is_not_resumed_with_a_network(monkeypatch: pytest.Monk
         archsearch.train(*DATA, "model=session5_step1")
     with pytest.raises(ResumeError, match="trained a model; leave out network"):
         archsearch.train("resume=last", network=network())
+
+
+@pytest.mark.usefixtures("workspace")
+def test_an_interrupted_run_says_how_to_resume_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("archsearch.runs.train.epoch_line", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        archsearch.train(*DATA, network=network())
+    run = archsearch.load()
+    assert isinstance(run, archsearch.Run)
+    assert f"Resume with: archsearch.train('resume={run.id}', network=...)" in capsys.readouterr().out
+
+
+class Branching(Net):
+    """A network that torch.export cannot export, because its code depends on the values of images."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = super().forward(images)
+        return logits * 2 if logits.sum().item() > 0 else logits
+
+
+def test_a_network_that_cannot_be_exported_is_told_from_one_that_can(capfd: pytest.CaptureFixture[str]) -> None:
+    images = torch.zeros(2, 1, 28, 28)
+    assert why_not_exportable(Net(), images) is None
+    assert "data-dependent" in (why_not_exportable(Branching(), images) or "")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("workspace")
+def test_it_is_compared_with_models(run: archsearch.Run) -> None:
+    model = archsearch.train(*DATA, "model=session5_step1", "model.width=0.4")
+    report = archsearch.make_report(f"run={run.folder},{model.folder}", "tracking.uri=sqlite:///unused.db")
+    assert set(report.leaderboard["variant"]) == {"model=Net", "model=session5_step1"}
+    assert set(report.leaderboard["params"]) == {235, 1_042}
+    assert report.path.is_file() and "Net" in report.path.read_text()
 
 
 class Tuple(Net):

@@ -89,6 +89,27 @@ def test_a_network_that_a_script_defines_is_recorded_with_its_model(workspace: P
     assert {"layers.txt", "predictions.csv"} <= {item.path for item in client.list_artifacts(run.id)}
 
 
+def test_help_waits_neither_for_torch_nor_for_pandas(workspace: Path) -> None:
+    code = """
+import sys
+from archsearch.__main__ import run
+assert run(["--help"]) == 0
+print({"torch", "pandas", "mlflow"} & set(sys.modules))
+"""
+    assert run_script(workspace, code).splitlines()[-1] == "set()"
+
+
+def test_a_network_that_cannot_be_exported_is_recorded_without_a_model(workspace: Path) -> None:
+    branching = NETWORK.replace(
+        "return self.layers(images)", "return self.layers(images) * (1 + (images.sum().item() > 0))"
+    )
+    output = run_script(workspace, branching)
+    run = archsearch.load(output.splitlines()[-1])
+    assert isinstance(run, archsearch.Run) and run.result["tracking"]["complete"]
+    assert "MLflow gets no model: torch.export cannot export Mine" in output
+    assert mlflow_client().get_run(run.id).info.status == "FINISHED"
+
+
 def test_ctrl_c_reaches_the_script_after_the_run_is_recorded(workspace: Path) -> None:
     script = workspace / "script.py"
     script.write_text(
@@ -116,7 +137,7 @@ def test_the_quickstart_script_runs(workspace: Path) -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning", "ignore::ResourceWarning")
 def test_the_notebook_runs(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)
+    notebook = nbformat.read(EXAMPLES / "quickstart.ipynb", as_version=4)  # type: ignore[no-untyped-call]
     assert not any(cell.get("outputs") for cell in notebook.cells), "clear the notebook's outputs before a commit"
     client = NotebookClient(
         notebook, timeout=200, kernel_name="python3", resources={"metadata": {"path": str(workspace)}}

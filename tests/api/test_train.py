@@ -170,6 +170,17 @@ def test_it_works_in_a_thread() -> None:
     assert runs[0].state == "FINISHED"
 
 
+def test_threads_take_turns(run: archsearch.Run, workspace: Path) -> None:
+    runs: list[archsearch.Run] = []
+    threads = [threading.Thread(target=lambda: runs.append(archsearch.train(*UNTRACKED))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [without_times(other.result) for other in runs] == [without_times(run.result)] * 2
+    assert len(list(workspace.glob("outputs/runs/*"))) == 2
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
