@@ -10,11 +10,13 @@ Python.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from archsearch.training.fused.cache import compiled, works
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -23,11 +25,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _compiled(function: F) -> F:
     # "contract" multiplies and adds in one instruction. Other fastmath flags are off: nan must stay nan.
-    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}}
-    try:
-        return numba.njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # no writable cache, neither beside this file nor in the user's cache folder
-        return numba.njit(**options)(function)  # type: ignore[no-any-return]
+    return compiled(function, nogil=True, fastmath={"contract"})
+
+
+@lru_cache(maxsize=1)
+def usable() -> bool:
+    """Whether the kernels can be compiled or loaded here. Does so, which takes some seconds the first time."""
+    return works(_call_all)
+
+
+def _call_all() -> None:
+    """Call the kernels for two images of one channel and 4x4 pixels, with the types of real calls."""
+    one = np.ones(1, np.float32)
+    images, outputs = np.ones(32, np.float32), np.empty(32, np.float32)
+    mask, factors = np.ones((2, 1), np.float32), np.empty((2, 16), np.float32)
+    mean, deviation, low = np.empty(1), np.empty(1), np.float32(0)
+    forward(images, low, 1e-5, 0.1, one, one, one.copy(), one.copy(), mask, mean, deviation, factors, outputs)
+    backward(images, images, low, one, mask, mean, deviation, factors, one.copy(), one.copy(), outputs)
 
 
 @_compiled

@@ -14,15 +14,19 @@ def fused(network: nn.Module, device: torch.device) -> nn.Module:
     """A network that computes what `network` computes in training, up to rounding, in fewer passes over memory.
 
     A batch norm is fused with the ReLU before it and the channel dropout after it, if present. Returns `network` itself
-    if nothing can be fused, on a GPU, and with more than two threads. All layers, parameters and statistics are shared
-    with `network`, including later changes to them.
+    if nothing can be fused, on a GPU, with more than two threads, and where Numba fails. All layers, parameters and
+    statistics are shared with `network`, including later changes to them.
     """
     if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not is_plain(network):
         return network
     remaining = deque(leaf_layers(network))
     if not any(map(_can_fuse, remaining)):
         return network
-    from archsearch.training.fused.layer import FusedNorm  # imports Numba
+    from archsearch.training.fused import kernels  # imports Numba
+
+    if not kernels.usable():
+        return network
+    from archsearch.training.fused.layer import FusedNorm
 
     layers: list[nn.Module] = []
     while remaining:
