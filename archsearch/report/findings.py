@@ -151,7 +151,7 @@ def _pair(board: Leaderboard, data: Path) -> PairComparison | None:
         try:
             architecture = model_diff(a.any, b.any, info)
             if architecture is None:
-                notes.append("architectures are not compared: a configuration is unreadable")
+                notes.append("architectures are not compared: not both are from models with readable configurations")
             predictions = prediction_diff(a, b, len(info.classes))
         except UserError as error:  # e.g. an artifact that cannot be downloaded
             notes.append(f"predictions are not compared: {error}")

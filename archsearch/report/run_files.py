@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from archsearch.compose.overrides import as_typed
+from archsearch.model.plan import CUSTOM
 from archsearch.report.study import StudyRun, plain_number
 from archsearch.report.svg import printable
 from archsearch.runs.folder import CONFIG
@@ -111,7 +112,7 @@ def read_study_run(folder: Path, varying: Mapping[str, str] | None = None, port:
         fetch=lambda name: folder / name if (folder / name).is_file() else None,
         history=lambda: read_history(folder / RESULT),
         link=lambda: run_link(result.tracking.uri, result.tracking.experiment_id, result.run_id, port),
-        command=command_of(result.overrides),
+        command=None if result.choices.get("model") == CUSTOM else command_of(result.overrides),
     )
 
 

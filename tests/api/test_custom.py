@@ -234,6 +234,9 @@ def test_it_is_compared_with_models(run: archsearch.Run) -> None:
     assert set(report.leaderboard["variant"]) == {"model=Net", "model=session5_step1"}
     assert set(report.leaderboard["params"]) == {235, 1_042}
     assert report.path.is_file() and "Net" in report.path.read_text()
+    assert "architectures are not compared: not both are from models" in report.text
+    commands = report.leaderboard.set_index("variant")["command"]
+    assert commands.isna()["model=Net"] and commands["model=session5_step1"].startswith("python -m archsearch data=")
 
 
 class Tuple(Net):
