@@ -29,10 +29,14 @@ def _validate(request: Request) -> Any:
 
 
 def _show_layers(validated: Any) -> None:
-    from archsearch.model.table import layer_table
+    from archsearch.model.table import shown_layer_table
+    from archsearch.system.screen import wrapped
+    from archsearch.system.terminal import terminal_width
 
     request, plan = validated
-    print(f"{request.name}\n{layer_table(plan)}")
+    width = terminal_width()
+    print(request.name if width is None else wrapped(request.name, width))
+    print(shown_layer_table(plan))
 
 
 def _show_plan(arguments: Sequence[str]) -> None:

@@ -95,7 +95,7 @@ def _fits(text: str, width: int) -> bool:
 def _wrapped_line(line: str, width: int) -> str:
     if len(line) <= width:
         return line
-    label = re.match(r"\w+ {2,}", line)
+    label = re.match(r"\w* {2,}", line)  # or the space below one
     indent = " " * (label.end() if label else 2)
     parts = textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     # What is wider than the terminal (a link) begins its line, so that the terminal breaks it as late as possible.

@@ -1,11 +1,12 @@
 """The layer table, compared with the reference's rows and with golden files."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
 
-from archsearch.model.table import layer_table
+from archsearch.model.table import layer_table, shown_layer_table
 from tests.support.models import lower
 from tests.support.requests import ask
 
@@ -44,3 +45,35 @@ def test_session4_has_the_parameters_of_the_reference() -> None:
 def test_tables_match_their_golden_files(preset: str) -> None:
     """To update a file after review: python -m archsearch.check model=X | tail -n +2 > tests/model/golden/X.txt"""
     assert table(preset) + "\n" == (GOLDEN / f"{preset}.txt").read_text()
+
+
+class Terminal(io.StringIO):
+    """A terminal, whose width is COLUMNS."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(preset: str, columns: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The table on a terminal of so many columns, without its colours."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = shown_layer_table(lower(ask(f"model={preset}").config["model"]), Terminal())
+    return re.sub(r"\x1b\[[\d;]*m", "", text)
+
+
+@pytest.mark.parametrize(
+    ("columns", "left_out"), [(100, ()), (80, ("Jump",)), (60, ("Jump", "Block", "Receptive field"))]
+)
+def test_the_table_fits_a_narrow_terminal(
+    columns: int, left_out: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown("session4", columns, monkeypatch)
+    assert max(map(len, text.splitlines())) <= columns
+    headings = "Layer (type)", "Param #", "MACs", "Receptive field", "Jump", "Block"
+    assert {name for name in headings if name not in text.splitlines()[0]} == set(left_out)
+    assert "Linear-29" in text and "Total params: 12,954" in text
+
+
+def test_the_table_is_as_in_a_pipe_where_the_terminal_is_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shown("session4", 120, monkeypatch) == table("session4")
+    assert shown_layer_table(lower(ask("model=session4").config["model"]), io.StringIO()) == table("session4")

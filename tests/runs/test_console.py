@@ -145,7 +145,7 @@ def test_the_summary_says_how_to_send_the_rest_of_an_incomplete_record(complete:
     tracking = {"uri": "sqlite:///x.db", "experiment_id": "1", "complete": complete}
     text = summary(made_up_result(epoch(1), tracking=tracking))
     assert "http://127.0.0.1:5000/#/experiments/1/runs/0123456789abcdef" in text
-    warning = "Send the rest with: python -m archsearch resume=0123456789abcdef"
+    warning = "Send the rest with:\n  python -m archsearch resume=0123456789abcdef"
     assert (warning in text) is not complete
 
 
