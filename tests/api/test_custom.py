@@ -209,7 +209,7 @@ def test_an_interrupted_run_says_how_to_resume_it(
         archsearch.train(*DATA, network=network())
     run = archsearch.load()
     assert isinstance(run, archsearch.Run)
-    assert f"Resume with: archsearch.train('resume={run.id}', network=...)" in capsys.readouterr().out
+    assert f"Resume with: archsearch.train('resume={run.id}', network=...)" in " ".join(capsys.readouterr().out.split())
 
 
 class Branching(Net):
