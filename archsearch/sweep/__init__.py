@@ -6,7 +6,7 @@ configuration of each run, `fingerprint` finds runs with the same result, `estim
 
 Training: Hydra calls `sweeper` and `launcher` (through hydra_plugins/archsearch). `record` is `sweep.json`, `numbering`
 gives runs their numbers and folders, `job` is a run as a Hydra job, `pool`, `worker` and `machine` are the processes,
-`display` and `logs` show their progress.
+`display`, `time_left` and `logs` show their progress.
 
 Results: `results` collects what became of the runs, `result_tables` prints it, `pictures` draws it, `closing` writes,
 records and prints all of it. Open `sweeper` first.

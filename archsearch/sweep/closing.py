@@ -19,6 +19,7 @@ from archsearch.sweep.plan import SweepPlan
 from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.result_tables import markdown, result_table, write_tables
 from archsearch.sweep.results import RunOutcome, outcomes_by_variant
+from archsearch.system.screen import doing
 from archsearch.tracking.recorder import Recorder
 from archsearch.tracking.sweeps import runs_page
 
@@ -36,16 +37,20 @@ def close_sweep(
     record.write(folder)
     tables = write_tables(folder, outcomes)
     title = f"{', '.join(labels(record.keys)) or 'sweep'}: {_counts(outcomes)}"
-    pictures = draw_sweep(folder, outcomes, title)
-    parent.log_artifacts([folder / "multirun.yaml", *tables, *pictures])
-    parent.set_description(_description(record, outcomes))
+    with doing("drawing the sweep's figures"):
+        pictures = draw_sweep(folder, outcomes, title)
+    with doing("recording the sweep in MLflow"):
+        parent.log_artifacts([folder / "multirun.yaml", *tables, *pictures])
+        parent.set_description(_description(record, outcomes))
     unfinished = sum(outcome.is_unfinished for outcome in outcomes)
     reason = f"{unfinished} of {count(len(outcomes), 'run')} did not finish" if unfinished else None
-    parent.finish(record.state, reason)
+    with doing("waiting for MLflow"):
+        parent.finish(record.state, reason)
     record.tracking |= parent.describe()
     best = next((outcome for outcome in outcomes if outcome.state == "FINISHED"), None)
     if best is not None and record.state != "KILLED" and record.shown != best.number:
-        _show(record, folder, best.number)
+        with doing("recording the best run's figures and model"):
+            _show(record, folder, best.number)
     record.write(folder)
     for line in _closing_lines(planned, record, folder, outcomes):
         log.info("%s", line)

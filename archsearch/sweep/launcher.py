@@ -12,11 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from archsearch.config.settings import SweepSettings
 from archsearch.data.load import resolve_dataset
 from archsearch.errors import SweepError, TrackingError
-from archsearch.runs.folder import CHECKPOINT
+from archsearch.runs.folder import CHECKPOINT, OUTPUTS
 from archsearch.runs.prepare import PreparedRun, prepare_in_sweep
 from archsearch.sweep.composer import Composer
 from archsearch.sweep.display import Display
-from archsearch.sweep.estimate import estimate
+from archsearch.sweep.estimate import estimate, slowness_here
 from archsearch.sweep.job import SUBDIR, subdir_of
 from archsearch.sweep.machine import cores, gpus_here, slots_here
 from archsearch.sweep.pool import Pool
@@ -68,10 +68,12 @@ def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, A
     slots = slots_here(settings, 0 if on_cpu else gpus_here())
     job_environment = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
     shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
-    seconds = _estimates(jobs)
+    slowness = slowness_here(OUTPUTS)
+    seconds = {job.number: _estimate(job.prepared, slowness) for job in jobs}
     # The longest first, so that at the end no worker trains a long team while the others are idle.
     teams = sorted(teams_of(jobs, settings), key=lambda team: -sum(seconds[job.number] for job in team))
-    with Display({job.number: job.prepared.request.name for job in jobs}, seconds) as display:
+    names = {job.number: job.prepared.request.name for job in jobs}
+    with Display(names, seconds, min(len(slots), len(teams))) as display:
         pool = Pool(
             [{**slot, **job_environment} for slot in slots],
             settings,
@@ -143,8 +145,8 @@ def _adopt_begun_run(prepared: PreparedRun) -> PreparedRun:
     return replace(prepared, settings=settings)
 
 
-def _estimates(jobs: Sequence[Job]) -> dict[int, float]:
-    return {job.number: estimate(job.prepared.settings, job.prepared.plan, job.prepared.data.info) for job in jobs}
+def _estimate(prepared: PreparedRun, slowness: float) -> float:
+    return estimate(prepared.settings, prepared.plan, prepared.data.info, slowness)
 
 
 def _refused_return(overrides: Sequence[str], error: Exception) -> JobReturn:

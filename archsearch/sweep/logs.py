@@ -2,13 +2,12 @@
 
 import logging
 import sys
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
 
-from archsearch.system.terminal import Table, show, terminal_width
+from archsearch.system.screen import ScreenHandler
+from archsearch.system.terminal import Table, show
 
 SWEEP_LOG = "sweep.log"
 
@@ -20,8 +19,8 @@ def logged_to(folder: Path) -> Iterator[None]:
     A message may be a `Table`: it fits the terminal, and is plain and whole in the file.
     """
     logger = logging.getLogger("archsearch")
-    console, file = logging.StreamHandler(sys.stdout), _LogFile(folder / SWEEP_LOG, encoding="utf-8")
-    console.setFormatter(_MessageOnly(sys.stdout))
+    console, file = _Screen(sys.stdout), _LogFile(folder / SWEEP_LOG, encoding="utf-8")
+    console.setFormatter(_MessageOnly())
     file.setFormatter(_WholeTables("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
     logger.handlers, logger.propagate = [console, file], False
@@ -32,17 +31,6 @@ def logged_to(folder: Path) -> Iterator[None]:
         file.close()
         logger.handlers, logger.propagate = handlers, propagate
         logger.setLevel(level)
-
-
-def wrapped(text: str, stream: TextIO | None = None) -> str:
-    """`text` in lines that fit the terminal that `stream` (standard output) is, without breaking words or links."""
-    width = terminal_width(stream)
-    if width is None:
-        return text
-    return "\n".join(
-        textwrap.fill(line, max(width, 20), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-        for line in text.split("\n")
-    )
 
 
 class _LogFile(logging.FileHandler):
@@ -57,14 +45,15 @@ class _WholeTables(logging.Formatter):
         return super().formatMessage(record)
 
 
-class _MessageOnly(logging.Formatter):
-    """Fits messages to `stream`, and leaves out tracebacks, which only the file has."""
-
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__()
-        self.stream = stream
+class _Screen(ScreenHandler):
+    """Fits tables and messages to the terminal, and leaves out tracebacks, which only the file has."""
 
     def format(self, record: logging.LogRecord) -> str:
         if isinstance(record.msg, Table):
             return f"\n{show(record.msg, self.stream)}\n"
-        return wrapped(record.getMessage(), self.stream)
+        return super().format(record)
+
+
+class _MessageOnly(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage()

@@ -7,11 +7,11 @@ from archsearch.compose.labels import labels
 from archsearch.errors import ConfigError, Problem
 from archsearch.runs.formatting import count, duration
 from archsearch.sweep.grid import count_runs
-from archsearch.sweep.logs import wrapped
 from archsearch.sweep.plan import PlannedRun
 from archsearch.sweep.record import PlannedState
 from archsearch.sweep.result_tables import setting_columns
-from archsearch.system.terminal import Column, Table, show
+from archsearch.system.screen import wrapped
+from archsearch.system.terminal import Column, Table, show, terminal_width
 
 _MAX_NAMES = 3  # in an error
 _STYLES = {"over budget": "yellow", "invalid": "red", "duplicate": "dim"}
@@ -38,7 +38,9 @@ def plan_table(runs: Sequence[PlannedRun], workers: int) -> str:
         Column("est. time", optional=1),
     ]
     remarks = Column("", left=True, folds=any(row[-1] for row in rows))
-    return f"{show(Table([*columns, remarks], rows, _STYLES))}\n\n{wrapped(plan_summary(runs, workers))}"
+    summary, width = plan_summary(runs, workers), terminal_width()
+    table = show(Table([*columns, remarks], rows, _STYLES))
+    return f"{table}\n\n{summary if width is None else wrapped(summary, width)}"
 
 
 def plan_summary(runs: Sequence[PlannedRun], workers: int, remaining: Sequence[PlannedRun] | None = None) -> str:

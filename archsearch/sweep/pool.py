@@ -33,8 +33,8 @@ _STARTUP_FAILURES = 3  # workers in a row that may die before they are ready
 class PoolListener(Protocol):
     """What a pool reports to while it trains."""
 
-    def started(self, job: Job, attempt: int) -> None:
-        """An attempt at `job` begins; the first is 1."""
+    def started(self, job: Job, attempt: int, worker: int) -> None:
+        """An attempt at `job` begins; the first is 1. `worker` counts from 0."""
 
     def progressed(self, progress: RunProgress) -> None:
         """A run got further."""
@@ -149,7 +149,7 @@ class Pool:
             # Runs check the limit themselves; this deadline is for one that hangs in native code.
             worker.deadline = time.monotonic() + self.settings.time_limit + _GRACE
         for job in team:
-            self.listener.started(job, self._attempts.get(job.number, 1))
+            self.listener.started(job, self._attempts.get(job.number, 1), worker.slot)
         with suppress(OSError):  # it just died; `_listen` notices
             worker.connection.send(team)
 

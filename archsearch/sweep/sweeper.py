@@ -25,7 +25,7 @@ from archsearch.data.info import DatasetInfo
 from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError, TrackingError, first_line
 from archsearch.runs.console import data_banner
-from archsearch.runs.folder import OUTPUTS, SWEEP
+from archsearch.runs.folder import OUTPUTS, SWEEP, note_begun
 from archsearch.runs.formatting import count
 from archsearch.runs.prepare import open_store
 from archsearch.sweep.closing import close_sweep
@@ -37,6 +37,7 @@ from archsearch.sweep.plan import PlannedRun, SweepPlan, plan_sweep
 from archsearch.sweep.plan_table import invalid_runs_error, plan_summary, state_name
 from archsearch.sweep.record import Entry, SweepRecord, is_finished, sweep_lock
 from archsearch.sweep.results import outcomes_of
+from archsearch.system.screen import doing
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
 from archsearch.tracking.recorder import Recorder, RunInfo
 from archsearch.tracking.store import Store
@@ -67,18 +68,21 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
             datasets[key] = resolve_dataset(key[0], Path(key[1]))
         return datasets[key].info
 
-    planned = plan_sweep(loader, master, find_dataset, before)
+    with doing("planning the sweep"):
+        planned = plan_sweep(loader, master, find_dataset, before)
     _check_runs(planned)
     _check_stack(planned, master)
     if before is not None:
         record = resumed_record(before, planned, folder, master)
     else:
         record = new_record(planned, folder, master)
-    store = open_store(planned.tracking)
+    with doing("opening the MLflow store"):
+        store = open_store(planned.tracking)
     launcher = make_launcher()
     try:
         with sweep_lock(folder):
             record.write(folder)
+            note_begun(folder)
             OmegaConf.save(master, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
             _Sweep(planned, record, folder, store, launcher).run(list(datasets.values()))
     except OSError as error:
@@ -99,7 +103,8 @@ class _Sweep:
         interrupted: KeyboardInterrupt | None = None
         with logged_to(self.folder):
             self._announce(remaining, data)
-            parent = self._open_parent()
+            with doing("starting the sweep in MLflow"):
+                parent = self._open_parent()
         started = time.monotonic()
         try:
             if remaining:

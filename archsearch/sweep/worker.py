@@ -50,10 +50,13 @@ class Ready:
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Run `number` has trained `fraction` of its epochs."""
+    """Run `number` has trained `fraction` of its epochs; `accuracy` is the current epoch's so far, in percent."""
 
     number: int
     fraction: float
+    epoch: int
+    epochs: int
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,8 @@ def _reporter(connection: Connection) -> Callable[[Sequence[tuple[Job, "EpochPro
             return
         for job, progress in training:
             fraction = (progress.epoch - 1 + progress.score.total / progress.total) / progress.epochs
-            connection.send(RunProgress(job.number, fraction))
+            accuracy = progress.score.accuracy
+            connection.send(RunProgress(job.number, fraction, progress.epoch, progress.epochs, accuracy))
         last_report = time.monotonic()
 
     return report
