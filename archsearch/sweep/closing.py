@@ -1,10 +1,12 @@
 """The end of a sweep: its tables and figures are written, recorded in MLflow and printed."""
 
+import json
 import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from archsearch.compose.labels import describe, labels
 from archsearch.compose.request import Request
@@ -25,6 +27,7 @@ from archsearch.tracking.sweeps import runs_page
 
 log = logging.getLogger(__name__)
 
+_MAX_COMPARED = 100  # runs in a link; more make it longer than browsers and servers take
 _MAX_DESCRIPTION = 7800  # characters; MLflow cuts descriptions at 8,000
 
 
@@ -92,14 +95,24 @@ def _closing_lines(planned: SweepPlan, record: SweepRecord, folder: Path, outcom
     if record.tracking.get("uri") is not None:
         page = runs_page(record.tracking["experiment_id"], record.id)
         uri = str(record.tracking["uri"])
-        if uri.startswith("http"):
-            lines.append(f"MLflow   {uri.rstrip('/')}{page}")
-        else:
-            address = f"http://127.0.0.1:{planned.ui.port}{page}"
-            lines.append(f"MLflow   python -m archsearch.ui  shows these runs at {address}")
+        served = uri.startswith("http")
+        address = uri.rstrip("/") if served else f"http://127.0.0.1:{planned.ui.port}"
+        lines.append(f"MLflow   {'' if served else 'python -m archsearch.ui  shows these runs at '}{address}{page}")
+        run_ids = [outcome.run_id for outcome in outcomes if outcome.state == "FINISHED" and outcome.run_id]
+        if len(run_ids) > 1:
+            compared = f"the best {_MAX_COMPARED} of {len(run_ids)} runs at " if len(run_ids) > _MAX_COMPARED else ""
+            lines.append(f"compare  {compared}{address}{compare_page(record.tracking['experiment_id'], run_ids)}")
         if not record.tracking["complete"] or not all(outcome.recorded for outcome in outcomes):
             lines.append("WARNING: MLflow is missing some results; they are in the folder, and resuming sends them")
     return lines
+
+
+def compare_page(experiment_id: str, run_ids: Sequence[str]) -> str:
+    """Path of the MLflow UI's page with parallel coordinates of the first 100 of `run_ids`."""
+    runs, experiments = (
+        quote(json.dumps(ids, separators=(",", ":"))) for ids in (list(run_ids[:_MAX_COMPARED]), [experiment_id])
+    )
+    return f"/#/compare-runs?runs={runs}&experiments={experiments}"
 
 
 def _show(record: SweepRecord, folder: Path, number: int) -> None:

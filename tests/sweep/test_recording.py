@@ -1,5 +1,8 @@
 """What a sweep records in MLflow: a parent run, and a child for each of its runs."""
 
+import json
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -77,6 +80,15 @@ def test_the_output_ends_with_the_page_of_the_sweep(recorded: TrainedSweep) -> N
     (line,) = [line for line in recorded.done.stdout.splitlines() if line.startswith("MLflow ")]
     assert "python -m archsearch.ui  shows these runs at http://127.0.0.1:" in line and "/#/experiments/" in line
     assert f"tags.sweep%20%3D%20%22{record_of(recorded.workspace)['id']}%22" in line
+
+
+def test_the_output_ends_with_the_page_that_compares_the_runs(recorded: TrainedSweep) -> None:
+    (line,) = [line for line in recorded.done.stdout.splitlines() if line.startswith("compare ")]
+    page = urlsplit(line.split()[-1]).fragment
+    assert page.startswith("/compare-runs?")
+    query = {name: json.loads(values[0]) for name, values in parse_qs(page.partition("?")[2]).items()}
+    finished = [result["run_id"] for result in results_of(recorded.workspace).values()]
+    assert sorted(query["runs"]) == sorted(finished) and query["experiments"] == ["1"]
 
 
 def test_a_larger_sweep_keeps_its_parent_and_its_runs(

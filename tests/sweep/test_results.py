@@ -5,9 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from archsearch.sweep.closing import compare_page
 from archsearch.sweep.record import Entry, SweepRecord
 from archsearch.sweep.result_tables import markdown, result_table
 from archsearch.sweep.results import RunOutcome, outcomes_by_variant, outcomes_of
+
+
+def test_a_link_compares_at_most_100_runs() -> None:
+    page = compare_page("1", [f"{number:032}" for number in range(300)])
+    assert page.count(f"{99:032}") == 1 and f"{100:032}" not in page and len(page) < 5000
+    assert compare_page("1", ["a", "b"]) == "/#/compare-runs?runs=%5B%22a%22%2C%22b%22%5D&experiments=%5B%221%22%5D"
 
 
 @pytest.fixture

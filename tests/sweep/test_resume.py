@@ -66,6 +66,21 @@ def test_a_new_sweep_does_not_overwrite_another_one(copied: Path, command: Comma
     assert done.returncode == 2 and f"already holds a sweep: continue it with -m resume={name}" in done.stderr
 
 
+def test_the_last_sweep_is_the_one_that_went_on_last_even_if_the_clock_was_set_back(
+    copied: Path, command: Command
+) -> None:
+    sweeps = copied / "outputs" / "sweeps"
+    sweep_folder(copied).rename(sweeps / "earlier")
+    shutil.copytree(sweeps / "earlier", sweeps / "later")
+    for name, started in (("earlier", "2099-01-01T00:00:00+00:00"), ("later", "2001-01-01T00:00:00+00:00")):
+        content = json.loads((sweeps / name / "sweep.json").read_text())
+        (sweeps / name / "sweep.json").write_text(json.dumps(content | {"started": started}))
+        assert command("-m", f"resume={name}").returncode == 0
+        assert json.loads((sweeps / name / "sweep.json").read_text())["started"] == started
+    done = command("-m", "resume=last")
+    assert done.returncode == 0 and f"folder   {Path('outputs/sweeps/later')}" in done.stdout
+
+
 def test_a_sweep_is_not_resumed_as_a_run(copied: Path, command: Command) -> None:
     done = command(f"resume={sweep_folder(copied)}")
     assert done.returncode == 2 and "this is a sweep, not a run" in done.stderr
