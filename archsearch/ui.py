@@ -4,16 +4,46 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
 
 from archsearch.cli import dispatch, traceless_overrides
-from archsearch.errors import ConfigError, Problem, TrackingError
+from archsearch.errors import ArchsearchError, ConfigError, Problem, TrackingError
+from archsearch.system.screen import doing
 
 if TYPE_CHECKING:
     from archsearch.compose.request import Request
+    from archsearch.tracking.store import Store
 
 _HOST = "127.0.0.1"
+_START_SECONDS = 120.0  # for the server to answer
+_LOG_LINES = 5  # of the server, shown if it fails
+
+# Runs the command of its arguments until that ends, or until standard input is closed: also if this process is killed.
+# It has a process group of its own: Ctrl-C reaches this process only, and the group has all processes of the server.
+_GUARD = """
+import os, signal, subprocess, sys, threading, time
+server = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+signal.signal(signal.SIGTERM, lambda *_: None)
+def end():
+    sys.stdin.buffer.read()
+    if not hasattr(os, "killpg"):
+        server.kill()
+        return
+    os.killpg(0, signal.SIGTERM)
+    deadline = time.monotonic() + 3
+    while server.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(0, signal.SIGKILL)
+threading.Thread(target=end, daemon=True).start()
+status = server.wait()
+time.sleep(0.2)
+os._exit(status if status >= 0 else 1)
+"""
 
 
 def main() -> None:
@@ -34,15 +64,14 @@ def _refuse_multirun(_arguments: Sequence[str]) -> None:
 def _prepare(request: "Request") -> Any:
     from archsearch.config.settings import parse_settings
     from archsearch.runs.folder import OUTPUTS
-    from archsearch.tracking.store import check_store, resolve_store
+    from archsearch.tracking.store import check_store, require_store, resolve_store
 
     settings, problems = parse_settings(request.config)
     if settings is None:
         raise ConfigError(problems)
     store = resolve_store(settings.tracking.uri, OUTPUTS)
     check_store(store)
-    if store.database is not None and not store.database.exists():
-        raise TrackingError(f"tracking store {store} does not exist yet: train something first")
+    require_store(store)
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -55,21 +84,78 @@ def _prepare(request: "Request") -> Any:
 
 def _serve(prepared: Any) -> None:
     store, port = prepared
+    page = last_sweep_page(store)
     if store.is_server:
         print(f"{store} is an MLflow server itself: open it in a browser")
         return
-    print(f"MLflow UI on http://{_HOST}:{port} (Ctrl-C ends it), showing {store}", flush=True)
+    address = f"http://{_HOST}:{port}"
+    with tempfile.TemporaryFile() as log, _server(store, port, log) as server:
+        with doing("starting the MLflow UI"):
+            _wait_until_it_answers(server, address, log)
+        shows = f"showing the last sweep in {store}" if page else f"showing {store}"
+        print(f"MLflow UI on {address}{page} (Ctrl-C ends it), {shows}", flush=True)
+        server.wait()
+        raise _failure(server, log)
+
+
+def last_sweep_page(store: "Store") -> str:
+    """Path of the page that shows the last sweep recorded in `store`; empty if there is none."""
+    from archsearch.runs.folder import find_sweep
+    from archsearch.sweep.record import SweepRecord
+    from archsearch.tracking.sweeps import runs_page
+
+    try:
+        record = SweepRecord.read(find_sweep("last"))
+    except (ArchsearchError, OSError):
+        return ""
+    experiment = record.tracking.get("experiment_id")
+    if experiment is None or record.tracking.get("uri") != str(store):
+        return ""
+    return runs_page(experiment, record.id)
+
+
+@contextmanager
+def _server(store: "Store", port: int, log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
+    """MLflow's server, which ends with the context, and with this process."""
     # One worker and no job queue: 2 processes and 0.5 GB instead of 15 and 3 GB.
     environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", _HOST, "--port", str(port)]
-    server = subprocess.Popen([*command, "--backend-store-uri", store.uri], env=environment)
+    server = subprocess.Popen(
+        [sys.executable, "-S", "-c", _GUARD, *command, "--backend-store-uri", store.uri],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
     try:
-        status = server.wait()
+        yield server
     finally:
-        server.terminate()
+        assert server.stdin is not None
+        server.stdin.close()
         server.wait()
-    if status:
-        raise TrackingError(f"the MLflow UI ended with status {status}")
+
+
+def _wait_until_it_answers(server: "subprocess.Popen[bytes]", address: str, log: IO[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=2).close()
+            return
+        except OSError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise _failure(server, log) from None
+        time.sleep(0.1)
+
+
+def _failure(server: "subprocess.Popen[bytes]", log: IO[bytes]) -> TrackingError:
+    from archsearch.tracking.messages import redact
+
+    log.seek(0)
+    lines = log.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
+    status = server.poll()
+    problem = f"ended with status {status}" if status is not None else f"does not answer within {_START_SECONDS:.0f} s"
+    return TrackingError(redact("\n  ".join([f"the MLflow UI {problem}", *lines])))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def malformed(uri: str) -> str | None:
     elif scheme == "databricks":
         problem = None if _knows_databricks() else "is not configured: set DATABRICKS_HOST, or write ~/.databrickscfg"
     elif scheme == "file":
-        problem = f"is a folder, which MLflow no longer supports; use sqlite://{parts.path.rstrip('/')}/mlflow.db"
+        problem = f"is a folder, which MLflow no longer supports; use sqlite:///{parts.path.rstrip('/')}/mlflow.db"
     elif scheme not in {entry_point.name for entry_point in entry_points(group="mlflow.tracking_store")}:
         problem = f"is none that MLflow knows; it {_FORMS}"
     return problem

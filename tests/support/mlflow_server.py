@@ -1,12 +1,16 @@
-"""A real MLflow server for tests, which can be killed and started again."""
+"""A real MLflow server for tests, which can be killed and started again; and one that only pretends."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +60,35 @@ class MlflowServer:
             assert self.process.poll() is None, (self.folder / "server.log").read_text()
             return False
         return True
+
+
+@contextmanager
+def web_server(*, query_status: int | None) -> Iterator[str]:
+    """A server that answers `/health`. It answers queries with `query_status`; None never answers them."""
+    ended = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not self.path.endswith("/health"):
+                if query_status is None:
+                    ended.wait(30)
+                    return
+                self.send_response(query_status)
+            else:
+                self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/prefix"
+    finally:
+        ended.set()
+        server.shutdown()
+        server.server_close()
 
 
 def check_all_is_recorded(uri: str, workspace: Path, runs: int, epochs: int) -> None:

@@ -1,11 +1,8 @@
 """What cannot be a tracking store is refused before training, and servers are given a limited time to answer."""
 
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,13 +12,13 @@ from archsearch.config.settings import TrackingSettings
 from archsearch.errors import TrackingError
 from archsearch.tracking import uris
 from archsearch.tracking.store import Store, check_store, resolve_store
-from tests.support.mlflow_server import free_port
+from tests.support.mlflow_server import web_server
 
 MALFORMED = {
     "foo://bar": "is none that MLflow knows",
     "uc://catalog": "is none that MLflow knows",
     "mlruns:": "is none that MLflow knows",
-    "file:///tmp/mlruns": "use sqlite:///tmp/mlruns/mlflow.db",
+    "file:///tmp/mlruns": "use sqlite:////tmp/mlruns/mlflow.db",
     "sqlite://": "is in memory and keeps nothing",
     "sqlite:///": "is in memory and keeps nothing",
     "sqlite:///:memory:": "is in memory and keeps nothing",
@@ -86,35 +83,6 @@ def test_a_database_server_that_does_not_listen_is_refused() -> None:
 def test_a_database_server_that_listens_is_accepted() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         assert uris.unreachable_server(f"mysql+pymysql://127.0.0.1:{listener.getsockname()[1]}/x") is None
-
-
-@contextmanager
-def web_server(*, query_status: int | None) -> Iterator[str]:
-    """A server that answers `/health`. It answers queries with `query_status`; None never answers them."""
-    ended = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if not self.path.endswith("/health"):
-                if query_status is None:
-                    ended.wait(30)
-                    return
-                self.send_response(query_status)
-            else:
-                self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            """Keep quiet."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", free_port()), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/prefix"
-    finally:
-        ended.set()
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.mark.parametrize("status", [200, 401, 403])
