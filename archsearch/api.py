@@ -9,6 +9,7 @@ import logging
 import operator
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -162,7 +163,8 @@ def _called(settings: Sequence[str]) -> Iterator[_Call]:
     from archsearch.compose.session import own_hydra
 
     call = _Call()
-    with _LOCK, own_hydra(), _unrepeated_main(), terminate_like_ctrl_c():
+    with _LOCK, own_hydra(), _unrepeated_main(), terminate_like_ctrl_c(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, in a notebook without ipywidgets
         try:
             yield call
         except Exception as raised:

@@ -145,6 +145,9 @@ def test_the_notebook_runs(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> 
     client.execute()
     text = "".join(str(output) for cell in notebook.cells for output in cell.get("outputs", ()))
     assert "Epoch 5/5" in text and "model.head.type: got 'gab'" in text and "Mine data=digits" in text
+    assert not [
+        output for cell in notebook.cells for output in cell.get("outputs", ()) if output.get("name") == "stderr"
+    ]
     sweep = archsearch.load(next(workspace.glob("outputs/sweeps/*")))
     assert isinstance(sweep, archsearch.Sweep)
     assert list(sweep.table["state"]) == ["FINISHED"] * 6
