@@ -165,7 +165,9 @@ class ActiveRun:
     def interrupt(self) -> None:
         """Record that the run was interrupted, and log how to resume it."""
         self._end_if_possible("KILLED", "interrupted")
-        log.warning("%s", interruption_message(self.result, self.folder))
+        message = interruption_message(self.result, self.folder)
+        # On a narrow terminal, the command stands on a line of its own, so that it can be copied.
+        log.warning("%s", message, extra={"shorter": [message.replace("with: ", "with:\n  ")]})
 
     def fail(self, error: Exception) -> None:
         """Record that `error` ended the run."""

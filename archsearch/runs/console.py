@@ -146,7 +146,7 @@ def data_banner(title: str, reason: str) -> str:
 def interruption_message(result: Result, folder: Path) -> str:
     """How many epochs an interrupted run has trained, and how to resume it."""
     trained = f"{len(result.history)} of {count(result.epochs, 'epoch')}"
-    return f"\ninterrupted after {trained}. Resume with:\n  {_resume_command(result, folder)}"
+    return f"\ninterrupted after {trained}. Resume with: {_resume_command(result, folder)}"
 
 
 def closing_summary(result: Result, folder: Path, device: str, port: int) -> str:
