@@ -161,7 +161,8 @@ def test_a_closed_pipe_ends_nothing(workspace: Path) -> None:
     process = start(*UNTRACKED, cwd=workspace)
     assert process.stdout is not None and process.stderr is not None
     process.stdout.close()
-    errors = process.stderr.read()
+    with process.stderr:
+        errors = process.stderr.read()
     assert (process.wait(60), errors) == (0, "")
     assert result_of(workspace)["state"] == "FINISHED"
 

@@ -63,7 +63,7 @@ def test_an_outage_does_not_stop_a_run(outage: dict[str, Any], folder: Path) -> 
 
 
 def test_the_result_says_that_the_record_is_incomplete(outage: dict[str, Any]) -> None:
-    assert outage["tracking"]["complete"] is False and "refused" in outage["tracking"]["trouble"]
+    assert outage["tracking"]["complete"] is False and "NewConnectionError" in outage["tracking"]["trouble"]
 
 
 def test_resuming_sends_what_is_missing_and_nothing_twice(
