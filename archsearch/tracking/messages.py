@@ -10,7 +10,7 @@ _USER_INFO = re.compile(r"(?<=://)([^\s/:@'\"]*):(?!\d+/)[^\s'\"]+(?=@)")
 _QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|sslpassword)=)[^\s&'\"]+", re.IGNORECASE)
 _DRIVER = re.compile(r"\(\w+(?:\.\w+)*\.(\w+)\)\s*")  # SQLAlchemy's prefix: (sqlite3.OperationalError)
 _SQL = re.compile(r"\s*(?:\[SQL:|\[parameters:|\(Background on this error).*", re.DOTALL)
-_LONGEST = 300  # characters
+_LONGEST, _HEAD, _TAIL = 300, 120, 170  # characters; the reason stands at the end
 
 
 def redact(text: str) -> str:
@@ -25,7 +25,7 @@ def error_line(error: BaseException) -> str:
     """What `error` says, in one line: no SQL, no passwords. Its class name if it says nothing."""
     lines = _DRIVER.sub("", _SQL.sub("", str(error))).strip().splitlines()
     line = redact(lines[0].strip() if lines else type(error).__name__)
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}..."
+    return line if len(line) <= _LONGEST else f"{line[:_HEAD]} ... {line[-_TAIL:]}"
 
 
 def cause(error: BaseException) -> BaseException | None:
