@@ -77,7 +77,8 @@ def made_up_result(*history: EpochMetrics, **changes: Any) -> Result:
     values: dict[str, Any] = {
         "run_id": "0123456789abcdef", "name": "session4", "state": "FINISHED", "seed": 1, "params": 12_954,
         "macs": 2_605_712, "receptive_field": 20, "epochs": max(1, len(history)), "choices": {}, "overrides": [],
-        "data": {"name": "mnist", "fingerprint": "-", "fallback": None}, "tracking": {"uri": None}, "started": "2026-01-01T00:00:00+00:00",
+        "data": {"name": "mnist", "fingerprint": "-", "fallback": None}, "tracking": {"uri": None},
+        "started": "2026-01-01T00:00:00+00:00",
         "history": list(history), "test": Score(0.3, 97, 100) if history else None,
     }  # fmt: skip
     return Result(**values | changes)

@@ -17,7 +17,9 @@ _KINDS = CHANNELWISE | DROPOUTS | {"Conv2d", "BatchNorm2d", "InstanceNorm2d", "G
 
 # Settings that may differ, because each member has its own or because they do not affect training. All others must be
 # equal, including settings added later.
-_FREE_SECTIONS = frozenset({"seed", "init", "tracking", "constraints", "sweep", "ui", "resume", "sweep_run"})
+_FREE_SECTIONS = frozenset(
+    {"seed", "overwrite", "init", "tracking", "constraints", "sweep", "ui", "resume", "sweep_run"}
+)
 _FREE: Mapping[str, frozenset[str]] = {
     "optimizer": frozenset(
         {"lr", "momentum", "nesterov", "weight_decay", "betas", "eps", "norm_lr_factor", "bias_lr_factor"}
