@@ -203,6 +203,13 @@ def test_invalid_settings_raise_and_leave_nothing(settings: tuple[Any, ...], mes
     assert not GlobalHydra.instance().is_initialized()
 
 
+def test_a_finished_run_is_not_overwritten(run: archsearch.Run) -> None:
+    before = (run.folder / "result.json").read_text()
+    with pytest.raises(archsearch.UserError, match="overwrite=true"):
+        archsearch.train(*FAST, f"hydra.run.dir={run.folder}")
+    assert (run.folder / "result.json").read_text() == before
+
+
 def test_a_run_that_fails_raises_and_can_be_loaded(workspace: Path) -> None:
     with pytest.raises(NonFiniteLossError):
         archsearch.train(*FAST, "optimizer.lr=1e20")
