@@ -1,5 +1,7 @@
 """Interrupted runs, and runs that continue from a checkpoint."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -54,9 +56,11 @@ HALF, EMPTY, TEXT = (lambda content: content[: len(content) // 2]), (lambda _: b
 
 
 def flipped(content: bytes) -> bytes:
-    """`content` with a bit flipped in the middle, where the weights are."""
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    """`content` with a bit flipped in its largest tensor."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+        position = content.index(archive.read(largest)) + largest.file_size // 2
+    return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
 
 
 @pytest.fixture
