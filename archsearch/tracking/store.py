@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _ADVICE = "set tracking.uri (or MLFLOW_TRACKING_URI) to a store that answers, or use tracking=none"
 
+_opened: dict["Store", tuple[int, int] | None] = {}  # the stores that this process has opened, and their files
+
 
 @dataclass(frozen=True)
 class Store:
@@ -204,15 +206,17 @@ def _complete(store: Store) -> Iterator[None]:
     with files.creation_lock(database):
         if not files.is_missing(database) and files.is_half_made(database, _schema):
             files.set_aside(database)
-        if files.is_missing(database):
+        if files.is_missing(database) and not files.copy_template(database):
+            files.make_database(database, _migrate)
+        identity = store.identity()
+        if _opened.setdefault(store, identity) != identity:
+            _opened[store] = identity
             _forget_connections()
-            if not files.copy_template(database):
-                files.make_database(database, _migrate)
         yield
 
 
 def _forget_connections() -> None:
-    """Let MLflow open its databases again: a connection to a deleted file would go on to write to it."""
+    """Let MLflow open its databases again: a connection to a deleted file would go on to write to that."""
     stores = importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     for engine in dict(stores.SqlAlchemyStore._engine_map).values():
         engine.dispose()

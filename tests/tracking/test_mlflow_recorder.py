@@ -292,6 +292,16 @@ def test_a_run_after_the_database_was_deleted_is_recorded_in_a_new_one(tmp_path:
     assert first.describe()["complete"] is False
 
 
+def test_a_database_that_another_process_has_replaced_is_opened_again(tmp_path: Path) -> None:
+    first = MlflowRecorder.start(own_store(tmp_path), "archsearch", INFO)
+    (tmp_path / "other").mkdir()
+    open_experiment(own_store(tmp_path / "other"), "archsearch")
+    delete(first.store)
+    (tmp_path / "other" / "mlflow.db").rename(tmp_path / "mlflow.db")
+    client, experiment = open_experiment(first.store, "archsearch")
+    assert not client.search_runs([experiment])
+
+
 def test_a_run_that_was_deleted_in_mlflow_is_created_anew(database: Store) -> None:
     recorder = MlflowRecorder.start(database, "archsearch", INFO)
     recorder.discard()
