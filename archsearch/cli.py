@@ -13,8 +13,9 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def dispatch(
         if command.multirun:
             sweep(command.arguments)
         else:
-            _run_hydra(command.arguments, job)
+            _run_hydra(command.arguments, job, single=True)
         if failure is not None:
             raise failure
 
@@ -174,12 +175,23 @@ def parse_command(arguments: Sequence[str]) -> Command:
     return Command(arguments, request=request_of(config))
 
 
-def _run_hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any]) -> None:
-    """Let Hydra parse `arguments` as its command line and call `task` accordingly."""
+def _run_hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any], *, single: bool = False) -> None:
+    """Let Hydra parse `arguments` as its command line and call `task` accordingly.
+
+    If it calls `task` in this process (`single`), a signal before that ends the process at once.
+    """
     # The presets of Ray and submitit have their plugins' names, so they are validated against those plugins' schemas.
     warnings.filterwarnings("ignore", r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
-    with _replaced_argv(arguments), _hydra_raises(), terminate_like_ctrl_c():
-        hydra.main(version_base=VERSION_BASE, config_path=str(config_folder()), config_name=CONFIG_NAME)(task)()
+    with _replaced_argv(arguments), _hydra_raises(), terminate_like_ctrl_c(), ExitStack() as starting:
+        if single:
+            starting.enter_context(ending_at_once())
+
+        @wraps(task)
+        def begun(config: DictConfig) -> Any:
+            starting.close()
+            return task(config)
+
+        hydra.main(version_base=VERSION_BASE, config_path=str(config_folder()), config_name=CONFIG_NAME)(begun)()
 
 
 def translate(error: Exception, arguments: Sequence[str], started: bool) -> Exception:
