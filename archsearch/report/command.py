@@ -48,13 +48,13 @@ def report(options: Options, request: Request, status: StatusLine | None = None)
         line.show("drawing the page")
         page = page_path(options, selection, findings)
         title, command, notes = selection.title, selection.command, selection.notes
-        content = page_text(title, command, findings, options.cost, notes)
+        names = [path.name for path in data_paths(page)]
+        content = page_text(title, command, findings, options.cost, notes, names)
         write_files(page, [content, csv_text(findings), json_text(title, command, findings, notes)])
         line.show("storing the page in MLflow")
         is_stored = _store_page(page, selection)
     _print(selection, findings, options)
-    names = ", ".join([_relative(page), *(path.name for path in data_paths(page))])
-    print(f"\npage     {names}")
+    print(f"\npage     {', '.join([_relative(page), *names])}")
     if is_stored:
         print("         also artifacts of the sweep's run in MLflow")
     return page

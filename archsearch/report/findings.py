@@ -18,7 +18,7 @@ from archsearch.report.model_diff import ModelDiff, model_diff
 from archsearch.report.naming import find_variant
 from archsearch.report.options import Options
 from archsearch.report.pareto import Point, points_of
-from archsearch.report.prediction_diff import PredictionDiff, prediction_diff, test_images
+from archsearch.report.prediction_diff import PredictionDiff, confusion_of, prediction_diff, test_images
 from archsearch.report.study import Study, Variant
 from archsearch.report.verdict import Comparison, Verdict, compare
 from archsearch.runs.formatting import count
@@ -51,6 +51,8 @@ class Findings:
     points: Sequence[Point]
     ablation: Ablation
     pair: PairComparison | None
+    confusion: NDArray[np.float64] | None  # of the leader, or of A of a compared pair: (classes, classes)
+    summary: str
     sentences: Sequence[str]
     notes: Sequence[str]
 
@@ -61,9 +63,45 @@ def analyze(study: Study, options: Options, data: Path) -> Findings:
     compared = _compared(study, options) if options.compare else None
     board = rank(study, baseline, compared)
     pair = _pair(board, data)
+    shown = pair.a if board.compared is not None and pair is not None else study.variants[0]
     return Findings(
-        study, board, points_of(board, options.cost), ablate(study, baseline), pair, _sentences(board), _notes(board)
+        study,
+        board,
+        points_of(board, options.cost),
+        ablate(study, baseline),
+        pair,
+        _confusion(shown, study),
+        _summary(board),
+        _sentences(board),
+        _notes(board),
     )
+
+
+def _confusion(variant: Variant, study: Study) -> NDArray[np.float64] | None:
+    if study.info is None:
+        return None
+    try:
+        return confusion_of(variant, len(study.info.classes))
+    except UserError:
+        return None
+
+
+def _summary(board: Leaderboard) -> str:
+    """The result in one sentence: the pair's verdict, else who leads, and how many others are tied with it."""
+    if board.compared is not None:
+        return board.compared.sentence(in_order=True)
+    row = board.rows[0]
+    score = f"{row.score.value:.2f} %"
+    interval = "" if isnan(row.score.low) else f" ({row.score.low:.2f} to {row.score.high:.2f})"
+    lead = f"{row.variant.label} has the best {board.study.judged_on} accuracy, {score}{interval}"
+    verdicts = Counter(row.against.verdict for row in board.rows if row.against is not None)
+    if not verdicts:
+        return lead
+    if verdicts["unknown"] == verdicts.total():
+        return f"{lead}; there are too few seeds to tell whether it is better"
+    counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in get_args(Verdict) if verdicts[verdict])
+    against = f"the baseline {board.reference.label}" if board.is_baseline else "it"
+    return f"{lead}; compared with {against}, the {count(verdicts.total(), 'other variant')}: {counts}"
 
 
 def _sentences(board: Leaderboard) -> list[str]:

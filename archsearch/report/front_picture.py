@@ -10,7 +10,7 @@ from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
 from archsearch.report.pictures import WIDTH, accuracy_text
 from archsearch.report.plot_labels import variant_labels
 from archsearch.report.statistics import Estimate
-from archsearch.report.svg import ACCENT, INK, LINE, OTHER, add_tooltip, svg_style, to_svg
+from archsearch.report.svg import ACCENT, INK, LABEL_BOX, LINE, OTHER, add_tooltip, svg_style, to_svg
 from archsearch.report.tables import has_reference
 from archsearch.runs.figures import new_figure
 
@@ -120,7 +120,7 @@ def _plot_reference(axes: "Axes", cost: Cost, tooltips: dict[str, str]) -> None:
 
 
 def _label(axes: "Axes", x: float, y: float, text: str) -> "Annotation":
-    return axes.annotate(text, (x, y), (6, -4), textcoords="offset points", fontsize=8, color=INK)
+    return axes.annotate(text, (x, y), (6, -4), textcoords="offset points", fontsize=8, color=INK, bbox=LABEL_BOX)
 
 
 def _place(figure: "Figure", labels: Sequence["Annotation"]) -> None:
@@ -145,7 +145,7 @@ def _place(figure: "Figure", labels: Sequence["Annotation"]) -> None:
             label.set(ha=horizontal, va=vertical)
             box = label.get_window_extent()
             # A browser's font may be wider than the one that is measured here.
-            box = Bbox.from_extents(box.x0 - 0.06 * box.width, box.y0, box.x1 + 0.06 * box.width, box.y1)
+            box = Bbox.from_extents(box.x0 - 0.1 * box.width, box.y0 - 1, box.x1 + 0.1 * box.width, box.y1 + 1)
             frame = frames[axes]
             fits = box.x0 >= frame.x0 and box.x1 <= frame.x1 and box.y0 >= frame.y0 and box.y1 <= frame.y1
             if fits and not any(box.overlaps(other) for other in others):

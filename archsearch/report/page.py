@@ -1,7 +1,7 @@
 """The report as a self-contained HTML file, with light and dark modes, for small screens and screen readers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,15 @@ from markupsafe import Markup
 
 from archsearch import __version__
 from archsearch.report import pictures
+from archsearch.report.curves_picture import curves_plot
 from archsearch.report.findings import Findings, PairComparison
 from archsearch.report.front_picture import pareto_plot
+from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.options import Cost
+from archsearch.report.pareto import COSTS
+from archsearch.report.plot_labels import shared_settings, variant_labels
 from archsearch.report.prediction_diff import PredictionDiff
+from archsearch.report.settings_picture import settings_plot
 from archsearch.report.tables import (
     blocks_table,
     confusion_changes,
@@ -29,22 +34,30 @@ from archsearch.runs.formatting import count
 
 _TEMPLATE = Path(__file__).with_name("page.html")
 _MOST_IMAGES = 16
+_MOST_RUNS = 100  # in the table of runs; the CSV file has all
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # not allowed in HTML
 
 
 def page_text(
-    title: str, command: str | None, findings: Sequence[Findings], cost: Cost, notes: Sequence[str] = ()
+    title: str,
+    command: str | None,
+    findings: Sequence[Findings],
+    cost: Cost,
+    notes: Sequence[str] = (),
+    files: Sequence[str] = (),
 ) -> str:
-    """The page, with one section per study."""
+    """The page, with one section per study; `files` are the names of the data files beside it."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     families = sorted({study.board.family for study in findings})
     text = template.render(
         title=title,
         command=command,
-        created=f"{datetime.now().strftime('%Y-%m-%d %H:%M')}{''.join(f'; {note}' for note in notes)}",
+        created=datetime.now().strftime("%Y-%m-%d %H:%M"),
+        notes=notes,
+        files=files,
         version=__version__,
-        families=" and ".join(map(str, families)),
+        families=" and ".join(f"{family:,}" for family in families),
         studies=[_study(study, cost) for study in findings],
     )
     text = text.replace(" +- ", " ± ").replace(" -&gt; ", " → ")
@@ -52,16 +65,17 @@ def page_text(
 
 
 def _study(findings: Findings, cost: Cost) -> dict[str, Any]:
-    board, ablation = findings.board, findings.ablation
-    content: dict[str, Any] = {
+    study, board, ablation = findings.study, findings.board, findings.ablation
+    return {
+        "title": study.info.title if study.info is not None else study.variants[0].any.data,
         "headline": headline(findings),
-        "sentences": findings.sentences,
+        "summary": findings.summary,
+        "sentences": [sentence for sentence in findings.sentences if sentence != findings.summary],
         "notes": findings.notes,
-        "judged_on": findings.study.judged_on,
+        "judged_on": study.judged_on,
         "leaderboard": leaderboard_table(board),
-        "ranking": Markup(pictures.ranking_plot(board)),
-        "rows_shown": f"{pictures.MOST_ROWS} of {len(board.rows)}" if len(board.rows) > pictures.MOST_ROWS else None,
-        "pareto": None,
+        "plots": list(_plots(findings, cost)),
+        "pareto": pareto_table(findings.points, study, cost, only_front=False) if len(findings.points) > 1 else None,
         "effects": [
             {
                 "picture": Markup(pictures.effect_plot(effect)),
@@ -70,21 +84,64 @@ def _study(findings: Findings, cost: Cost) -> dict[str, Any]:
             }
             for effect in ablation.effects
         ],
-        "importance": None,
-        "pair": _pair(findings.pair) if findings.pair is not None else None,
-    }
-    if len(findings.points) > 1:
-        content["pareto"] = {
-            "picture": Markup(pareto_plot(findings.points, board, cost)),
-            "table": pareto_table(findings.points, findings.study, cost, only_front=False),
-        }
-    if ablation.importances:
-        content["importance"] = {
+        "importance": {
             "picture": Markup(pictures.importance_plot(ablation)),
             "table": importance_table(ablation),
             "explained": explained(findings),
         }
-    return content
+        if ablation.importances
+        else None,
+        "pair": _pair(findings.pair) if findings.pair is not None else None,
+        "runs": _runs(board),
+        "more_runs": max(0, sum(len(row.variant.runs) for row in board.rows) - _MOST_RUNS),
+    }
+
+
+def _plots(findings: Findings, cost: Cost) -> Iterator[dict[str, Any]]:
+    """The plots of a study, with a short title and a caption each."""
+    board = findings.board
+    first = f" The first {pictures.MOST_ROWS} of {len(board.rows)}." if len(board.rows) > pictures.MOST_ROWS else ""
+    ranking = f"Diamonds are means with 95 % intervals, dots single runs.{first}"
+    shown = board.rows[: pictures.MOST_ROWS]
+    shared = shared_settings(shown, variant_labels(shown))
+    ranking += f" All of them have {shared}." if shared else ""
+    yield _plot("Ranking", pictures.ranking_plot(board), ranking)
+    if len(findings.points) > 1:
+        front = "The line is the Pareto front; labels that would overlap are left out."
+        yield _plot(f"Accuracy against {COSTS[cost]}", pareto_plot(findings.points, board, cost), front)
+    curves = curves_plot(board)
+    if curves is not None:
+        subject = "A and B" if board.compared is not None else "The best variants"
+        yield _plot(
+            "Learning curves", curves, f"{subject}: mean and range over seeds. The first epochs may be cut off."
+        )
+    settings = settings_plot(board)
+    if settings is not None:
+        yield _plot("Settings", settings, f"Mean {board.study.judged_on} accuracy of each variant.")
+    if findings.confusion is not None and findings.study.info is not None:
+        subject = "A" if board.compared is not None else "the leader"
+        matrix = pictures.confusion_plot(findings.confusion, findings.study.info.classes, is_difference=False)
+        yield _plot(f"Mistakes of {subject}", matrix, "Test images by class and prediction, mean over seeds.")
+
+
+def _plot(title: str, picture: str, caption: str) -> dict[str, Any]:
+    return {"title": title, "picture": Markup(picture), "caption": caption}
+
+
+def _runs(board: Leaderboard) -> list[dict[str, Any]]:
+    """The first runs, best variants first, with their pages in MLflow and the commands that repeat them."""
+    runs = [(row, run) for row in board.rows for run in row.variant.runs.values()][:_MOST_RUNS]
+    return [
+        {
+            "variant": row.variant.label,
+            "seed": run.seed,
+            "score": row.variant.scores().get(run.seed),
+            "id": run.run_id,
+            "link": run.link(),
+            "command": run.command,
+        }
+        for row, run in runs
+    ]
 
 
 def _pair(pair: PairComparison) -> dict[str, Any]:
@@ -97,7 +154,9 @@ def _pair(pair: PairComparison) -> dict[str, Any]:
         "blocks": blocks_table(architecture) if architecture is not None else None,
         "other": architecture.other if architecture is not None else [],
         "mcnemar": mcnemar_table(predictions) if predictions is not None else None,
-        "confusion": Markup(pictures.confusion_plot(predictions, classes)) if predictions is not None else None,
+        "confusion": Markup(pictures.confusion_plot(predictions.confusion, classes))
+        if predictions is not None
+        else None,
         "changes": confusion_changes(predictions, classes) if predictions is not None else [],
         "only_a": _gallery(pair, predictions, "A"),
         "only_b": _gallery(pair, predictions, "B"),

@@ -13,7 +13,6 @@ from archsearch.compose.labels import labels
 from archsearch.report.ablation import Ablation, Effect
 from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.plot_labels import LONGEST, cut, names_of_values, variant_labels
-from archsearch.report.prediction_diff import PredictionDiff
 from archsearch.report.statistics import Estimate
 from archsearch.report.svg import ACCENT, INK, LINE, MUTED, OTHER, add_tooltip, svg_style, to_svg
 from archsearch.runs.figures import new_figure
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_ROWS = 25
+_MOST_CLASSES = 20  # with numbers
 WIDTH = 4.8  # inches of 72 pixels: the width of a phone
 
 
@@ -88,29 +88,34 @@ def importance_plot(ablation: Ablation) -> str:
         return to_svg(figure, "Importance of settings; the table has the numbers", {})
 
 
-def confusion_plot(predictions: PredictionDiff, classes: Sequence[str]) -> str:
-    """The difference of two confusion matrices, A minus B, as squares; the diagonal is left out."""
+def confusion_plot(confusion: NDArray[np.float64], classes: Sequence[str], is_difference: bool = True) -> str:
+    """A confusion matrix (classes, classes), or the difference of two, as squares; the diagonal is left out."""
     with svg_style():
-        figure = new_figure(WIDTH, 0.5 * len(classes) + 0.9)
+        figure = new_figure(WIDTH, min(0.5 * len(classes), 4.6) + 0.9)
         axes = figure.add_subplot()
-        mistakes = np.where(np.eye(len(classes), dtype=bool), 0.0, predictions.confusion)
+        mistakes = np.where(np.eye(len(classes), dtype=bool), 0.0, confusion)
         largest = max(1.0, float(np.abs(mistakes).max()))
         for true, guess in np.ndindex(mistakes.shape):
             value = mistakes[true, guess]
-            if true == guess:
+            if true == guess and len(classes) <= _MOST_CLASSES:
                 axes.plot([guess], [true], ".", color=LINE)
             elif abs(value) >= 0.05:
                 size = 0.16 + 0.78 * float(abs(value) / largest) ** 0.5
                 _plot_square(axes, guess, true, size, OTHER if value > 0 else ACCENT)
-                axes.text(guess, true, f"{value:+.1f}", ha="center", va="center", fontsize=6.5, color=INK)
+                if len(classes) <= _MOST_CLASSES:
+                    text = f"{value:+.1f}" if is_difference else f"{value:.1f}".removesuffix(".0")
+                    axes.text(guess, true, text, ha="center", va="center", fontsize=6.5, color=INK)
         axes.set_xlim(-0.5, len(classes) - 0.5)
         axes.set_ylim(len(classes) - 0.5, -0.5)
         rotation = 0 if max(map(len, classes)) < 3 else 45
-        axes.set_xticks(range(len(classes)), classes, rotation=rotation, ha="right" if rotation else "center")
-        axes.set_yticks(range(len(classes)), classes)
+        step = -(-len(classes) // _MOST_CLASSES)
+        names = [cut(name, 14) for name in classes[::step]]
+        axes.set_xticks(range(0, len(classes), step), names, rotation=rotation, ha="right" if rotation else "center")
+        axes.set_yticks(range(0, len(classes), step), names)
         axes.set_xlabel("prediction")
         axes.set_ylabel("true class")
-        return to_svg(figure, "Mistakes of A minus mistakes of B, by true class and prediction, mean over seeds", {})
+        subject = "Mistakes of A minus mistakes of B" if is_difference else "Mistakes"
+        return to_svg(figure, f"{subject}, by true class and prediction, mean over seeds", {})
 
 
 def thumbnail(image: NDArray[np.uint8]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from archsearch.compose.labels import labels
+from archsearch.compose.labels import describe, labels
 from archsearch.report.study import Variant
 from archsearch.report.svg import printable
 
@@ -46,6 +46,16 @@ def names_of_values(rows: Sequence[HasVariant], texts: Sequence[str]) -> str | N
     names = [name for name in variants[0].values if len({variant.values.get(name) for variant in variants}) > 1]
     are_values = any(" · " in text for text in texts) or any(text.startswith("#1 ") for text in texts)
     return " · ".join(labels(names)) if names and are_values else None
+
+
+def shared_settings(rows: Sequence[HasVariant], texts: Sequence[str]) -> str | None:
+    """The settings in which the rows agree, where their labels leave them out: `head.type=gap width=2`."""
+    variants = [row.variant for row in rows]
+    if len(variants) < 2 or list(texts) == [printable(variant.label) for variant in variants]:
+        return None
+    shared = {name: value for name, value in variants[0].values.items()
+              if all(variant.values.get(name) == value for variant in variants)}  # fmt: skip
+    return printable(describe(shared)) or None
 
 
 def cut(text: str, longest: int = LONGEST) -> str:

@@ -82,6 +82,17 @@ def prediction_diff(a: Variant, b: Variant, classes: int) -> PredictionDiff:
     )
 
 
+def confusion_of(variant: Variant, classes: int) -> NDArray[np.float64]:
+    """The confusion matrix of a variant on the test set, mean over its networks: (classes, classes).
+
+    Raises `ReportError` if predictions are missing or damaged.
+    """
+    predictions = [_predictions(run, classes) for run in variant.runs.values()]
+    return np.asarray(sum(_confusion(labels, guesses[None], classes) for labels, guesses in predictions)) / len(
+        predictions
+    )
+
+
 def test_images(info: DatasetInfo, root: Path, fingerprint: str) -> NDArray[np.uint8] | None:
     """The test images (N, height, width) of the data with this `fingerprint`; None if they are not in `root`."""
     try:

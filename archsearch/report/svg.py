@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 # Placeholder colours, replaced by the page's CSS variables, which differ in light and dark mode.
 INK, MUTED, LINE, ACCENT, OTHER = "#010203", "#040506", "#070809", "#0a0b0c", "#0d0e0f"
-_VARIABLES = {INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", OTHER: "other"}
+THIRD, FOURTH, PAPER = "#101112", "#131415", "#161718"
+LABEL_BOX = {"facecolor": PAPER, "alpha": 0.75, "linewidth": 0, "pad": 0.6}  # behind text that lies over lines
+_VARIABLES = {
+    INK: "ink", MUTED: "muted", LINE: "line", ACCENT: "accent", OTHER: "other", THIRD: "third", FOURTH: "fourth",
+    PAPER: "paper",
+}  # fmt: skip
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
 

@@ -87,7 +87,7 @@ class Comparison:
         relation = "worse" if self.difference.value < 0 and not is_swapped else "better"
         value = self.difference.value if in_order and self.verdict == "tied" else abs(self.difference.value)
         size = f"{value:.2f} +- {self.difference.half_width:.2f} points"
-        adjusted = f", adjusted for {self.family} comparisons" if self.family > 1 else ""
+        adjusted = f", adjusted for {self.family:,} comparisons" if self.family > 1 else ""
         match self.verdict:
             case "better" | "worse":
                 return f"{first} is {relation} than {second}: {size} ({p_equation(self.p)}{adjusted})"

@@ -1,0 +1,78 @@
+"""The plots of learning curves and settings, and what the page holds besides."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from archsearch.report.curves_picture import curves_plot
+from archsearch.report.leaderboard import Leaderboard, rank
+from archsearch.report.settings_picture import settings_plot
+from archsearch.report.study import studies_of
+from tests.support.processes import Cli
+from tests.support.studies import study, study_run, write_sweep
+
+
+def board_of(*factors: str) -> Leaderboard:
+    runs = [
+        study_run(1, 98 + first + second / 10, **dict(zip(factors, (first, second, first + second), strict=False)))
+        for first in (0, 1)
+        for second in (0, 1, 2)
+    ]
+    (grid,) = studies_of(runs)
+    return rank(grid)
+
+
+def test_two_settings_make_a_heat_map_with_every_mean() -> None:
+    svg = settings_plot(board_of("model__dropout", "model__width"))
+    assert svg is not None and "accuracy by width and dropout" in svg
+    assert {"98.00", "98.20", "99.00", "99.20"} <= set(re.findall(r">([\d.]+)</text>", svg))
+
+
+def test_three_settings_make_parallel_coordinates() -> None:
+    runs = [
+        study_run(1, 98 + (a + b + c) / 10, model__dropout=a, model__width=b, optimizer__lr=c)
+        for a in (0, 1) for b in (0, 1) for c in (0, 1)
+    ]  # fmt: skip
+    (grid,) = studies_of(runs)
+    svg = settings_plot(rank(grid))
+    assert svg is not None and "98.00 %" in svg and "98.30 %" in svg
+    assert all(f">{name}</text>" in svg for name in ("dropout", "width", "lr"))
+
+
+def test_one_setting_needs_no_plot_of_settings() -> None:
+    assert settings_plot(rank(study({"0": [99.0], "0.1": [99.1], "0.2": [99.2]}))) is None
+
+
+def test_learning_curves_need_a_history() -> None:
+    assert curves_plot(rank(study({"0": [99.0], "0.1": [99.1]}))) is None
+
+
+@pytest.fixture
+def page(report: Cli, workspace: Path) -> str:
+    """The page of a sweep whose runs have a history and are recorded in a store."""
+    folder = write_sweep(
+        workspace / "outputs" / "sweeps" / "a", {"model.dropout": ["0", "0.1"], "seed": ["1", "2"]},
+        history=[{"epoch": epoch, "val/accuracy": 90.0 + epoch} for epoch in range(1, 9)],
+        tracking={"uri": "http://user:secret@host:5000", "experiment_id": "7"}, right=[True] * 290 + [False] * 7,
+    )  # fmt: skip
+    assert report().returncode == 0
+    return (folder / "report.html").read_text()
+
+
+def test_the_page_has_curves_and_the_mistakes_of_the_leader(page: str) -> None:
+    assert "Learning curves</h4>" in page and "Mistakes of the leader</h4>" in page
+
+
+def test_the_page_links_each_run_without_a_password_and_has_its_command(page: str, workspace: Path) -> None:
+    result = json.loads((workspace / "outputs/sweeps/a/0/result.json").read_text())
+    assert f'href="http://host:5000/#/experiments/7/runs/{result["run_id"]}' in page
+    assert "secret" not in page
+    assert "python -m archsearch model.dropout=0 seed=1" in page
+
+
+def test_one_sentence_comes_before_the_table(page: str) -> None:
+    before = page[page.index("<h2") : page.index("<table")]
+    assert len(re.findall(r'<p class="lead">', before)) == 1 and "has the best validation accuracy" in before
+    assert "No significant difference" not in before
