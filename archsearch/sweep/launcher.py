@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from archsearch.config.settings import SweepSettings
 from archsearch.data.load import resolve_dataset
 from archsearch.errors import SweepError, TrackingError
-from archsearch.runs.folder import CHECKPOINT, OUTPUTS
+from archsearch.runs.folder import CHECKPOINT, OUTPUTS, PREVIOUS
 from archsearch.runs.prepare import PreparedRun, prepare_in_sweep
 from archsearch.sweep.composer import Composer
 from archsearch.sweep.display import Display
@@ -128,7 +128,7 @@ class _RecordingListener:
 
 def _renew(job: Job) -> Job:
     """`job` for another attempt: from its checkpoint if it has one, otherwise from the start in the same MLflow run."""
-    if (job.folder / CHECKPOINT).is_file():
+    if any((job.folder / name).is_file() for name in (CHECKPOINT, PREVIOUS)):
         return replace(job, prepared=replace(job.prepared, resumed=job.folder))
     return replace(job, prepared=_adopt_begun_run(job.prepared))
 

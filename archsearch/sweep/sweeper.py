@@ -242,6 +242,9 @@ def _check_runs(planned: SweepPlan) -> None:
         if device.startswith("cuda:"):
             rule = f"got {device!r}, must be cuda in a sweep; choose its GPUs with CUDA_VISIBLE_DEVICES"
             raise ConfigError([Problem("trainer.device", rule)])
+        if run.settings is not None and run.settings.overwrite:
+            rule = "got true, must be false in a sweep, which replaces no folder; choose another hydra.sweep.dir"
+            raise ConfigError([Problem("overwrite", rule)])
     if not any(run.state == "READY" for run in planned.runs):
         reasons = (problem for run in planned.runs for problem in run.problems)
         raise ConfigError([*dict.fromkeys(reasons), Problem("sweep", "no run can be trained")])

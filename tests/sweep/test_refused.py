@@ -27,6 +27,7 @@ SEEDS = ("-m", "seed=1,2")
         (("-m", "model.width=1,1e308"), "model.width: got 1e+308, must be at most"),
         (("-m", "seed=range(0,1000000)"), "seed: got range(0,1000000), which has 1,000,000 values, more than"),
         ((*SEEDS, "trainer.device=cuda:1"), "must be cuda in a sweep; choose its GPUs with CUDA_VISIBLE_DEVICES"),
+        ((*SEEDS, "overwrite=true"), "overwrite: got true, must be false in a sweep"),
         (("-m", "model.width=5,6", "constraints.max_params=10"), "no run can be trained"),
         ((*SEEDS, "data=mnist", "data.root=/nowhere/at/all"), "data=mnist: MNIST is not on disk"),
         ((*SEEDS, "hydra.sweep.dir=/proc/nowhere", *TINY, "tracking=none"), "/proc/nowhere"),
