@@ -67,7 +67,7 @@ def database_of(workspace: Path) -> str:
 def kill_a_worker(workspace: Path, retries: int) -> tuple[int, str]:
     """Train three runs and kill a worker at a random moment; returns the exit status and the output."""
     chance = random.Random(retries)
-    process = start(*UNTRACKED, "trainer.epochs=12", "seed=1,2,3", f"sweep.retries={retries}", cwd=workspace)
+    process = start(*UNTRACKED, "trainer.epochs=40", "seed=1,2,3", f"sweep.retries={retries}", cwd=workspace)
     wait_for_epochs(workspace, 2)
     time.sleep(chance.uniform(0, 2))
     os.kill(chance.choice(workers_of(process)), signal.SIGKILL)
@@ -87,7 +87,7 @@ def test_a_run_whose_worker_was_killed_is_tried_again(workspace: Path) -> None:
     status, output = kill_a_worker(workspace, retries=1)
     assert status == 0, output
     assert "trying again" in output and "attempt 2" in output
-    assert {result["epochs_trained"] for result in results_of(workspace).values()} == {12}
+    assert {result["epochs_trained"] for result in results_of(workspace).values()} == {40}
     assert set(states_of(workspace).values()) == {"FINISHED"}
 
 
