@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
 from archsearch.runs.prepare import PreparedRun
-from archsearch.system.process import end_process, gc_paused
+from archsearch.system.process import end_process, gc_paused, skip_teardown
 
 if TYPE_CHECKING:
     from ctypes import c_byte
@@ -76,6 +76,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
 
     Runs end after their current epoch once `stop` is set. Output between runs goes to `log`.
     """
+    skip_teardown()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent handles it
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -73,7 +73,14 @@ def _leave() -> None:
     if _exit_status is None:
         return
     logging.shutdown()  # registered before this function, so it has not run yet
+    status = _exit_status
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # the pipe is closed
+        try:
             stream.flush()
-    os._exit(_exit_status)
+        except (BrokenPipeError, ValueError, AttributeError):  # the pipe or the stream is closed
+            pass
+        except OSError as error:  # a full disk
+            status = status or 1
+            with suppress(OSError, ValueError):
+                os.write(2, f"archsearch: the output is incomplete: {error.strerror}\n".encode())
+    os._exit(status)

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from archsearch.errors import TrackingError
-from archsearch.system.process import end_process, gc_paused
+from archsearch.system.process import end_process, gc_paused, skip_teardown
 from archsearch.tracking.messages import redact
 from archsearch.tracking.mlflow_recorder import MlflowRecorder, RunOpening
 from archsearch.tracking.models import warm_up_model_logging
@@ -60,6 +60,7 @@ class RecordState:
 
 def serve(connection: Connection, store: Store, experiment: str, models: bool) -> None:
     """The process's main function: do what the messages on `connection` ask for."""
+    skip_teardown()
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     logger = logging.getLogger("archsearch")

@@ -22,9 +22,12 @@ def is_plain(network: nn.Module) -> TypeGuard[nn.Sequential]:
 
     Only then may a pass replace its layers. Subclasses can compute something else, and hooks can see the layers.
     """
-    if type(network) is not nn.Sequential:
+    if not isinstance(network, nn.Sequential):
         return False
     return all(
-        type(layer).__module__.startswith(_UNDERSTOOD) and not layer._forward_hooks and not layer._forward_pre_hooks
+        type(layer).__module__.startswith(_UNDERSTOOD)
+        and not (isinstance(layer, nn.Sequential) and type(layer).forward is not nn.Sequential.forward)
+        and not layer._forward_hooks
+        and not layer._forward_pre_hooks
         for layer in network.modules()
     )

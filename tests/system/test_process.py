@@ -1,14 +1,20 @@
 """Imports without garbage collection, memory that is kept, and exit without teardown."""
 
 import gc
+import inspect
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from archsearch.system.process import gc_paused
+from archsearch.sweep import worker
+from archsearch.system.process import end_process, gc_paused, skip_teardown
+from archsearch.tracking import recorder_server
 from tests.support.processes import REPOSITORY
 
 
@@ -124,3 +130,47 @@ def test_a_process_is_torn_down_unless_that_is_skipped() -> None:
 def test_a_process_that_ends_otherwise_is_torn_down() -> None:
     process = run_code(_EXIT.replace("end_process(3)", "sys.exit(4)"), "skip")
     assert (process.returncode, process.stdout) == (4, "exit function\nteardown\n")
+
+
+_torn_down: object = None
+
+
+def _end_with_something_to_tear_down(path: str) -> None:
+    skip_teardown()
+    global _torn_down  # noqa: PLW0603 # objects of a module are torn down last
+    _torn_down = _TellsWhenTornDown(Path(path))
+    end_process(3)
+
+
+class _TellsWhenTornDown:
+    def __init__(self, path: Path) -> None:
+        self.path, self.write = path, Path.write_text
+
+    def __del__(self) -> None:
+        self.write(self.path, "torn down")
+
+
+def test_a_spawned_process_ends_without_teardown(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_end_with_something_to_tear_down, args=(str(tmp_path / "torn"),))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 3
+    assert not (tmp_path / "torn").exists()
+
+
+@pytest.mark.parametrize("module", [worker, recorder_server])
+def test_workers_and_recorders_skip_teardown(module: ModuleType) -> None:
+    body = inspect.getsource(module.serve)
+    assert body.index("skip_teardown()") < body.index("gc_paused()")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_output_that_cannot_be_written_is_a_failure() -> None:
+    script = "from archsearch.system.process import *; skip_teardown(); print('x'); end_process(0)"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment.pop("PYTHONUNBUFFERED", None)
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", script]
+        done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1 and "the output is incomplete" in done.stderr
