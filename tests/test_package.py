@@ -30,19 +30,32 @@ def imports_of(path: Path) -> set[str]:
         id(node)
         for branch in ast.walk(tree)
         if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
-        for node in ast.walk(branch)
+        for statement in branch.body
+        for node in ast.walk(statement)
     }
-    found = set()
+    modules = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("archsearch"):
-            if id(node) in guarded:
-                continue
-            inner = node.module.removeprefix("archsearch").removeprefix(".")
-            for alias in node.names:
-                candidate = f"{inner}.{alias.name}".removeprefix(".")
-                is_module = (PACKAGE / f"{candidate.replace('.', '/')}.py").exists()
-                found.add(candidate if is_module else inner or "__init__")
-    return found
+        if id(node) in guarded:
+            continue
+        if isinstance(node, ast.Import):
+            modules |= {module_in_package(alias.name, "") for alias in node.names if is_ours(alias.name)}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            if node.module and is_ours(node.module):
+                modules |= {module_in_package(node.module, alias.name) for alias in node.names}
+    return modules
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".", maxsplit=1)[0] == "archsearch"
+
+
+def module_in_package(module: str, name: str) -> str:
+    """The module that `from module import name` needs: a module of that name, a room, or `module` itself."""
+    inner = module.removeprefix("archsearch").removeprefix(".")
+    candidate = f"{inner}.{name}".strip(".")
+    file = PACKAGE / candidate.replace(".", "/")
+    return candidate if candidate and (file.with_suffix(".py").exists() or file.is_dir()) else inner or "__init__"
 
 
 def imports() -> dict[str, set[str]]:
