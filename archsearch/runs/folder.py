@@ -114,10 +114,11 @@ def read_sweep(folder: Path) -> dict[str, Any]:
         content = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
         content.setdefault("runs", content.pop("variants", None))  # their old name, in format 1
         for key in ("overrides", "hydra", "config_dir"):  # keys that callers rely on
-            content[key]
+            if not isinstance(content[key], list) or not all(isinstance(word, str) for word in content[key]):
+                raise TypeError(f"{key} must be a list of strings")
         if not isinstance(content["runs"], list):
             raise KeyError("runs")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ResumeError(f"{folder / SWEEP}: not a sweep's: {type(error).__name__}: {error}") from error
     return dict(content)
 

@@ -94,7 +94,7 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         if not path.is_file():  # reading a FIFO would wait for ever
             return None
         stored = _Stored.model_validate_json(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     content = {**_EXPECTED, **stored.model_dump(exclude_unset=True)}
     if "macs" not in content:

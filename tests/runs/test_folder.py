@@ -160,3 +160,18 @@ def test_a_run_is_resumed_by_id_if_that_finds_it_and_else_by_folder() -> None:
     result = made_up_result()
     assert resume_argument(result, RUNS / "a") == "resume=0123456789abcdef"
     assert resume_argument(result, Path("/my runs/a")) == "'resume=/my runs/a'"
+
+
+@pytest.mark.parametrize("key", ["overrides", "hydra", "config_dir"])
+@pytest.mark.parametrize("value", [None, 3, "x", [3], {"a": 1}])
+def test_a_sweep_whose_words_are_no_strings_is_refused(tmp_path: Path, key: str, value: object) -> None:
+    content = {"overrides": [], "hydra": [], "config_dir": [], "runs": [], key: value}
+    (tmp_path / "sweep.json").write_text(json.dumps(content))
+    with pytest.raises(ResumeError, match=f"{key} must be a list of strings"):
+        read_sweep(tmp_path)
+
+
+def test_a_sweep_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text("[" * 100_000)
+    with pytest.raises(ResumeError, match="not a sweep's"):
+        read_sweep(tmp_path)
