@@ -204,11 +204,13 @@ def _accuracies(*scores: Score | None) -> tuple[str, ...]:
 def _tracking_lines(result: Result, folder: Path, port: int) -> list[str]:
     if result.tracking.get("uri") is None:
         return []
-    page = f"#/experiments/{result.tracking['experiment_id']}/runs/{result.run_id}?workflowType=machine_learning"
-    lines = [
-        f"MLflow   {result.tracking['uri']}",
-        f"         python -m archsearch.ui  shows it at http://127.0.0.1:{port}/{page}",
-    ]
+    uri, experiment = str(result.tracking["uri"]), result.tracking.get("experiment_id")
+    page = f"/#/experiments/{experiment}/runs/{result.run_id}?workflowType=machine_learning"
+    lines = [f"MLflow   {uri}"]
+    if experiment is not None and uri.startswith("http"):
+        lines.append(f"         {uri.rstrip('/')}{page}")
+    elif experiment is not None:
+        lines.append(f"         python -m archsearch.ui  shows it at http://127.0.0.1:{port}{page}")
     if not result.tracking["complete"]:
         lines.append(
             "WARNING: MLflow lacks a part of the record; the folder is complete. Send the rest with:\n"

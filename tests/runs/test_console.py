@@ -163,3 +163,15 @@ def test_an_interruption_says_how_to_resume() -> None:
 def test_the_banner_of_a_fallback_names_reason_and_data() -> None:
     banner = data_banner("digits", "MNIST is not on disk")
     assert "MNIST is not on disk" in banner and "Training on digits instead" in banner
+
+
+def test_a_server_is_its_own_page() -> None:
+    text = summary(made_up_result(epoch(1), tracking={"uri": "http://x:1/", "experiment_id": "7", "complete": True}))
+    assert "http://x:1/#/experiments/7/runs/" in text and "archsearch.ui" not in text
+
+
+def test_a_run_that_the_store_never_had_has_no_page() -> None:
+    text = summary(
+        made_up_result(epoch(1), tracking={"uri": "sqlite:///x.db", "experiment_id": None, "complete": False})
+    )
+    assert "experiments/" not in text and "WARNING: MLflow lacks a part" in text
