@@ -124,7 +124,7 @@ class ActiveRun:
         self.result.write(self.folder)
         self._open_record()
         last = self.result.history[-1]
-        self.recorder.log_metrics(final_metrics(self.result), last.epoch, last.timestamp)
+        self.recorder.log_results(final_metrics(self.result), last.epoch, last.timestamp)
         self.recorder.set_description(one_line_summary(self.result))
         predictions = write_predictions(self.folder, evaluation)
         self.recorder.log_artifacts([self.folder / CONFIG, self.folder / LAYERS, predictions])

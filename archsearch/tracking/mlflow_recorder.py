@@ -59,7 +59,6 @@ class MlflowRecorder(Recorder):
     _dropped: list[str] = field(default_factory=list)  # the errors of dropped writes
     _next_try: float = 0.0
     _identity: tuple[int, int] | None = None  # of the file of a SQLite store
-    _last_step: int | None = None
     _curves: set[str] = field(default_factory=set)  # the metrics that epochs have
 
     def __post_init__(self) -> None:
@@ -88,14 +87,16 @@ class MlflowRecorder(Recorder):
             raise
 
     def log_metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
+        self._curves |= values.keys()
+        self._log(values, dict.fromkeys(values, step), timestamp)
+
+    def log_results(self, values: Mapping[str, float], last_epoch: int, timestamp: int) -> None:
+        # MLflow draws a metric of step 0 as bars, and any other as a curve. A result is none, unless epochs have it.
+        self._log(values, {key: last_epoch if key in self._curves else 0 for key in values}, timestamp)
+
+    def _log(self, values: Mapping[str, float], steps: Mapping[str, int], timestamp: int) -> None:
         from mlflow.entities import Metric
 
-        # MLflow draws a metric of step 0 as bars, and any other as a curve. The results of a run are not a curve.
-        if step == self._last_step:
-            steps = {key: step if key in self._curves else 0 for key in values}
-        else:
-            self._last_step, steps = step, dict.fromkeys(values, step)
-            self._curves |= values.keys()
         self._batch += [Metric(key, value, timestamp, steps[key]) for key, value in values.items()]
         if time.monotonic() - self._batch_sent >= _BATCH_SECONDS or len(self._batch) >= _BATCH_SIZE:
             self._send_batch()

@@ -41,10 +41,10 @@ class Recorder:
     trouble: str | None = None
 
     def log_metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
-        """Record `values` at `step` (an epoch) and `timestamp` (milliseconds since 1970), in one batch.
+        """Record the `values` of the epoch `step` at `timestamp` (milliseconds since 1970), in one batch."""
 
-        A second batch of the same epoch holds the results of the run.
-        """
+    def log_results(self, values: Mapping[str, float], last_epoch: int, timestamp: int) -> None:
+        """Record the results of the run, which has trained `last_epoch` epochs, in one batch."""
 
     def log_artifacts(self, paths: list[Path]) -> None:
         """Record files."""

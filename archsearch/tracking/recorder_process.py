@@ -86,6 +86,9 @@ class RecorderProcess(Recorder):
     def log_metrics(self, values: Mapping[str, float], step: int, timestamp: int) -> None:
         self._send("log_metrics", values, step, timestamp)
 
+    def log_results(self, values: Mapping[str, float], last_epoch: int, timestamp: int) -> None:
+        self._send("log_results", values, last_epoch, timestamp)
+
     def log_artifacts(self, paths: list[Path]) -> None:
         self._send("log_artifacts", [path.absolute() for path in paths])
 

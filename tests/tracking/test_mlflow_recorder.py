@@ -167,16 +167,14 @@ def test_results_are_recorded_as_bars_unless_the_metric_has_a_curve(
 ) -> None:
     for epoch in (1, 2):
         recorder.log_metrics({"val/accuracy": 90.0, "test/loss": 0.1}, epoch, 0)
-    recorder.log_metrics({"test/accuracy": 99.0, "test/loss": 0.1, "params": 100}, 2, 0)
+    recorder.log_results({"test/accuracy": 99.0, "test/loss": 0.1, "params": 100}, 2, 0)
     recorder.finish("FINISHED")
     assert client.writes[1] == "val/accuracy@2 test/loss@2 test/accuracy@0 test/loss@2 params@0"
 
 
-def test_each_batch_of_a_single_epoch_knows_which_metrics_are_results(
-    recorder: MlflowRecorder, client: FakeClient
-) -> None:
+def test_the_results_of_a_single_epoch_are_bars(recorder: MlflowRecorder, client: FakeClient) -> None:
     recorder.log_metrics({"val/accuracy": 90.0}, 1, 0)
-    recorder.log_metrics({"test/accuracy": 99.0}, 1, 0)
+    recorder.log_results({"test/accuracy": 99.0}, 1, 0)
     recorder.finish("FINISHED")
     assert client.writes[:2] == ["val/accuracy@1", "test/accuracy@0"]
 
