@@ -208,7 +208,7 @@ def translate(error: Exception, arguments: Sequence[str], started: bool) -> Exce
     if isinstance(error, OSError) and not started:
         # Hydra makes the folder of a run, and opens its log.
         where = f"{error.filename}: " if error.filename else ""
-        return StorageError(f"{where}{error.strerror or error}; hydra.run.dir=... puts a run elsewhere")
+        return StorageError(f"{where}{error.strerror or error}; set hydra.run.dir to use another folder")
     return error
 
 

@@ -13,14 +13,11 @@ from archsearch.errors import ReportError, ResumeError
 from archsearch.runs.folder import CHECKPOINT, LAYERS, PREDICTIONS, SWEEP, find_run, find_sweep, read_config, sweep_of
 from archsearch.runs.result import RESULT, read_result
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.results import outcomes_by_variant, outcomes_of
+from archsearch.sweep.results import COLUMNS, STATISTICS, outcomes_by_variant, outcomes_of
 
 if TYPE_CHECKING:
     import pandas
     from torch import nn
-
-_COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
-_STATISTICS = ("val_best", "val_final", "test", "seconds")
 
 
 class Run:
@@ -134,7 +131,7 @@ class Sweep:
         import pandas
 
         rows = [
-            {"number": outcome.number, **outcome.values, **{name: getattr(outcome, name) for name in _COLUMNS}}
+            {"number": outcome.number, **outcome.values, **{name: getattr(outcome, name) for name in COLUMNS}}
             for outcome in outcomes_of(self.record, self.folder)
         ]
         return _with_numbers(pandas.DataFrame(rows), self.record.keys).set_index("number")
@@ -149,7 +146,7 @@ class Sweep:
             first = variant.outcomes[0]
             row: dict[str, Any] = {**variant.values, "params": first.params, "macs": first.macs}
             row["n"] = sum(outcome.state == "FINISHED" for outcome in variant.outcomes)
-            for name in _STATISTICS:
+            for name in STATISTICS:
                 row[name], row[f"{name}_sd"], _ = variant.statistic(name) or (None, None, 0)
             rows.append(row)
         return _with_numbers(pandas.DataFrame(rows), [key for key in self.record.keys if key != "seed"])

@@ -9,7 +9,7 @@ from typing import Any
 
 from archsearch.compose.labels import labels
 from archsearch.runs.formatting import duration
-from archsearch.sweep.results import RunOutcome, VariantOutcome, outcomes_by_variant
+from archsearch.sweep.results import COLUMNS, STATISTICS, RunOutcome, VariantOutcome, outcomes_by_variant
 from archsearch.system.atomic import write_text
 from archsearch.system.terminal import Column, Table
 
@@ -26,7 +26,6 @@ _STYLES = {
 }
 _OPTIONAL = {"MACs": 5, "val best": 4, "time": 3, "sd": 2, "params": 1}  # the highest first, on narrow terminals
 _MAX_SETTINGS = 40  # characters of headings
-_COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
 
 
 def write_tables(folder: Path, outcomes: Sequence[RunOutcome]) -> list[Path]:
@@ -114,7 +113,7 @@ def _percent(number: float | None) -> str:
 def _csv(outcomes: Sequence[RunOutcome]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["number", *(outcomes[0].values if outcomes else ()), *_COLUMNS])
+    writer.writerow(["number", *(outcomes[0].values if outcomes else ()), *COLUMNS])
     for outcome in outcomes:
         writer.writerow([outcome.number, *outcome.values.values(), *_columns(outcome).values()])
     return text.getvalue()
@@ -125,7 +124,7 @@ def _json(outcomes: Sequence[RunOutcome]) -> str:
     variants = []
     for variant in outcomes_by_variant(outcomes) if outcomes and "seed" in outcomes[0].values else []:
         statistics: dict[str, Any] = {}
-        for name in ("val_best", "val_final", "test", "seconds"):
+        for name in STATISTICS:
             mean, sd, n = variant.statistic(name) or (None, None, 0)
             statistics[name] = {"mean": mean, "sd": sd, "n": n}
         numbers = [outcome.number for outcome in variant.outcomes]
@@ -134,4 +133,4 @@ def _json(outcomes: Sequence[RunOutcome]) -> str:
 
 
 def _columns(outcome: RunOutcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in _COLUMNS}
+    return {name: getattr(outcome, name) for name in COLUMNS}

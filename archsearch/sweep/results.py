@@ -8,6 +8,9 @@ from pathlib import Path
 from archsearch.runs.result import read_result
 from archsearch.sweep.record import Entry, SweepRecord
 
+COLUMNS = ("params", "macs", "val_best", "val_final", "test", "seconds", "epochs", "state", "reason", "run_id")
+STATISTICS = ("val_best", "val_final", "test", "seconds")  # the columns that have a mean over seeds
+
 
 @dataclass(frozen=True)
 class RunOutcome:
@@ -65,7 +68,7 @@ def outcomes_of(record: SweepRecord, folder: Path) -> list[RunOutcome]:
     for position, entry in enumerate(record.entries):
         if entry.same_as is not None:  # a duplicate has the numbers of the run that it equals
             original = by_number[entry.same_as]
-            numbers = {name: getattr(original, name) for name in ("val_best", "val_final", "test", "seconds")}
+            numbers = {name: getattr(original, name) for name in STATISTICS}
             outcomes[position] = replace(outcomes[position], **numbers)
     return sorted(
         outcomes, key=lambda outcome: (outcome.state != "FINISHED", -(outcome.selecting or 0.0), outcome.number)
