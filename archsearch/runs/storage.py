@@ -16,4 +16,6 @@ def run_lock(folder: Path) -> AbstractContextManager[None]:
 def storage_error(error: OSError, folder: Path) -> StorageError:
     """The `StorageError` for an `OSError` that occurred while writing to `folder`."""
     reason = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-    return StorageError(f"cannot write to {error.filename or folder}: {reason}; hydra.run.dir=... puts a run elsewhere")
+    return StorageError(
+        f"cannot write to {error.filename or folder}: {reason}; set hydra.run.dir to use another folder"
+    )

@@ -38,7 +38,7 @@ from archsearch.sweep.plan_table import invalid_runs_error, plan_summary, state_
 from archsearch.sweep.record import Entry, SweepRecord, is_finished, sweep_lock
 from archsearch.sweep.results import outcomes_of
 from archsearch.system.screen import doing
-from archsearch.tracking.mlflow_recorder import MlflowRecorder
+from archsearch.tracking.mlflow_recorder import PATIENCE, MlflowRecorder
 from archsearch.tracking.recorder import Recorder, RunInfo
 from archsearch.tracking.store import Store
 from archsearch.tracking.sweeps import begun_runs
@@ -87,7 +87,7 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
             _Sweep(planned, record, folder, store, launcher).run(list(datasets.values()))
     except OSError as error:
         problem = f"cannot write to {error.filename or folder}: {error.strerror or error}"
-        raise StorageError(f"{problem}; hydra.sweep.dir=... puts a sweep elsewhere") from error
+        raise StorageError(f"{problem}; set hydra.sweep.dir to use another folder") from error
 
 
 class _Sweep:
@@ -110,7 +110,7 @@ class _Sweep:
             if remaining:
                 with logged_to(self.folder):
                     self._launch(remaining)
-                    self._record_later()
+                    self._record_later(parent)
         except KeyboardInterrupt as interrupt:
             interrupted = interrupt
         self.record.seconds += time.monotonic() - started
@@ -172,13 +172,20 @@ class _Sweep:
             log.warning("WARNING: %s", first_line(error))
             return {}
 
-    def _record_later(self) -> None:
-        """Send results that the tracking store missed while it was down, if it is back."""
+    def _record_later(self, parent: Recorder) -> None:
+        """Send the results that the tracking store missed while it was down. Waits for the store to come back."""
         trained = {outcome.number for outcome in outcomes_of(self.record, self.folder) if not outcome.is_unfinished}
         unrecorded = [run for run in self._ready() if run.number in trained and not is_finished(self._folder_of(run))]
-        if unrecorded and self.store is not None and self.store.answers():
-            log.info("MLflow is missing results of %s: sending them", count(len(unrecorded), "run"))
-            self._launch(unrecorded)
+        if not unrecorded or not isinstance(parent, MlflowRecorder):
+            return
+        missing = f"MLflow is missing results of {count(len(unrecorded), 'run')}"
+        if not parent.store.answers():
+            log.info("%s: waiting up to %.0f s for the tracking store", missing, PATIENCE)
+            if not parent.store.answers_within(PATIENCE):
+                parent.patience = 0.0  # the sweep has waited once
+                return
+        log.info("%s: sending them", missing)
+        self._launch(unrecorded)
 
     def _announce(self, remaining: Sequence[PlannedRun], data: Sequence[ResolvedDataset]) -> None:
         planned = self.planned

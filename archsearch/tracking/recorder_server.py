@@ -13,15 +13,15 @@ from typing import Any
 from archsearch.errors import TrackingError
 from archsearch.system.process import end_process, gc_paused, skip_teardown
 from archsearch.tracking.messages import redact
-from archsearch.tracking.mlflow_recorder import MlflowRecorder, RunOpening
+from archsearch.tracking.mlflow_recorder import MlflowRecorder
 from archsearch.tracking.models import warm_up_model_logging
+from archsearch.tracking.run_opening import OPENING_ATTEMPTS, RunOpening
 from archsearch.tracking.store import Store, import_store
 
 log = logging.getLogger(__name__)
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)  # handled by the training process only
 OPENING_RETRY_SECONDS = 1.0
-_REFUSALS = 2  # by a store that accepts writes, before the run gets no record
 
 _Inbox = SimpleQueue[bytes | None]
 
@@ -110,19 +110,19 @@ def _opened(connection: Connection, ended: threading.Event, opening: RunOpening)
         trouble = store.trouble()
         if trouble is None:
             try:
-                recorder = opening.recorder()
+                client, experiment_id, run_id = opening.open()
             except TrackingError as error:
                 trouble = store.trouble()
                 if trouble is None:
                     refusals += 1
-                    if refusals == _REFUSALS:
+                    if refusals == OPENING_ATTEMPTS:
                         opening.abandon("FAILED")
                         connection.send(Refusal(str(error)))
                         return None
             else:
                 if delayed:
                     log.info("the tracking store is open now")
-                return recorder
+                return MlflowRecorder(client, store, experiment_id, run_id)
         if trouble is not None and not delayed:
             delayed = True
             connection.send(Delay(trouble))

@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _ADVICE = "set tracking.uri (or MLFLOW_TRACKING_URI) to a store that answers, or use tracking=none"
+_RETRY_SECONDS = 1.0
 
 _opened: dict["Store", tuple[int, int] | None] = {}  # the stores that this process has opened, and their files
 
@@ -69,6 +71,15 @@ class Store:
     def answers(self) -> bool:
         """Whether the store accepts writes now."""
         return self.trouble() is None
+
+    def answers_within(self, seconds: float) -> bool:
+        """Wait at most about `seconds` until the store accepts writes; whether it does."""
+        deadline = time.monotonic() + seconds
+        while not self.answers():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
+        return True
 
     def __str__(self) -> str:
         """The URI without its password."""
