@@ -6,12 +6,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 import archsearch
 from archsearch.errors import ConfigError, ResumeError
-from archsearch.model.custom import CountedPlan, count_network, why_not_exportable
 from tests.support.command_line import Command
+from tests.support.networks import Net, network
 from tests.support.requests import session4
 from tests.support.runs import without_times
 
@@ -19,38 +18,6 @@ DATA = (
     "data=digits", "trainer.epochs=2", "trainer.batch_size=64", "trainer.threads=1", "tracking=none",
     "tracking.log_figures=false",
 )  # fmt: skip
-
-
-class Residual(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, groups=2)
-        self.norm = nn.BatchNorm2d(channels)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return images + functional.relu(self.norm(self.conv(images)))
-
-
-class Net(nn.Module):
-    """A network with a branch, a parameter of its own, and a layer that is used twice."""
-
-    def __init__(self, channels: int = 4, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(1, channels, 5, stride=3, bias=False)
-        self.scale = nn.Parameter(torch.ones(1))
-        self.block = Residual(channels)
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(channels, 10)
-
-    def forward(self, images: Tensor) -> Tensor:
-        features = self.block(self.block(self.stem(images) * self.scale))
-        logits: Tensor = self.linear(self.dropout(features.mean(dim=(2, 3))))
-        return logits
-
-
-def network(**arguments: Any) -> Net:
-    torch.manual_seed(3)
-    return Net(**arguments)
 
 
 def refusal(network: Any, *settings: str) -> str:
@@ -212,21 +179,6 @@ def test_an_interrupted_run_says_how_to_resume_it(
     assert f"Resume with: archsearch.train('resume={run.id}', network=...)" in " ".join(capsys.readouterr().out.split())
 
 
-class Branching(Net):
-    """A network that torch.export cannot export, because its code depends on the values of images."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits = super().forward(images)
-        return logits * 2 if logits.sum().item() > 0 else logits
-
-
-def test_a_network_that_cannot_be_exported_is_told_from_one_that_can(capfd: pytest.CaptureFixture[str]) -> None:
-    images = torch.zeros(2, 1, 28, 28)
-    assert why_not_exportable(Net(), images) is None
-    assert "data-dependent" in (why_not_exportable(Branching(), images) or "")
-    assert capfd.readouterr() == ("", "")
-
-
 @pytest.mark.usefixtures("workspace")
 def test_it_is_compared_with_models(run: archsearch.Run) -> None:
     model = archsearch.train(*DATA, "model=session5_step1", "model.width=0.4")
@@ -297,45 +249,3 @@ def test_a_network_with_views_trains_in_the_usual_memory_layout() -> None:
 def test_settings_are_checked_as_for_a_model(settings: list[str], message: str, workspace: Path) -> None:
     assert message in refusal(network(), *settings)
     assert not list(workspace.iterdir())
-
-
-def test_counting_changes_neither_the_network_nor_torchs_random_state() -> None:
-    counted = network()
-    before = {name: value.clone() for name, value in counted.state_dict().items()}
-    torch.manual_seed(8)
-    expected = torch.rand(1)
-    torch.manual_seed(8)
-    plan = count_network(counted, (1, 28, 28), 10, channels_last=True)
-    assert torch.equal(torch.rand(1), expected)
-    assert all(torch.equal(value, before[name]) for name, value in counted.state_dict().items())
-    assert isinstance(plan, CountedPlan) and plan.output_shape == (10,)
-
-
-def test_frozen_parameters_are_counted_and_named() -> None:
-    frozen = network()
-    frozen.stem.requires_grad_(False)
-    plan = count_network(frozen, (1, 28, 28), 10, channels_last=True)
-    assert (plan.params, plan.trainable_params) == (235, 135)
-    assert "Non-trainable params: 100" in archsearch.layer_table(plan)
-
-
-@pytest.mark.parametrize(
-    ("layer", "shape", "macs"),
-    [
-        (nn.Conv2d(4, 8, 3, groups=2), (4, 10, 10), 8 * 8 * 8 * 2 * 9),
-        (nn.ConvTranspose2d(4, 8, 3), (4, 10, 10), 4 * 100 * 8 * 9),
-        (nn.Linear(10, 7), (4, 10), 4 * 10 * 7),
-    ],
-)
-def test_macs_of_layers(layer: nn.Module, shape: tuple[int, ...], macs: int) -> None:
-    class Wrapped(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = layer
-
-        def forward(self, images: Tensor) -> Tensor:
-            output: Tensor = self.layer(images.reshape(len(images), *shape))
-            return output.flatten(1)[:, :10]
-
-    size = int(torch.tensor(shape).prod())
-    assert count_network(Wrapped(), (1, 1, size), 10, channels_last=False).macs == macs

@@ -19,7 +19,7 @@ from archsearch.compose.composition import composed_sweep
 from archsearch.compose.overrides import complete_arguments
 from archsearch.sweep.plan import SweepPlan, plan_sweep
 from tests.support.command_line import restored_logging
-from tests.support.processes import children_of
+from tests.support.processes import children_of, wait_until
 
 # A tiny network on digits; an epoch takes less than a second.
 TINY = (
@@ -28,6 +28,10 @@ TINY = (
     "model.width=0.4",
     "trainer.batch_size=64",
 )
+
+UNTRACKED = ("-m", *TINY, "tracking=none")
+STORE_ONLY = ("-m", *TINY, "tracking.log_model=false")
+PATIENCE = 120.0  # seconds
 
 
 def sweep_folder(workspace: Path) -> Path:
@@ -117,3 +121,22 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
+
+
+def finish(process: "Popen[str]") -> tuple[int, str, str]:
+    output, errors = process.communicate(timeout=240)
+    assert "Traceback" not in output + errors
+    return process.returncode, output, errors
+
+
+def wait_for_epochs(workspace: Path, epochs: int) -> None:
+    """Wait until all runs together have trained so many epochs."""
+    wait_until(lambda: sum(epochs_logged(workspace).values()) >= epochs, PATIENCE)
+
+
+def is_gone(pid: int) -> bool:
+    return not Path(f"/proc/{pid}").exists()
+
+
+def database_of(workspace: Path) -> str:
+    return f"sqlite:///{workspace}/outputs/mlflow.db"
