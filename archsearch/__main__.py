@@ -1,30 +1,17 @@
 """`python -m archsearch` and the console script `archsearch`: training, or the subcommand that comes first."""
 
 import os
-import signal
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import NoReturn
 
 from archsearch import __version__
+from archsearch.system.command import run_command, starting
 from archsearch.system.interrupts import ending_at_once
-from archsearch.system.process import end_process, skip_teardown
-from archsearch.system.screen import doing, open_standard_streams
 
 
 def main() -> NoReturn:
     """Run the command line; `archsearch check ...` does the same as `python -m archsearch.check ...`."""
-    open_standard_streams()
-    skip_teardown()
-    completing = bool({"--shell-completion", "-sc"} & set(sys.argv))  # shows nothing but the completions
-    with nullcontext() if completing else doing("starting"), ending_at_once():
-        import archsearch.cli  # noqa: F401 # the first slow import
-    try:
-        status = run(sys.argv[1:])
-    except KeyboardInterrupt:
-        status = 128 + signal.SIGINT
-    end_process(status)
+    run_command(run)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -40,14 +27,16 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _train(arguments: Sequence[str]) -> int:
-    from archsearch.cli import train
+    with starting():
+        from archsearch.cli import train
 
     return train(arguments)
 
 
 def _complete() -> int:
     """What bash asks for when the tab key is pressed."""
-    from archsearch.compose.completion import completions
+    with ending_at_once():
+        from archsearch.compose.completion import completions
 
     print("\n".join(completions(os.environ.get("COMP_LINE", ""))))
     return 0
@@ -72,7 +61,8 @@ def _ui(arguments: Sequence[str]) -> int:
 
 
 def _help(arguments: Sequence[str]) -> int:
-    from archsearch.cli import exit_status
+    with starting():
+        from archsearch.cli import exit_status
 
     def show() -> None:
         from archsearch.compose.help import group_help, help_text

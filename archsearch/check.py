@@ -3,26 +3,28 @@
 Trains nothing, imports no torch, leaves no file behind.
 """
 
-import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from archsearch.cli import dispatch, traceless_overrides
-from archsearch.compose.request import Request
+from archsearch.system.command import run_command, starting
 
-
-def main() -> None:
-    """Validate the configuration on the command line and print its layer table; with `-m`, the table of all runs."""
-    sys.exit(check(sys.argv[1:]))
+if TYPE_CHECKING:
+    from archsearch.compose.request import Request
 
 
 def check(arguments: Sequence[str]) -> int:
-    """Do what the command line `arguments` asks for; returns the exit status."""
+    """Validate the configuration of the command line `arguments` and print its layer table; with `-m`, all runs.
+
+    Returns the exit status.
+    """
+    with starting():
+        from archsearch.cli import dispatch, traceless_overrides
+
     with traceless_overrides() as overrides:
         return dispatch([*arguments, *overrides], _validate, _show_layers, _show_plan)
 
 
-def _validate(request: Request) -> Any:
+def _validate(request: "Request") -> Any:
     from archsearch.compose.validate import validate
 
     return request, validate(request.config).require()[1]
@@ -54,4 +56,4 @@ def _show_plan(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(check)

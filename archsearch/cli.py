@@ -1,10 +1,11 @@
 """The command line: Hydra's, with archsearch's own error messages. The only `@hydra.main`.
 
-Exit status: 0 done, 1 the run failed, 2 something to correct in the command or the configuration, 130 Ctrl-C.
+Exit status: 0 success, 1 a run failed, 2 an error in the command or configuration, 130 Ctrl-C, 143 SIGTERM.
 Nothing heavy is imported until the configuration is valid: `--cfg job`, `--help` and a mistyped override answer at
 once.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -101,6 +102,7 @@ def exit_status(
     show_traceback = os.environ.get(_FULL_ERROR) == "1"
     try:
         act()
+        print(end="", flush=True)  # raises what closing the stream at the end would only print
         return 0
     except BrokenPipeError:  # `| head` has seen enough
         with suppress(OSError, ValueError):
@@ -205,6 +207,8 @@ def translate(error: Exception, arguments: Sequence[str], started: bool) -> Exce
             explained = ConfigError([Problem("command line", first_line(error))])
         explained.__cause__ = error
         return explained
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        return StorageError(f"the output is incomplete: {error.strerror}")  # it goes to a file on a full disk
     if isinstance(error, OSError) and not started:
         # Hydra makes the folder of a run, and opens its log.
         where = f"{error.filename}: " if error.filename else ""

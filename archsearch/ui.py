@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from archsearch.cli import dispatch, traceless_overrides
 from archsearch.errors import ArchsearchError, ConfigError, Problem, TrackingError
+from archsearch.system.command import run_command, starting
 from archsearch.system.screen import doing
 
 if TYPE_CHECKING:
@@ -46,13 +46,11 @@ os._exit(status if status >= 0 else 1)
 """
 
 
-def main() -> None:
-    """Serve the tracking store that the command line names, until Ctrl-C."""
-    sys.exit(ui(sys.argv[1:]))
-
-
 def ui(arguments: Sequence[str]) -> int:
-    """Do what the command line `arguments` asks for; returns the exit status."""
+    """Serve the tracking store that the command line `arguments` names, until Ctrl-C; returns the exit status."""
+    with starting():
+        from archsearch.cli import dispatch, traceless_overrides
+
     with traceless_overrides() as overrides:
         return dispatch([*arguments, *overrides], _prepare, _serve, _refuse_multirun)
 
@@ -118,10 +116,14 @@ def last_sweep_page(store: "Store") -> str:
 def _server(store: "Store", port: int, log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     """MLflow's server, which ends with the context, and with this process."""
     # One worker and no job queue: 2 processes and 0.5 GB instead of 15 and 3 GB.
-    environment = os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_BACKEND_STORE_URI": store.uri,  # not an argument, which every user of the machine can see
+    }
     command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--host", _HOST, "--port", str(port)]
     server = subprocess.Popen(
-        [sys.executable, "-S", "-c", _GUARD, *command, "--backend-store-uri", store.uri],
+        [sys.executable, "-S", "-c", _GUARD, *command],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=log,
@@ -159,4 +161,4 @@ def _failure(server: "subprocess.Popen[bytes]", log: IO[bytes]) -> TrackingError
 
 
 if __name__ == "__main__":
-    main()
+    run_command(ui)

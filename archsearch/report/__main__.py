@@ -1,29 +1,28 @@
 """`python -m archsearch.report`: the leaderboard, comparison and Pareto front of a sweep, or of any runs."""
 
-import sys
 from collections.abc import Sequence
 
-from archsearch.cli import exit_status
-from archsearch.compose.composition import compose_request
-from archsearch.report.options import HELP, parse_options
-from archsearch.report.progress import StatusLine
-
-
-def main() -> None:
-    """Report on the runs that the command line names, the last sweep by default."""
-    sys.exit(report(sys.argv[1:]))
+from archsearch.system.command import run_command, starting
 
 
 def report(arguments: Sequence[str]) -> int:
-    """Do what the command line `arguments` asks for; returns the exit status."""
-    if {"-h", "--help"} & set(arguments):
-        print(HELP, end="")
-        return 0
+    """Report on the runs that the command line `arguments` names, the last sweep by default.
+
+    Returns the exit status.
+    """
+    with starting():
+        from archsearch.cli import exit_status
+        from archsearch.compose.composition import compose_request
+        from archsearch.report.options import HELP, parse_options
+        from archsearch.report.progress import StatusLine
 
     composed = False
 
     def act() -> None:
         nonlocal composed
+        if {"-h", "--help"} & set(arguments):
+            print(HELP, end="")
+            return
         options, overrides = parse_options(arguments)
         with StatusLine() as status:
             status.show("loading")
@@ -37,4 +36,4 @@ def report(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(report)

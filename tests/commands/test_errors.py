@@ -18,7 +18,7 @@ from tests.support.command_line import Command
         (("resume=nothing",), ("resume=nothing: no run with this id",)),
         (("model.dropout=0,1",), ("add --multirun",)),
         (("tracking.uri=sqlite:////proc/x/mlflow.db", "data=digits"), ("/proc/x",)),
-        (("hydra.run.dir=/proc/nowhere", "data=digits", "tracking=none"), ("/proc/nowhere", "hydra.run.dir=")),
+        (("hydra.run.dir=/proc/nowhere", "data=digits", "tracking=none"), ("/proc/nowhere", "set hydra.run.dir")),
     ],
 )
 def test_a_wrong_command_gets_one_message_and_leaves_nothing(

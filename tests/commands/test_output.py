@@ -1,0 +1,40 @@
+"""Where the output of a command goes cannot end it badly: a pipe that is closed, a full disk."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+COMMANDS = [
+    ("archsearch.check", "model=session4"),
+    ("archsearch.report", "--help"),
+    ("archsearch", "--help"),
+    ("archsearch", "help", "optimizer"),
+]
+
+
+def ran(arguments: tuple[str, ...], workspace: Path, stdout: int) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(command, cwd=workspace, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_closed_pipe_is_no_error(workspace: Path, arguments: tuple[str, ...]) -> None:
+    process = subprocess.Popen(["true"], stdin=subprocess.PIPE)
+    process.wait()
+    assert process.stdin is not None
+    with process.stdin as pipe:  # which nobody reads
+        done = ran(arguments, workspace, pipe.fileno())
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_full_disk_is_one_line(workspace: Path, arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:
+        done = ran(arguments, workspace, full.fileno())
+    assert done.returncode == 2
+    assert done.stderr == "archsearch: the output is incomplete: No space left on device\n"
