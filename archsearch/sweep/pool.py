@@ -85,9 +85,12 @@ class Pool:
     _workers: dict[int, _Worker] = field(default_factory=dict)  # by slot
     _startup_failures: int = 0
     _stops: int = 0
+    _signal: int = signal.SIGINT  # the last that stopped it
 
     def run(self, teams: Sequence[Team]) -> dict[int, AttemptEnd]:
-        """Train all jobs of `teams`; returns how each ended, by number. Raises `KeyboardInterrupt` after Ctrl-C.
+        """Train all jobs of `teams`; returns how each ended, by number.
+
+        Raises `KeyboardInterrupt`, with the signal's number, after Ctrl-C or SIGTERM.
 
         The first Ctrl-C stops each run after its current epoch, the second stops it at once, the third kills workers.
         """
@@ -111,7 +114,7 @@ class Pool:
             finally:
                 self._end_workers()
         if self._stops:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(self._signal)
         return outcomes
 
     def _schedule(self, context: multiprocessing.context.SpawnContext) -> None:
@@ -239,7 +242,7 @@ class Pool:
         def stop(number: int, _frame: object) -> None:
             # A scheduler that sends SIGTERM does not wait for an epoch to end.
             self._stops = max(self._stops + 1, 2 if number == signal.SIGTERM else 1)
-            self._stop.value = 1
+            self._stop.value, self._signal = 1, number
             for worker in self._workers.values():
                 if self._stops > 2 or (self._stops == 2 and not worker.ready):
                     worker.process.kill()

@@ -14,6 +14,7 @@ from archsearch.system.atomic import write_text
 from archsearch.system.terminal import Column, Table
 
 CSV, JSON, MARKDOWN = "table.csv", "table.json", "table.md"
+_JSON_FORMAT = 2  # format 1 had no number; its variants were the runs
 _STYLES = {
     "FINISHED": "green",
     "FAILED": "red",
@@ -129,7 +130,7 @@ def _json(outcomes: Sequence[RunOutcome]) -> str:
             statistics[name] = {"mean": mean, "sd": sd, "n": n}
         numbers = [outcome.number for outcome in variant.outcomes]
         variants.append({"values": dict(variant.values), "runs": numbers, **statistics})
-    return json.dumps({"runs": runs, "variants": variants}, indent=1, allow_nan=False) + "\n"
+    return json.dumps({"format": _JSON_FORMAT, "runs": runs, "variants": variants}, indent=1, allow_nan=False) + "\n"
 
 
 def _columns(outcome: RunOutcome) -> dict[str, Any]:

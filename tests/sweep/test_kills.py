@@ -213,5 +213,5 @@ def test_sigterm_stops_at_once(workspace: Path) -> None:
     wait_for_epochs(workspace, 1)
     process.terminate()
     status, output, _ = finish(process)
-    assert status == 130 and "-m resume=" in output
+    assert status == 143 and "-m resume=" in output
     assert set(states_of(workspace).values()) == {"KILLED"}
