@@ -22,6 +22,7 @@ from archsearch.model import spec as language
 from archsearch.model.plan import Plan
 from archsearch.model.spec import ModelSpec
 from archsearch.results import Report, Run, Sweep
+from archsearch.system.logs import LOG_LINE, messages_to
 
 if TYPE_CHECKING:
     from torch import nn
@@ -206,19 +207,14 @@ def _train(prepared: PreparedRun, folder: Path) -> None:
 def _logged(path: Path) -> Iterator[None]:
     """Send archsearch's messages to stdout and, with those of other libraries, to `path`, as the command does."""
     console, file = logging.StreamHandler(sys.stdout), logging.FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger, root = logging.getLogger("archsearch"), logging.getLogger()
-    before = logger.handlers[:], logger.level, logger.propagate
-    logger.handlers, logger.propagate = [console, file], False
-    logger.setLevel(logging.INFO)
+    file.setFormatter(logging.Formatter(LOG_LINE))
+    root = logging.getLogger()
     root.addHandler(file)
     try:
-        yield
+        with messages_to(console, file):
+            yield
     finally:
         root.removeHandler(file)
-        logger.handlers, logger.propagate = before[0], before[2]
-        logger.setLevel(before[1])
-        file.close()
 
 
 @contextmanager

@@ -6,14 +6,12 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError
 from archsearch.model.plan import Layer, Plan, Shape, plan
 from archsearch.model.spec import ModelSpec, parse_model
 from archsearch.report.study import StudyRun
-from archsearch.runs.folder import CONFIG
+from archsearch.runs.folder import CONFIG, parse_config
 
 HEAD = "head"
 
@@ -82,10 +80,10 @@ def _network(run: StudyRun, info: DatasetInfo) -> tuple[ModelSpec, Plan] | None:
     if path is None:
         return None
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+        config = parse_config(path.read_text(encoding="utf-8"))
         spec, _ = parse_model(config.get("model") if isinstance(config, Mapping) else None)
         return None if spec is None else (spec, plan(spec, info.shape, len(info.classes)))
-    except (OSError, ValueError, yaml.YAMLError, ConfigError):
+    except (OSError, ValueError, ConfigError):
         return None
 
 

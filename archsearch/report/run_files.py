@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
-import yaml
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
@@ -14,17 +13,12 @@ from archsearch.compose.overrides import as_typed
 from archsearch.model.plan import CUSTOM
 from archsearch.report.study import StudyRun, plain_number
 from archsearch.report.svg import printable
-from archsearch.runs.folder import CONFIG
+from archsearch.runs.folder import CONFIG, parse_config
 from archsearch.runs.result import RESULT
 from archsearch.tracking.mlflow_params import as_text, params_of
 
 _NOT_SETTINGS = ("seed", "data")  # among a run's params
 _INTERNAL = ("sweep_run", "variant")  # overrides that a sweep adds for its runs
-
-try:
-    _Loader: Any = yaml.CSafeLoader
-except AttributeError:  # PyYAML without libyaml
-    _Loader = yaml.SafeLoader
 
 _Count = Annotated[int, Field(ge=0, le=10**18)]
 _FINITE = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
@@ -88,9 +82,9 @@ def read_study_run(folder: Path, varying: Mapping[str, str] | None = None, port:
     """
     try:
         result = _RESULT.validate_json((folder / RESULT).read_bytes())
-        config = yaml.load((folder / CONFIG).read_text(encoding="utf-8"), _Loader)
+        config = parse_config((folder / CONFIG).read_text(encoding="utf-8"))
         params = {key: as_text(value) for key, value in params_of(config, result.choices, result.data.name).items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, yaml.YAMLError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     others = {key: value for key, value in (varying or {}).items() if "." in key}  # without choices of a group
     final, best = result.final or _Scores(), result.best or _Scores()

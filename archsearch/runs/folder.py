@@ -25,6 +25,11 @@ SWEEP = "sweep.json"  # in a sweep's folder
 _ORDER = ".order"  # in `outputs`: the folders of runs and sweeps in the order in which they began, one a line
 PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
 
+try:
+    _YAML_LOADER: Any = yaml.CSafeLoader
+except AttributeError:  # PyYAML without libyaml
+    _YAML_LOADER = yaml.SafeLoader
+
 
 def note_begun(folder: Path, outputs: Path = OUTPUTS) -> None:
     """Note that a run or a sweep has begun, or goes on, in `folder`, so that `last` finds it whatever the clock says.
@@ -95,11 +100,19 @@ def refuse_used(folder: Path) -> None:
         raise StorageError(f"hydra.run.dir: got {folder}, {problem}; {advice}")
 
 
+def parse_config(text: str) -> Any:
+    """The content of a `config.yaml`. Raises `ValueError` if it is damaged."""
+    try:
+        return yaml.load(text, _YAML_LOADER)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(first_line(error)) from error
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The configuration of the run in `folder`. Raises `ResumeError` if it cannot be read."""
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        config = parse_config((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ResumeError(f"{folder / CONFIG}: cannot be read: {first_line(error)}") from error
     if not isinstance(config, dict):
         raise ResumeError(f"{folder / CONFIG}: damaged: it holds no settings")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from archsearch.system.logs import LOG_LINE, messages_to
 from archsearch.system.screen import ScreenHandler
 from archsearch.system.terminal import Table, show
 
@@ -18,19 +19,11 @@ def logged_to(folder: Path) -> Iterator[None]:
 
     A message may be a `Table`: it fits the terminal, and is plain and whole in the file.
     """
-    logger = logging.getLogger("archsearch")
     console, file = _Screen(sys.stdout), _LogFile(folder / SWEEP_LOG, encoding="utf-8")
     console.setFormatter(_MessageOnly())
-    file.setFormatter(_WholeTables("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handlers, level, propagate = logger.handlers[:], logger.level, logger.propagate
-    logger.handlers, logger.propagate = [console, file], False
-    logger.setLevel(logging.INFO)
-    try:
+    file.setFormatter(_WholeTables(LOG_LINE))
+    with messages_to(console, file):
         yield
-    finally:
-        file.close()
-        logger.handlers, logger.propagate = handlers, propagate
-        logger.setLevel(level)
 
 
 class _LogFile(logging.FileHandler):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
 from archsearch.runs.prepare import PreparedRun
+from archsearch.system.logs import LOG_LINE
 from archsearch.system.process import end_process, gc_paused, skip_teardown
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent handles it
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.basicConfig(format=LOG_LINE, stream=sys.stderr)
     logging.getLogger("archsearch").setLevel(logging.INFO)
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError), _output_to(log):
         with gc_paused():

@@ -13,6 +13,7 @@ from archsearch.tracking.store import Store, check_store, import_mlflow, require
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 _PAGE = 1000  # runs per request
 
@@ -52,21 +53,7 @@ class Reader:
         """The runs that match MLflow's filter `query`, in these experiments (names or ids) or, if empty, in all."""
         with _tracking_errors(self.store):
             ids = self._ids(experiments)
-            runs: list[StoredRun] = []
-            token: str | None = None
-            while True:
-                page = self.client.search_runs(ids, query, max_results=_PAGE, page_token=token)
-                for run in page:
-                    info, data = run.info, run.data
-                    runs.append(
-                        StoredRun(
-                            info.run_id, printable(info.run_name or info.run_id), info.status, info.start_time or 0,
-                            _printable(data.params), data.metrics, _printable(data.tags),
-                        )
-                    )  # fmt: skip
-                token = page.token
-                if not token:
-                    return runs
+            return [_stored(run) for run in matching_runs(self.client, ids, query)]
 
     def download(self, run_id: str, name: str, folder: Path) -> Path | None:
         """Download artifact `name` of a run to `folder`. Returns its path, or None if the run has no such artifact."""
@@ -93,6 +80,30 @@ class Reader:
                     f" it has {', '.join(sorted(existing))}"
                 )
         return [ids[name] for name in names] or [experiment.experiment_id for experiment in experiments]
+
+
+def matching_runs(client: "MlflowClient", experiment_ids: Sequence[str], query: str) -> Iterator["Run"]:
+    """The runs of these experiments that match MLflow's filter `query`. Raises what MLflow raises."""
+    token: str | None = None
+    while True:
+        page = client.search_runs(list(experiment_ids), query, max_results=_PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _stored(run: "Run") -> StoredRun:
+    info, data = run.info, run.data
+    return StoredRun(
+        info.run_id,
+        printable(info.run_name or info.run_id),
+        info.status,
+        info.start_time or 0,
+        _printable(data.params),
+        data.metrics,
+        _printable(data.tags),
+    )
 
 
 def _printable(values: Mapping[str, str]) -> dict[str, str]:

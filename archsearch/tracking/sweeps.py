@@ -6,30 +6,24 @@ from urllib.parse import quote
 from archsearch.errors import TrackingError
 from archsearch.tracking.messages import cause, error_line
 from archsearch.tracking.mlflow_params import run_number
+from archsearch.tracking.reader import matching_runs
 from archsearch.tracking.store import Store, open_experiment
 
 log = logging.getLogger(__name__)
-
-_PAGE = 1000  # runs per request
 
 
 def begun_runs(store: Store, experiment: str, sweep: str) -> dict[int, str]:
     """The MLflow ids of the started runs of `sweep`, by run number. Raises `TrackingError`."""
     client, experiment_id = open_experiment(store, experiment)
     run_ids: dict[int, str] = {}
-    token = None
-    while True:
-        try:
-            page = client.search_runs([experiment_id], f'tags.sweep = "{sweep}"', max_results=_PAGE, page_token=token)
-        except Exception as error:  # from MLflow or a database driver
-            raise TrackingError(f"tracking store {store} does not answer: {error_line(error)}") from cause(error)
-        for run in page:
+    try:
+        for run in matching_runs(client, [experiment_id], f'tags.sweep = "{sweep}"'):
             number = run_number(run.data.tags)
             if number is not None:
                 run_ids.setdefault(number, run.info.run_id)
-        token = page.token
-        if not token:
-            return run_ids
+    except Exception as error:  # from MLflow or a database driver
+        raise TrackingError(f"tracking store {store} does not answer: {error_line(error)}") from cause(error)
+    return run_ids
 
 
 def end_run(store: Store, experiment: str, run_id: str, reason: str) -> None:
