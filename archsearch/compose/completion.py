@@ -8,7 +8,7 @@ from hydra._internal.utils import get_args_parser
 
 from archsearch.compose.composition import compose_config, group_options, plain_values
 from archsearch.compose.overrides import complete_arguments
-from archsearch.config.schema import choices_of, groups_of, names_of
+from archsearch.config.schema import allowed_values, groups_of, names_of
 from archsearch.config.settings import Settings
 from archsearch.model.spec import BLOCKS, HEADS, Defaults
 
@@ -51,7 +51,7 @@ def _choices(setting: str, before: Sequence[str]) -> list[str]:
     if setting in options:
         return options[setting]
     name = setting.rpartition(".")[2]
-    return [choice for cls in _places(before).get(setting, ()) for choice in choices_of(cls, name)]
+    return [choice for cls in _places(before).get(setting, ()) for choice in allowed_values(cls, name)]
 
 
 def _places(before: Sequence[str]) -> dict[str, list[type]]:
@@ -69,7 +69,7 @@ def _places(before: Sequence[str]) -> dict[str, list[type]]:
     for group, classes in groups.items():
         chosen = config.get(group)
         kind = chosen.get("type") if isinstance(chosen, Mapping) else None
-        add(f"{group}.", [cls for cls in classes if kind is None or kind in choices_of(cls, "type")])
+        add(f"{group}.", [cls for cls in classes if kind is None or kind in allowed_values(cls, "type")])
     add("model.", [Defaults])
     for block in config.get("model", {}).get("blocks", {}):
         add(f"model.blocks.{block}.", list(BLOCKS.values()))

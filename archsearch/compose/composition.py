@@ -61,7 +61,7 @@ def request_of(config: DictConfig) -> Request:
     folder = OmegaConf.select(config, "hydra.run.dir")
     return Request(
         plain_values(config),
-        choices_of(config.hydra),
+        chosen_options(config.hydra),
         task_overrides(config.hydra),
         Path(folder) if isinstance(folder, str) else None,
     )
@@ -75,7 +75,7 @@ def group_options() -> dict[str, list[str]]:
     return {group: sorted(names) for group, names in sorted(options.items())}
 
 
-def choices_of(hydra_config: Any) -> dict[str, str]:
+def chosen_options(hydra_config: Any) -> dict[str, str]:
     """The option chosen in each group, from Hydra's own section; without Hydra's own groups."""
     return {
         str(group): str(choice)

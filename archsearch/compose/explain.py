@@ -22,7 +22,7 @@ from archsearch.compose.overrides import (
     parse_arguments,
 )
 from archsearch.compose.validate import validate
-from archsearch.config.schema import show
+from archsearch.config.schema import format_value
 from archsearch.errors import ConfigError, Problem, did_you_mean, first_line
 
 # Added by the commands themselves.
@@ -135,7 +135,7 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any]) -> Prob
     if missing is not None and options:
         group, _, option = missing.rpartition("/")
         rule = f"must be one of {', '.join(options)}{did_you_mean(option, options)}"
-        return Problem(group, f"got {show(option)}, {rule}")
+        return Problem(group, f"got {format_value(option)}, {rule}")
     options = group_options().get(_key(override))
     value = override.partition("=")[2]
     if options is not None and value not in options and "@" not in override and not override.startswith("~"):

@@ -7,7 +7,7 @@ from typing import Any
 
 from archsearch.compose.composition import compose_config, group_options, plain_values
 from archsearch.compose.overrides import complete_arguments
-from archsearch.config.schema import choices_of, descriptions_of, groups_of, names_of, show
+from archsearch.config.schema import allowed_values, descriptions_of, format_value, groups_of, names_of
 from archsearch.config.settings import Settings
 from archsearch.errors import ConfigError, Problem, did_you_mean
 from archsearch.model.spec import BLOCKS, HEADS, Defaults
@@ -72,7 +72,7 @@ def _current_settings(group: str, config: Mapping[str, Any]) -> list[str]:
         return _rows(Settings, "", config, names)
     values = config[group]
     classes = groups_of(Settings)[group]
-    by_kind = {kind: cls for cls in classes for kind in choices_of(cls, "type")} if len(classes) > 1 else {}
+    by_kind = {kind: cls for cls in classes for kind in allowed_values(cls, "type")} if len(classes) > 1 else {}
     return _section(by_kind[values["type"]] if by_kind else classes[0], group, values)
 
 
@@ -92,7 +92,7 @@ def _model_settings(config: Mapping[str, Any], *, whole: bool) -> list[str]:
 
 
 def _section(cls: type, group: str, values: Mapping[str, Any]) -> list[str]:
-    kinds = choices_of(cls, "type") if "type" in names_of(cls) else []
+    kinds = allowed_values(cls, "type") if "type" in names_of(cls) else []
     title = f"{group} ({', '.join(kinds)})" if kinds else group
     names = [name for name in names_of(cls) if name != "type"]
     heading = ": ".join(filter(None, [title, _summary(cls)]))
@@ -110,7 +110,7 @@ def _rows(cls: type, prefix: str, values: Mapping[str, Any], names: Sequence[str
     for name in names:
         value = values.get(name, _default(cls, name))
         label = f"{prefix}.{name}" if prefix else name
-        choices = choices_of(cls, name)
+        choices = allowed_values(cls, name)
         meaning = descriptions.get(name, "")
         listed = f"{' | '.join(choices)}" if choices and choices != ["true", "false"] else ""
         rows.append((f"{label}={_shown(value)}", "; ".join(filter(None, [meaning, listed]))))
@@ -125,7 +125,7 @@ def _default(cls: type, name: str) -> object:
 def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return f"[{','.join(map(str, value))}]"
-    return value if isinstance(value, str) else show(value)
+    return value if isinstance(value, str) else format_value(value)
 
 
 def _width() -> int:

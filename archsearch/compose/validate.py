@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archsearch.config.recipe import Initial, OneCycle
-from archsearch.config.schema import show
+from archsearch.config.schema import format_value
 from archsearch.config.settings import Constraints, Settings, parse_settings
 from archsearch.data.info import DatasetInfo, dataset_info, holdout_size, steps_per_epoch
 from archsearch.errors import ConfigError, Problem
@@ -113,7 +113,11 @@ def _check_untouched(init: Initial) -> list[Problem]:
     """A network of one's own keeps the weights that it has."""
     rule = "must be torch: a network is trained from the weights that it has"
     values = {"first_conv": init.first_conv, "convs": init.convs}
-    return [Problem(f"init.{name}", f"got {show(value)}, {rule}") for name, value in values.items() if value != "torch"]
+    return [
+        Problem(f"init.{name}", f"got {format_value(value)}, {rule}")
+        for name, value in values.items()
+        if value != "torch"
+    ]
 
 
 def _check_constraints(constraints: Constraints, network: Plan) -> list[Problem]:

@@ -61,7 +61,7 @@ def descriptions_of(cls: type) -> dict[str, str]:
     return {name: info.description for infos in fields_by_class for name, info in infos.items() if info.description}
 
 
-def choices_of(cls: type, name: str) -> list[str]:
+def allowed_values(cls: type, name: str) -> list[str]:
     """The values that the setting `name` of `cls` can have, if they can be listed."""
     annotation = get_type_hints(cls).get(name)
     if _by_type(annotation):
@@ -90,7 +90,7 @@ def read(cls: type[T], values: object, path: str) -> tuple[T | None, list[Proble
     Returns the instance and no problems, or None and all problems.
     """
     if not isinstance(values, Mapping):
-        return None, [Problem(path, f"got {show(values)}, {_MAPPING}")]
+        return None, [Problem(path, f"got {format_value(values)}, {_MAPPING}")]
     try:
         # As JSON, because strict mode reads nested dataclasses from mappings only in JSON.
         text = json.dumps({str(key): value for key, value in values.items()}, default=str)
@@ -105,14 +105,14 @@ def read_typed(
 ) -> tuple[T | None, list[Problem]]:
     """Like `read`, with the class that `type:` names in `registry`."""
     if not isinstance(values, Mapping):
-        return None, [Problem(path, f"got {show(values)}, {_MAPPING}")]
+        return None, [Problem(path, f"got {format_value(values)}, {_MAPPING}")]
     kind = values.get("type", default)
     if not isinstance(kind, str) or kind not in registry:
-        return None, [Problem(f"{path}.type", f"got {show(kind)}, {_one_of(registry, kind)}")]
+        return None, [Problem(f"{path}.type", f"got {format_value(kind)}, {_one_of(registry, kind)}")]
     return read(registry[kind], values, path)
 
 
-def show(value: object) -> str:
+def format_value(value: object) -> str:
     """`value` as it is typed in YAML or on the command line."""
     if value is None:
         return "null"
@@ -176,21 +176,21 @@ def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
     match details["type"]:
         case "union_tag_invalid" | "union_tag_not_found":
             kind = value.get("type") if isinstance(value, Mapping) else value
-            return Problem(f"{location.path}.type", f"got {show(kind)}, {_one_of(_by_type(annotation), kind)}")
+            return Problem(f"{location.path}.type", f"got {format_value(kind)}, {_one_of(_by_type(annotation), kind)}")
         case "unexpected_keyword_argument":
             message = f"unknown setting{did_you_mean(location.name, names_of(location.owner))}"
         case "missing":
             message = "is missing"
         case "literal_error":
-            message = f"got {show(value)}, {_one_of(_choices(annotation), value)}"
+            message = f"got {format_value(value)}, {_one_of(_choices(annotation), value)}"
         case "dataclass_type" | "model_attributes_type" | "dict_type":
-            message = f"got {show(value)}, {_MAPPING}"
+            message = f"got {format_value(value)}, {_MAPPING}"
         case "value_error":
             message = str(details["ctx"]["error"])
         case "json_invalid":
             message = "contains a character that is not valid Unicode"
         case kind:
-            message = f"got {show(value)}, {_rule(kind, details.get('ctx', {}), details['msg'])}"
+            message = f"got {format_value(value)}, {_rule(kind, details.get('ctx', {}), details['msg'])}"
     return Problem(location.path or "configuration", message)
 
 

@@ -8,7 +8,16 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
 from archsearch.config.recipe import Augment, Averaging, Initial, Optimizer, Scheduler
-from archsearch.config.schema import STRICT, Fraction, NonNegativeInt, PositiveFloat, PositiveInt, Workers, read, show
+from archsearch.config.schema import (
+    STRICT,
+    Fraction,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Workers,
+    format_value,
+    read,
+)
 from archsearch.errors import Problem
 
 _LONGEST_NAME = 250  # characters, so that every database of MLflow takes it
@@ -32,7 +41,7 @@ class DataSettings:
 
 def _check_device(device: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
-        raise ValueError(f"got {show(device)}, must be auto, cpu, mps, cuda or cuda:<number>")
+        raise ValueError(f"got {format_value(device)}, must be auto, cpu, mps, cuda or cuda:<number>")
     return device
 
 
@@ -75,7 +84,7 @@ def _check_experiment(name: str) -> str:
     elif not name.isprintable():
         rule = "must not contain control characters"
     if rule is not None:
-        raise ValueError(f"got {show(name if len(name) <= 60 else f'{name[:60]}...')}, {rule}")
+        raise ValueError(f"got {format_value(name if len(name) <= 60 else f'{name[:60]}...')}, {rule}")
     return name
 
 

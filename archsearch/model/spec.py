@@ -15,7 +15,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from archsearch.config.schema import STRICT, Fraction, Size, names_of, read, read_typed, show
+from archsearch.config.schema import STRICT, Fraction, Size, format_value, names_of, read, read_typed
 from archsearch.errors import Problem, did_you_mean
 
 Activation = Literal["relu", "leaky_relu", "gelu", "silu", "elu", "tanh", "relu6", "hardswish", "mish", "none"]
@@ -180,7 +180,7 @@ def scale_channels(block: ConvBlock, width: float, in_channels: int = 1) -> int:
 def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, list[Problem]]:
     """Read a `model` section. Returns the spec and no problems, or None and all problems."""
     if not isinstance(values, Mapping):
-        return None, [Problem(path, f"got {show(values)}, must be a mapping with blocks and head")]
+        return None, [Problem(path, f"got {format_value(values)}, must be a mapping with blocks and head")]
     settings = (*_STRUCTURE, *names_of(Defaults))
     problems = [
         Problem(f"{path}.{key}", f"unknown setting{did_you_mean(str(key), settings)}")
@@ -197,7 +197,7 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
     blocks: list[tuple[str, Block]] = []
     raw_blocks = values.get("blocks")
     if not isinstance(raw_blocks, Mapping) or not raw_blocks:
-        problems.append(Problem(f"{path}.blocks", f"got {show(raw_blocks)}, must be a mapping of named blocks"))
+        problems.append(Problem(f"{path}.blocks", f"got {format_value(raw_blocks)}, must be a mapping of named blocks"))
         raw_blocks = {}
     for name, raw in raw_blocks.items():
         block_path = f"{path}.blocks.{name}"

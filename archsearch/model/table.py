@@ -4,7 +4,7 @@ from typing import TextIO
 
 from archsearch.model.plan import Layer, Plan
 from archsearch.system.screen import wrapped
-from archsearch.system.terminal import Column, Table, show, terminal_width
+from archsearch.system.terminal import Column, TextTable, format_table, terminal_width
 
 _HEADINGS = ("Layer (type)", "Output Shape", "Param #", "MACs", "Receptive field", "Jump", "Block")
 _WIDTHS = (20, 26, 12, 13, 16, 6)
@@ -30,7 +30,7 @@ def shown_layer_table(plan: Plan, stream: TextIO | None = None) -> str:
     table, width = layer_table(plan), terminal_width(stream)
     if width is None or max(map(len, table.splitlines())) <= width:
         return table
-    fitted = show(Table(_COLUMNS, _rows(plan)), stream)
+    fitted = format_table(TextTable(_COLUMNS, _rows(plan)), stream)
     return "\n".join([fitted, "", *(wrapped(line, width) for line in _totals(plan))])
 
 

@@ -18,8 +18,7 @@ from archsearch.report.tables import (
 )
 from archsearch.report.verdict import Verdict
 from archsearch.runs.formatting import count
-from archsearch.system.terminal import Column
-from archsearch.system.terminal import Table as TerminalTable
+from archsearch.system.terminal import Column, TextTable
 
 _MOST_ROWS = 25
 _MOST_POINTS = 12
@@ -174,7 +173,7 @@ def table_text(table: Table, width: int | None = None) -> str:
         for name, is_number in zip(table.columns, table.numeric, strict=True)
     ]
     rows = [[cell.text for cell in row] for row in table.rows]
-    shown = TerminalTable(columns, rows, _STYLES)
+    shown = TextTable(columns, rows, _STYLES)
     if width is None:
         return str(shown)
     from rich.console import Console

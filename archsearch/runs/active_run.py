@@ -67,8 +67,8 @@ class ActiveRun:
     """The run of `prepared` in `folder`.
 
     It continues from `checkpoint`, whose state `trainer` must already have; a run that is resumed without one begins
-    again under the same id. `stack` is the number of networks that
-    are trained as one, if there are several. `recorder_process` records the run; without one, this process does.
+    again under the same id. `stack` is the number of networks that are trained as one, if there are several.
+    `recorder_process` records the run; without one, this process does.
     """
 
     def __init__(

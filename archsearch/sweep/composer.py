@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from archsearch.compose.composition import choices_of, plain_values
+from archsearch.compose.composition import chosen_options, plain_values
 from archsearch.compose.request import Request
 from archsearch.errors import ConfigError
 
@@ -76,7 +76,7 @@ class Composer:
                 del config["hydra"]
                 for key in [key for key in hydra if key != "hydra"]:
                     del hydra[key]
-            self._bases[groups] = _Base(pickle.dumps(config), hydra, choices_of(hydra.hydra))
+            self._bases[groups] = _Base(pickle.dumps(config), hydra, chosen_options(hydra.hydra))
         return self._bases[groups]
 
     def _explained(self, error: Exception, overrides: Sequence[str]) -> ConfigError:

@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from archsearch.compose.composition import choices_of, plain_values, task_overrides
+from archsearch.compose.composition import chosen_options, plain_values, task_overrides
 from archsearch.compose.overrides import quote
 from archsearch.compose.request import Request
 from archsearch.config.settings import SweepRunSettings
@@ -65,7 +65,7 @@ def run_job(config: DictConfig) -> dict[str, Any]:
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    request = Request(plain_values(config), choices_of(hydra), task_overrides(hydra))
+    request = Request(plain_values(config), chosen_options(hydra), task_overrides(hydra))
     try:
         return train_run(prepare_in_sweep(request, folder), folder).as_dict()
     except Exception:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from archsearch.system.logs import LOG_LINE, messages_to
 from archsearch.system.screen import ScreenHandler
-from archsearch.system.terminal import Table, show
+from archsearch.system.terminal import TextTable, format_table
 
 SWEEP_LOG = "sweep.log"
 
@@ -17,7 +17,7 @@ SWEEP_LOG = "sweep.log"
 def logged_to(folder: Path) -> Iterator[None]:
     """Send archsearch's log messages to stdout and to `sweep.log` in `folder`, and to no other handler.
 
-    A message may be a `Table`: it fits the terminal, and is plain and whole in the file.
+    A message may be a `TextTable`: it fits the terminal, and is plain and whole in the file.
     """
     console, file = _Screen(sys.stdout), _LogFile(folder / SWEEP_LOG, encoding="utf-8")
     console.setFormatter(_MessageOnly())
@@ -33,7 +33,7 @@ class _LogFile(logging.FileHandler):
 
 class _WholeTables(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
-        if isinstance(record.msg, Table):
+        if isinstance(record.msg, TextTable):
             record.message = f"\n\n{record.msg}\n"
         return super().formatMessage(record)
 
@@ -42,8 +42,8 @@ class _Screen(ScreenHandler):
     """Fits tables and messages to the terminal, and leaves out tracebacks, which only the file has."""
 
     def format(self, record: logging.LogRecord) -> str:
-        if isinstance(record.msg, Table):
-            return f"\n{show(record.msg, self.stream)}\n"
+        if isinstance(record.msg, TextTable):
+            return f"\n{format_table(record.msg, self.stream)}\n"
         return super().format(record)
 
 

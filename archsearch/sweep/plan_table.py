@@ -11,7 +11,7 @@ from archsearch.sweep.plan import PlannedRun
 from archsearch.sweep.record import PlannedState
 from archsearch.sweep.result_tables import setting_columns
 from archsearch.system.screen import wrapped
-from archsearch.system.terminal import Column, Table, show, terminal_width
+from archsearch.system.terminal import Column, TextTable, format_table, terminal_width
 
 _MAX_NAMES = 3  # in an error
 _STYLES = {"over budget": "yellow", "invalid": "red", "duplicate": "dim"}
@@ -39,7 +39,7 @@ def plan_table(runs: Sequence[PlannedRun], workers: int) -> str:
     ]
     remarks = Column("", left=True, folds=any(row[-1] for row in rows))
     summary, width = plan_summary(runs, workers), terminal_width()
-    table = show(Table([*columns, remarks], rows, _STYLES))
+    table = format_table(TextTable([*columns, remarks], rows, _STYLES))
     return f"{table}\n\n{summary if width is None else wrapped(summary, width)}"
 
 

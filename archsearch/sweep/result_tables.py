@@ -11,7 +11,7 @@ from archsearch.compose.labels import labels
 from archsearch.runs.formatting import duration
 from archsearch.sweep.results import COLUMNS, STATISTICS, RunOutcome, VariantOutcome, outcomes_by_variant
 from archsearch.system.atomic import write_text
-from archsearch.system.terminal import Column, Table
+from archsearch.system.terminal import Column, TextTable
 
 CSV, JSON, MARKDOWN = "table.csv", "table.json", "table.md"
 _JSON_FORMAT = 2  # format 1 had no number; its variants were the runs
@@ -37,7 +37,7 @@ def write_tables(folder: Path, outcomes: Sequence[RunOutcome]) -> list[Path]:
     return [folder / name for name in content]
 
 
-def result_table(outcomes: Sequence[RunOutcome]) -> Table:
+def result_table(outcomes: Sequence[RunOutcome]) -> TextTable:
     """The table for a terminal, where its states are coloured, and for logs."""
     heading, rows = _cells(outcomes)
     first = heading.index("params")
@@ -45,7 +45,7 @@ def result_table(outcomes: Sequence[RunOutcome]) -> Table:
     columns += [Column(name, optional=_OPTIONAL.get(name, 0)) for name in heading[first:-1]]
     if "sd" in heading:  # a deviation without its mean says nothing
         columns[heading.index("sd")] = Column("sd", optional=_OPTIONAL["val best"])
-    return Table([*columns, Column(heading[-1], left=True, folds=True)], rows, _STYLES)
+    return TextTable([*columns, Column(heading[-1], left=True, folds=True)], rows, _STYLES)
 
 
 def setting_columns(headings: Sequence[str]) -> list[Column]:

@@ -29,7 +29,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """Rows of cells under headings. As a string it is plain and as wide as it needs to be.
 
     `styles` are rich's styles of cells, by their text: `{"FAILED": "red"}` colours cells that begin with that word.
@@ -106,7 +106,7 @@ class Table:
         return next((style for word, style in self.styles.items() if text.startswith(word)), "")
 
 
-def show(table: Table, stream: TextIO | None = None) -> str:
+def format_table(table: TextTable, stream: TextIO | None = None) -> str:
     """`table` for `stream` (standard output): as wide as the terminal and coloured, or plain where it is none."""
     stream = stream or sys.stdout
     width = terminal_width(stream)

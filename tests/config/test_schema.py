@@ -6,7 +6,7 @@ import pytest
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from archsearch.config.schema import STRICT, Fraction, NonNegativeFloat, PositiveInt, read, read_typed, show
+from archsearch.config.schema import STRICT, Fraction, NonNegativeFloat, PositiveInt, format_value, read, read_typed
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -90,7 +90,7 @@ def test_all_errors_are_reported_at_once() -> None:
 
 @pytest.mark.parametrize("values", [None, 3, "x", []])
 def test_settings_must_be_a_mapping(values: object) -> None:
-    assert problems_of(values) == [f"drawing: got {show(values)}, must be a mapping of settings"]
+    assert problems_of(values) == [f"drawing: got {format_value(values)}, must be a mapping of settings"]
 
 
 def test_type_selects_the_class() -> None:
@@ -101,4 +101,4 @@ def test_type_selects_the_class() -> None:
 
 @pytest.mark.parametrize(("value", "text"), [(None, "null"), (True, "true"), ("a", "'a'"), (1.5, "1.5"), ([1], "[1]")])
 def test_values_are_shown_as_in_yaml(value: object, text: str) -> None:
-    assert show(value) == text
+    assert format_value(value) == text

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from archsearch.config.recipe import SGD
-from archsearch.config.schema import show
+from archsearch.config.schema import format_value
 from archsearch.config.settings import Settings, parse_settings
 from tests.support.requests import ask
 
@@ -98,7 +98,7 @@ def test_a_cycle_of_momentum_needs_a_momentum() -> None:
 @pytest.mark.parametrize("section", ["data", "trainer", "optimizer"])
 @pytest.mark.parametrize("value", [None, 3, "x"])
 def test_sections_must_be_mappings(section: str, value: object) -> None:
-    problem = f"{section}: got {show(value)}, must be a mapping of settings"
+    problem = f"{section}: got {format_value(value)}, must be a mapping of settings"
     assert problem in problems_of(**{section: value})
 
 

@@ -10,7 +10,7 @@ from archsearch.sweep.logs import logged_to
 from archsearch.sweep.plan_table import plan_table
 from archsearch.sweep.result_tables import result_table
 from archsearch.sweep.results import RunOutcome
-from archsearch.system.terminal import Table
+from archsearch.system.terminal import TextTable
 from tests.support.sweeps import Terminal, planned
 
 REASON = "the training loss became nan in epoch 3, within its first 4,000 images; lower optimizer.lr"
@@ -36,7 +36,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return Terminal()
 
 
-def log_to(terminal: Terminal, folder: Path, *tables: Table) -> str:
+def log_to(terminal: Terminal, folder: Path, *tables: TextTable) -> str:
     """Log `tables` while `terminal` is the standard output; returns what it shows."""
     with redirect_stdout(terminal), logged_to(folder):
         for table in tables:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any, Protocol
 
-from archsearch.config.schema import show
+from archsearch.config.schema import format_value
 from archsearch.config.settings import Settings
 from archsearch.model.plan import Layer, Plan
 
@@ -64,7 +64,8 @@ def _settings_difference(first: Settings, second: Settings) -> str | None:
         values, others = _as_dict(getattr(first, section)), _as_dict(getattr(second, section))
         for name in {**values, **others}:
             if name not in _FREE.get(section, ()) and values.get(name) != others.get(name):
-                return f"the same {section}.{name}, but have {show(values.get(name))} and {show(others.get(name))}"
+                ours, theirs = format_value(values.get(name)), format_value(others.get(name))
+                return f"the same {section}.{name}, but have {ours} and {theirs}"
     return None
 
 
@@ -79,7 +80,8 @@ def _plan_difference(first: Plan, second: Plan) -> str | None:
         for name in {**layer.arguments, **other.arguments}:
             value, other_value = layer.arguments.get(name), other.arguments.get(name)
             if value != other_value:
-                return f"the same {name} in {layer.path}, but have {show(value)} and {show(other_value)}"
+                ours, theirs = format_value(value), format_value(other_value)
+                return f"the same {name} in {layer.path}, but have {ours} and {theirs}"
     if len(layers) != len(others):
         return f"equally many layers except for dropout, but have {len(layers)} and {len(others)}"
     return None
