@@ -72,7 +72,7 @@ def dispatch(
 
             print(help_text([argument for argument in arguments if argument not in _HELP]))
             return
-        with doing("reading the configuration"), ending_at_once():
+        with ending_at_once(), doing("reading the configuration"):
             command = parse_command(complete_arguments(arguments))
         prepared = prepare(command.request) if command.request is not None else None
         failure: Exception | None = None
@@ -140,7 +140,7 @@ def _train(prepared: Any) -> None:
     from archsearch.runs.recording import recorder_process
 
     with recorder_process(prepared) as process:  # imports MLflow while this process imports torch
-        with doing("loading torch"), gc_paused(), ending_at_once():
+        with ending_at_once(), doing("loading torch"), gc_paused():
             from archsearch.runs.train import train_run
 
         train_run(prepared, Path(HydraConfig.get().runtime.output_dir), recorder_process=process)

@@ -22,6 +22,7 @@ from archsearch.config.settings import SweepSettings
 from archsearch.errors import SweepError
 from archsearch.sweep.machine import environment, thread_cap
 from archsearch.sweep.worker import AttemptEnd, Job, Ready, RunProgress, Team, serve
+from archsearch.system.interrupts import blocked_signals
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +136,7 @@ class Pool:
         connection, worker_connection = context.Pipe()
         arguments = (worker_connection, self._stop, self.threads, self.log)
         process = context.Process(target=serve, args=arguments, name=f"archsearch-worker-{slot}", daemon=True)
-        with environment({**thread_cap(self.threads), **self.slots[slot]}):
+        with environment({**thread_cap(self.threads), **self.slots[slot]}), blocked_signals():
             process.start()
         worker_connection.close()
         return _Worker(process, connection, slot)
@@ -266,4 +267,5 @@ def _exit_cause(process: SpawnProcess) -> str:
     if code >= 0:
         return f"ended with status {code}"
     name = signal.Signals(-code).name
-    return f"was killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+    likely = {"SIGKILL": " (out of memory?)", "SIGBUS": " (was a data file cut short, or is the disk full?)"}
+    return f"was killed by {name}{likely.get(name, '')}"

@@ -20,8 +20,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
 from archsearch.runs.prepare import PreparedRun
+from archsearch.system.interrupts import unblock_signals
 from archsearch.system.logs import LOG_LINE
 from archsearch.system.process import end_process, gc_paused, skip_teardown
+from archsearch.system.screen import open_standard_streams
 
 if TYPE_CHECKING:
     from ctypes import c_byte
@@ -77,6 +79,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
 
     Runs end after their current epoch once `stop` is set. Output between runs goes to `log`.
     """
+    open_standard_streams()
     skip_teardown()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent handles it
     signal.signal(signal.SIGTERM, _interrupt)
@@ -84,6 +87,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
     logging.basicConfig(format=LOG_LINE, stream=sys.stderr)
     logging.getLogger("archsearch").setLevel(logging.INFO)
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError), _output_to(log):
+        unblock_signals()
         with gc_paused():
             import torch
 

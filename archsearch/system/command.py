@@ -25,5 +25,5 @@ def run_command(run: Callable[[Sequence[str]], int]) -> NoReturn:
 @contextmanager
 def starting() -> Iterator[None]:
     """Import the command's first large packages in this context."""
-    with doing("starting"), ending_at_once():
+    with ending_at_once(), doing("starting"):
         yield

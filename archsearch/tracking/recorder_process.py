@@ -8,10 +8,8 @@ the run records what is missing.
 
 import logging
 import pickle
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.errors import TrackingError
+from archsearch.system.interrupts import blocked_signals
 from archsearch.tracking.recorder import AbsentRecorder, Recorder, RunInfo
-from archsearch.tracking.recorder_server import SIGNALS, Delay, LogMessage, RecordState, Refusal, serve
+from archsearch.tracking.recorder_server import Delay, LogMessage, RecordState, Refusal, serve
 from archsearch.tracking.store import Store
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class RecorderProcess(Recorder):
         self._connection, connection = context.Pipe()
         arguments = (connection, store, experiment, models)
         self._process = context.Process(target=serve, args=arguments, name="record", daemon=True)
-        with _blocked_signals():
+        with blocked_signals():
             self._process.start()
         connection.close()
 
@@ -183,16 +182,3 @@ def _by_value(network: "nn.Module") -> bytes:
     import cloudpickle
 
     return bytes(cloudpickle.dumps(network))
-
-
-@contextmanager
-def _blocked_signals() -> Iterator[None]:
-    """Start a process that inherits blocked signals: a terminal sends Ctrl-C to every process of its group."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

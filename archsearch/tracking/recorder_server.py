@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from archsearch.errors import TrackingError
+from archsearch.system.interrupts import SIGNALS
 from archsearch.system.process import end_process, gc_paused, skip_teardown
 from archsearch.tracking.messages import redact
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
@@ -20,7 +21,6 @@ from archsearch.tracking.store import Store, import_store
 
 log = logging.getLogger(__name__)
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)  # handled by the training process only
 OPENING_RETRY_SECONDS = 1.0
 
 _Inbox = SimpleQueue[bytes | None]
@@ -61,7 +61,7 @@ class RecordState:
 def serve(connection: Connection, store: Store, experiment: str, models: bool) -> None:
     """The process's main function: do what the messages on `connection` ask for."""
     skip_teardown()
-    for number in SIGNALS:
+    for number in SIGNALS:  # the training process handles them
         signal.signal(number, signal.SIG_IGN)
     logger = logging.getLogger("archsearch")
     logger.setLevel(logging.INFO)

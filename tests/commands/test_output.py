@@ -1,10 +1,14 @@
 """Where the output of a command goes cannot end it badly: a pipe that is closed, a full disk."""
 
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.sweeps import TINY, states_of
 
 pytestmark = pytest.mark.e2e
 
@@ -38,3 +42,12 @@ def test_a_full_disk_is_one_line(workspace: Path, arguments: tuple[str, ...]) ->
         done = ran(arguments, workspace, full.fileno())
     assert done.returncode == 2
     assert done.stderr == "archsearch: the output is incomplete: No space left on device\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_a_sweep_trains_with_closed_streams(workspace: Path, closed: str) -> None:
+    settings = " ".join([*TINY, "trainer.epochs=1", "tracking=none", "seed=1,2", "sweep.workers=1"])
+    command = f"{shlex.quote(sys.executable)} -m archsearch -m {settings} {closed}"
+    assert subprocess.run(command, shell=True, cwd=workspace, capture_output=True, check=False).returncode == 0
+    assert set(states_of(workspace).values()) == {"FINISHED"}

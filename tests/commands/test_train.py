@@ -88,7 +88,7 @@ def test_a_full_disk_is_named_with_the_setting_that_moves_the_run(cli: Cli, work
     try:
         done = cli(*UNTRACKED, f"hydra.run.dir={small}/run")
         assert done.returncode == 2 and "Traceback" not in done.stderr
-        assert "the disk is full" in done.stderr and "hydra.run.dir=" in done.stderr
+        assert "the disk is full" in done.stderr and "set hydra.run.dir" in done.stderr
     finally:
         subprocess.run(["umount", str(small)], check=True)
 

@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 import pytest
 
-from archsearch.system.interrupts import ending_at_once
+from archsearch.system.interrupts import SIGNALS, blocked_signals, ending_at_once
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -49,3 +51,21 @@ def test_another_thread_changes_no_signals() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.getsignal(signal.SIGINT)]
+
+
+def report_mask(connection: Connection) -> None:
+    connection.send(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no signal masks")
+def test_every_process_that_is_started_begins_with_blocked_signals() -> None:
+    """Also the first, with which multiprocessing starts a process of its own that unblocks them."""
+    context = get_context("spawn")
+    for _ in range(2):
+        receiver, sender = context.Pipe(duplex=False)
+        with blocked_signals():
+            process = context.Process(target=report_mask, args=(sender,))
+            process.start()
+        assert set(SIGNALS) <= receiver.recv()
+        process.join()
+    assert not set(SIGNALS) & signal.pthread_sigmask(signal.SIG_BLOCK, ())
