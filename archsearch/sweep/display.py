@@ -20,6 +20,7 @@ _STOPPING = {
     1: "stopping after the current epoch of each run; press Ctrl-C again to stop at once",
     2: "stopping at once",
 }
+_START_SECONDS = 8.0  # until the workers have imported torch and read the data
 _INTERVAL = 30.0  # seconds between two lines where there is no terminal
 _MOST_NAMED = 4  # runs in such a line
 _MOST_LINES = 16  # below the bar, one for each worker
@@ -37,7 +38,7 @@ class Display:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.names, self.workers, self._clock = names, workers, clock
-        self.time_left = TimeLeft(seconds, workers, clock)
+        self.time_left = TimeLeft(seconds, workers, clock, _START_SECONDS)
         self.counts = {"done": 0, "failed": 0}
         self.best: tuple[float, str] | None = None
         self._running: dict[int, list[int]] = {}  # runs by worker

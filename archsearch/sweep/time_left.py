@@ -21,11 +21,18 @@ class _Attempt:
 class TimeLeft:
     """Predicts when a sweep ends, from the reports of its runs.
 
-    `seconds` are the estimates for the runs by number; `workers` train at the same time.
+    `seconds` are the estimates for the runs by number; `workers` train at the same time, after `start_seconds`.
     """
 
-    def __init__(self, seconds: Mapping[int, float], workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        seconds: Mapping[int, float],
+        workers: int,
+        clock: Callable[[], float] = time.monotonic,
+        start_seconds: float = 0.0,
+    ) -> None:
         self.seconds, self.workers, self._clock = seconds, workers, clock
+        self._training_begins = clock() + start_seconds
         self.fractions = dict.fromkeys(seconds, 0.0)
         self._attempts: dict[int, _Attempt] = {}  # of runs that are being trained
         self._progressing: dict[int, tuple[float, float]] = {}  # their measured and estimated seconds
@@ -79,4 +86,7 @@ class TimeLeft:
         heapq.heapify(ends)
         for part in waiting:
             heapq.heappush(ends, heapq.heappop(ends) + part)
-        return self.slowness * max(ends, default=0.0)
+        left = self.slowness * max(ends, default=0.0)
+        if not self._progressing and not self._measured:
+            left += max(0.0, self._training_begins - self._clock())
+        return max(left, 1.0) if self._attempts else left

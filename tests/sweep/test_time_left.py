@@ -24,6 +24,23 @@ def train(left: TimeLeft, clock: Clock, number: int, *, slowness: float, until: 
     left.progressed(number, until)
 
 
+def test_until_the_workers_train_their_start_is_counted() -> None:
+    now = [0.0]
+    left = TimeLeft({0: 60.0}, 1, lambda: now[0], start_seconds=8.0)
+    assert left.seconds_left() == 68
+    now[0] = 5.0
+    assert left.seconds_left() == 63
+    now[0] = 20.0
+    assert left.seconds_left() == 60
+
+
+def test_a_run_that_is_nearly_trained_still_takes_a_second() -> None:
+    left = TimeLeft({0: 60.0}, 1)
+    left.started(0)
+    left.progressed(0, 1.0)
+    assert left.seconds_left() == 1
+
+
 def test_before_anything_is_measured_the_plan_counts() -> None:
     assert TimeLeft({0: 60.0, 1: 60.0, 2: 30.0}, 2).seconds_left() == 90
     assert TimeLeft({0: 100.0, 1: 10.0, 2: 10.0}, 2).seconds_left() == 100
