@@ -28,6 +28,7 @@ Migrate = Callable[[Path], None]  # makes MLflow's tables in a new database
 _LOCK_SECONDS = 120.0  # that another process may take to make the database
 _COMPANIONS = ("", "-wal", "-shm", "-journal")
 _OUR_TABLES = ("experiments", "runs")
+_TEMPLATE_FORMAT = 2  # of the copy; format 1 could lack MLflow's default experiment
 
 
 @contextmanager
@@ -184,7 +185,7 @@ def _template_path() -> Path:
     """The copy for the installed versions: the schema depends on them."""
     versions = "-".join(_version(package) for package in ("mlflow", "sqlalchemy", "alembic"))
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(cache).expanduser() / "archsearch" / f"mlflow-{versions}.db"
+    return Path(cache).expanduser() / "archsearch" / f"mlflow-{versions}-{_TEMPLATE_FORMAT}.db"
 
 
 def _version(package: str) -> str:
@@ -220,8 +221,10 @@ def _is_trustworthy(template: Path) -> bool:
 
 
 def _is_whole(database: Path) -> bool:
-    """Whether a copy of the template is a sound database with MLflow's tables."""
+    """Whether a copy of the template is a sound database with MLflow's tables and its default experiment."""
     with closing(connect(database)) as connection:
         if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
             return False
-        return _tables(connection).issuperset(_OUR_TABLES) and _revision(connection) is not None
+        if not _tables(connection).issuperset(_OUR_TABLES) or _revision(connection) is None:
+            return False
+        return connection.execute("SELECT 1 FROM experiments LIMIT 1").fetchone() is not None

@@ -10,20 +10,39 @@ _USER_INFO = re.compile(r"(?<=://)([^\s/:@'\"]*):(?!\d+/)[^\s'\"]+(?=@)")
 _QUERY = re.compile(r"([?&](?:password|passwd|pwd|token|sslpassword)=)[^\s&'\"]+", re.IGNORECASE)
 _DRIVER = re.compile(r"\(\w+(?:\.\w+)*\.(\w+)\)\s*")  # SQLAlchemy's prefix: (sqlite3.OperationalError)
 _SQL = re.compile(r"\s*(?:\[SQL:|\[parameters:|\(Background on this error).*", re.DOTALL)
+_AUTOFLUSH = "(raised as a result of Query-invoked autoflush"  # SQLAlchemy's first line; the reason follows
 _LONGEST, _HEAD, _TAIL = 300, 120, 170  # characters; the reason stands at the end
 
 
 def redact(text: str) -> str:
     """`text` without passwords: those in URIs, and those of MLflow's environment variables."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri:
+        text = text.replace(uri, redact_uri(uri))
     text = _QUERY.sub(r"\1***", _USER_INFO.sub(r"\1:***", text))
     for secret in _known_secrets():
         text = text.replace(secret, "***")
     return text
 
 
+def redact_uri(uri: str) -> str:
+    """`uri` without its password, which may have characters that should have been percent-encoded."""
+    scheme, separator, rest = uri.partition("://")
+    user, at, other = rest.partition("@")
+    host = re.split("[/?#]", other, maxsplit=1)[0]
+    if "@" in host:  # in the user's name, or in the password
+        more = host.rpartition("@")[0]
+        user, other = f"{user}@{more}", other[len(more) + 1 :]
+    name, colon, password = user.partition(":")
+    if separator and at and colon and not re.match(r"\d+/", password):  # a port, and a path with @
+        uri = f"{scheme}://{name}:***@{other}"
+    return _QUERY.sub(r"\1***", uri)
+
+
 def error_line(error: BaseException) -> str:
     """What `error` says, in one line: no SQL, no passwords. Its class name if it says nothing."""
     lines = _DRIVER.sub("", _SQL.sub("", str(error))).strip().splitlines()
+    lines = [line for line in lines if not line.startswith(_AUTOFLUSH)]
     line = redact(lines[0].strip() if lines else type(error).__name__)
     return line if len(line) <= _LONGEST else f"{line[:_HEAD]} ... {line[-_TAIL:]}"
 

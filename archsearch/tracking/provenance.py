@@ -12,6 +12,7 @@ from archsearch import __version__
 
 # A checkout can name programs that git starts; archsearch may stand in one that somebody else has made.
 _NO_PROGRAMS = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+_FILTERS = r"^filter\..*\.(clean|process|required)$"
 
 
 @cache
@@ -29,7 +30,8 @@ def provenance(hardware: str) -> Mapping[str, str]:
     commit = _git("rev-parse", "HEAD")
     if commit:
         tags["mlflow.source.git.commit"] = commit
-        tags["git.dirty"] = str(bool(_git("status", "--porcelain", "--untracked-files=no"))).lower()
+        changes = _git(*_no_filters(), "status", "--porcelain", "--untracked-files=no")
+        tags["git.dirty"] = str(bool(changes)).lower()
     return tags
 
 
@@ -45,6 +47,13 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _no_filters() -> list[str]:
+    """Options that switch off the programs through which git would read changed files."""
+    names = (_git("config", "--name-only", "--get-regexp", _FILTERS) or "").splitlines()
+    values = {name: "false" if name.endswith(".required") else "" for name in names}
+    return [word for name, value in values.items() for word in ("-c", f"{name}={value}")]
 
 
 def _git(*arguments: str) -> str | None:

@@ -4,17 +4,18 @@ import importlib
 import logging
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from archsearch.errors import TrackingError
 from archsearch.tracking import database as files
-from archsearch.tracking.messages import cause, error_line, redact
+from archsearch.tracking.messages import cause, error_line, redact, redact_uri
 from archsearch.tracking.uris import malformed, unreachable_server, unusable_database
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Store:
 
     def __str__(self) -> str:
         """The URI without its password."""
-        return redact(self.uri)
+        return redact_uri(self.uri)
 
 
 def resolve_store(uri: str | None, outputs: Path) -> Store:
@@ -153,6 +154,22 @@ def import_mlflow() -> None:
         handler.addFilter(_redacted)
     # It prints exceptions that it also raises, with their SQL.
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def restored_mlflow() -> Iterator[None]:
+    """Let MLflow's tracking URI, which recording sets for the whole process, be as before afterwards."""
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow: Any = sys.modules.get("mlflow")
+    chosen = mlflow.get_tracking_uri() if mlflow is not None and mlflow.is_tracking_uri_set() else None
+    try:
+        yield
+    finally:
+        mlflow = sys.modules.get("mlflow")
+        if mlflow is not None:
+            mlflow.set_tracking_uri(chosen)  # None: none was set
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
 
 
 def _redacted(record: logging.LogRecord) -> bool:

@@ -3,13 +3,14 @@
 Each function returns what is wrong, in words that follow "tracking store X", or None.
 """
 
+import json
 import os
 import socket
 import sqlite3
 import tempfile
 import urllib.error
 import urllib.request
-from contextlib import closing
+from contextlib import closing, suppress
 from http.client import HTTPException
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from archsearch.tracking.messages import error_line
 
 HEALTH_SECONDS = 5.0  # for a server to answer that it is there
 API_SECONDS = 10.0  # for a server to answer a query
+_NO_PERMISSION = (401, 403)  # statuses
 _QUERY = "api/2.0/mlflow/experiments/search?max_results=1"
 
 # Databases that MLflow can use: the port, and the package that SQLAlchemy needs for it.
@@ -86,24 +88,30 @@ def unreachable_server(uri: str) -> str | None:
     dialect = parts.scheme.split("+")[0]
     try:
         if parts.scheme in _SERVERS:
-            _request(uri, "health", HEALTH_SECONDS)
-            _request(uri, _QUERY, API_SECONDS)  # a server may be there, but not its database
+            with suppress(urllib.error.HTTPError):  # a proxy may not pass it on
+                _request(uri, "health", HEALTH_SECONDS)
+            json.loads(_request(uri, _QUERY, API_SECONDS))  # a server may be there, but not its database
         elif dialect in _DATABASES and parts.hostname and "," not in parts.netloc:
             address = parts.hostname, parts.port or _DATABASES[dialect][0]
             socket.create_connection(address, timeout=HEALTH_SECONDS).close()
-    except urllib.error.HTTPError:
-        return None  # it answers; MLflow reports missing permissions
-    except (OSError, ValueError, HTTPException) as error:
+    except urllib.error.HTTPError as error:
+        if error.code in _NO_PERMISSION:
+            return None  # MLflow says what is missing
+        return f"does not answer like an MLflow server: status {error.code}"
+    except ValueError:
+        return "does not answer like an MLflow server: got no JSON"
+    except (OSError, HTTPException) as error:
         return f"does not answer: {error_line(getattr(error, 'reason', None) or error)}"
     return None
 
 
-def _request(uri: str, page: str, seconds: float) -> None:
+def _request(uri: str, page: str, seconds: float) -> bytes:
     parts = urlsplit(uri)
     host = parts.netloc.rpartition("@")[2]  # without user and password
     path, _, query = page.partition("?")
     address = urlunsplit(parts._replace(netloc=host, path=f"{parts.path.rstrip('/')}/{path}", query=query))
-    urllib.request.urlopen(address, timeout=seconds).close()
+    with urllib.request.urlopen(address, timeout=seconds) as answer:
+        return bytes(answer.read())
 
 
 def _malformed_sqlite(uri: str) -> str | None:

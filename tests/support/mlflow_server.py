@@ -77,6 +77,7 @@ def web_server(*, query_status: int | None) -> Iterator[str]:
             else:
                 self.send_response(200)
             self.end_headers()
+            self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
             """Keep quiet."""

@@ -100,6 +100,22 @@ def test_a_copy_that_others_can_write_is_not_used(cache: Path, tmp_path: Path) -
         template_in(cache).chmod(0o600)
 
 
+@pytest.mark.usefixtures("made")
+def test_a_copy_without_the_default_experiment_is_not_used(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incomplete = tmp_path / "cache" / "archsearch" / template_in(cache).name
+    incomplete.parent.mkdir(mode=0o700, parents=True)
+    incomplete.write_bytes(template_in(cache).read_bytes())
+    incomplete.chmod(0o600)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert database.copy_template(tmp_path / "mlflow.db")
+    with closing(sqlite3.connect(incomplete)) as connection:
+        connection.execute("DELETE FROM experiments")
+        connection.commit()
+    assert not database.copy_template(tmp_path / "mlflow.db")
+
+
 @pytest.mark.parametrize("keep", [0, 4096, 200_000], ids=["empty", "one page", "cut off"])
 @pytest.mark.usefixtures("made")
 def test_a_damaged_copy_is_not_used(keep: int, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from archsearch.tracking.messages import cause, error_line, redact
+from archsearch.tracking.messages import cause, error_line, redact, redact_uri
 
 SECRET = "Gh3im-Nis"
 
@@ -21,6 +21,32 @@ SECRET = "Gh3im-Nis"
 )
 def test_passwords_in_uris_are_removed(text: str, redacted: str) -> None:
     assert redact(text) == redacted
+
+
+@pytest.mark.parametrize(
+    ("uri", "redacted"),
+    [
+        ("http://me@corp.com:s3x@127.0.0.1:7601/x", "http://me@corp.com:***@127.0.0.1:7601/x"),
+        ("http://me:q'Zx@host", "http://me:***@host"),
+        ("http://me:Se Cr@host", "http://me:***@host"),
+        ("postgresql://me:q'Z@host/db?sslmode=no", "postgresql://me:***@host/db?sslmode=no"),
+        ("http://me:a@b@host/c", "http://me:***@host/c"),
+        ("http://me@host", "http://me@host"),
+        ("http://host:5000/a@b", "http://host:5000/a@b"),
+        ("sqlite:////tmp/a@b:c/mlflow.db", "sqlite:////tmp/a@b:c/mlflow.db"),
+    ],
+)
+def test_passwords_with_unusual_characters_are_removed_from_a_store(
+    uri: str, redacted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert redact_uri(uri) == redacted
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert redact(f"cannot reach {uri}.") == f"cannot reach {redacted}."
+
+
+def test_the_reason_follows_sqlalchemys_remark() -> None:
+    remark = "(raised as a result of Query-invoked autoflush; consider using a session.no_autoflush block)"
+    assert error_line(RuntimeError(f"{remark}\ndatabase disk image is malformed")) == "database disk image is malformed"
 
 
 @pytest.mark.parametrize(

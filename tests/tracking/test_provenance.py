@@ -31,6 +31,24 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     module.provenance.cache_clear()
 
 
+def test_a_checkout_starts_no_filter_of_its_own(checkout: Path) -> None:
+    started = checkout.parent / "started"
+    subprocess.run(["git", "config", "core.fsmonitor", "false"], cwd=checkout, check=True)
+    for name, value in (
+        ("clean", f"touch {started}; cat"),
+        ("process", f"touch {started}; false"),
+        ("required", "true"),
+    ):
+        subprocess.run(["git", "config", f"filter.mine.{name}", value], cwd=checkout, check=True)
+    (checkout / ".gitattributes").write_text("*.txt filter=mine\n")
+    (checkout / "x.txt").write_text("changed")
+    subprocess.run(["git", "status"], cwd=checkout, capture_output=True, env=os.environ, check=False)
+    assert started.exists()  # the trap works
+    started.unlink()
+    assert module.provenance("a machine")["git.dirty"] == "true"
+    assert not started.exists()
+
+
 def test_a_checkout_starts_no_program_of_its_own(checkout: Path) -> None:
     subprocess.run(["git", "status"], cwd=checkout, capture_output=True, env=os.environ, check=True)
     started = checkout.parent / "started"

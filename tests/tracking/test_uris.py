@@ -1,8 +1,10 @@
 """What cannot be a tracking store is refused before training, and servers are given a limited time to answer."""
 
 import socket
+import threading
 import time
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,32 @@ def test_a_database_server_that_does_not_listen_is_refused() -> None:
 def test_a_database_server_that_listens_is_accepted() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         assert uris.unreachable_server(f"mysql+pymysql://127.0.0.1:{listener.getsockname()[1]}/x") is None
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_what_answers_unlike_an_mlflow_server_is_refused(status: int) -> None:
+    with web_server(query_status=status) as uri:
+        assert uris.unreachable_server(uri) == f"does not answer like an MLflow server: status {status}"
+
+
+def test_a_web_page_is_no_mlflow_server(tmp_path: Path) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>hello</html>")
+
+        def log_message(self, *_: object) -> None:
+            """Keep quiet."""
+
+    server = HTTPServer(("127.0.0.1", 0), Page)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        problem = uris.unreachable_server(f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert problem == "does not answer like an MLflow server: got no JSON"
 
 
 @pytest.mark.parametrize("status", [200, 401, 403])
