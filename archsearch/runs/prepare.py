@@ -1,13 +1,14 @@
 """Prepares a run: validates the request, finds the data set, checks that the tracking store is reachable.
 
-Imports torch only to download a data set.
+Imports torch only to download a data set, or to look for the GPU that is asked for.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
@@ -70,7 +71,9 @@ def prepare(request: Request, network: object = None) -> PreparedRun:
         refuse_used(request.folder)
     request, module = with_network(request, network, resumed)
     prepared = _prepare(request, resumed, resolve_dataset, module)
-    return replace(prepared, store=open_store(prepared.settings.tracking))
+    check_device(prepared.settings.trainer.device)
+    store = None if resumed is None else recorded_store(read_result(resumed) or {}, prepared.settings.tracking)
+    return replace(prepared, store=store or open_store(prepared.settings.tracking))
 
 
 def prepare_in_sweep(request: Request, folder: Path, resolve: Resolver = resolve_dataset) -> PreparedRun:
@@ -88,6 +91,26 @@ def prepare_in_sweep(request: Request, folder: Path, resolve: Resolver = resolve
 def _note_sweep(folder: Path | None) -> None:
     if folder is not None:
         note_begun(folder)
+
+
+def recorded_store(result: Mapping[str, Any], tracking: TrackingSettings) -> Store | None:
+    """The SQLite store that a run to resume is recorded in, wherever it is resumed from; None if it is gone.
+
+    `tracking.uri` and MLFLOW_TRACKING_URI come first.
+    """
+    uri = result.get("tracking", {}).get("uri")
+    if not tracking.enabled or tracking.uri is not None or os.environ.get("MLFLOW_TRACKING_URI") or uri is None:
+        return None
+    store = Store(uri)
+    return store if store.database is not None and store.database.is_file() else None
+
+
+def check_device(name: str) -> None:
+    """Raise `UserError` if torch does not see the device `name`. Imports torch if a GPU is asked for."""
+    if name not in ("auto", "cpu"):
+        from archsearch.training.device import pick_device
+
+        pick_device(name)
 
 
 def open_store(tracking: TrackingSettings) -> Store | None:

@@ -27,11 +27,11 @@ from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, S
 from archsearch.runs.console import data_banner
 from archsearch.runs.folder import OUTPUTS, SWEEP, note_begun
 from archsearch.runs.formatting import count
-from archsearch.runs.prepare import open_store
+from archsearch.runs.prepare import check_device, open_store
 from archsearch.sweep.closing import close_sweep
 from archsearch.sweep.job import job_overrides
 from archsearch.sweep.logs import logged_to
-from archsearch.sweep.machine import gpus_here, slots_here
+from archsearch.sweep.machine import environment, gpus_here, slots_here
 from archsearch.sweep.numbering import new_record, resumed_record
 from archsearch.sweep.plan import PlannedRun, SweepPlan, plan_sweep
 from archsearch.sweep.plan_table import invalid_runs_error, plan_summary, state_name
@@ -70,12 +70,26 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
 
     with doing("planning the sweep"):
         planned = plan_sweep(loader, master, find_dataset, before)
+    with environment(_store_of(before)):
+        _run_planned(planned, before, folder, master, make_launcher, datasets)
+
+
+def _run_planned(
+    planned: SweepPlan,
+    before: SweepRecord | None,
+    folder: Path,
+    master: DictConfig,
+    make_launcher: Callable[[], Launcher],
+    datasets: Mapping[tuple[str, str], ResolvedDataset],
+) -> None:
     _check_runs(planned)
     _check_stack(planned, master)
     if before is not None:
         record = resumed_record(before, planned, folder, master)
     else:
         record = new_record(planned, folder, master)
+    for device in {run.settings.trainer.device for run in planned.runs if run.settings is not None}:
+        check_device(device)
     with doing("opening the MLflow store"):
         store = open_store(planned.tracking)
     launcher = make_launcher()
@@ -88,6 +102,18 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
     except OSError as error:
         problem = f"cannot write to {error.filename or folder}: {error.strerror or error}"
         raise StorageError(f"{problem}; set hydra.sweep.dir to use another folder") from error
+
+
+def _store_of(record: SweepRecord | None) -> dict[str, str]:
+    """The environment in which a resumed sweep finds its SQLite store, from wherever it is resumed.
+
+    `tracking.uri` and MLFLOW_TRACKING_URI come first. A store that is gone, as after a move, is not looked for.
+    """
+    uri = record.tracking.get("uri") if record is not None else None
+    if uri is None or os.environ.get("MLFLOW_TRACKING_URI"):
+        return {}
+    database = Store(uri).database
+    return {"MLFLOW_TRACKING_URI": uri} if database is not None and database.is_file() else {}
 
 
 class _Sweep:

@@ -5,6 +5,7 @@ does, so that a flipped bit is found. The checkpoint before the last one is kept
 """
 
 import io
+import pickle
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,7 +40,19 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, previous: Path | None = 
     with replacing(path) as scratch:
         scratch.write_bytes(buffer.getvalue())
         if previous is not None and path.exists():
-            path.replace(previous)
+            _keep(path, previous)
+
+
+def _keep(path: Path, previous: Path) -> None:
+    """Let `previous` be what `path` is, without a moment in which there is no `path`."""
+    scratch = previous.with_name(f".{previous.name}.new")
+    try:
+        scratch.unlink(missing_ok=True)
+        scratch.hardlink_to(path)
+    except OSError:  # a file system without hard links
+        path.replace(previous)
+    else:
+        scratch.replace(previous)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -88,5 +101,7 @@ def _read(path: Path) -> Checkpoint:
         return Checkpoint(**values, history=history)
     except (FileNotFoundError, ResumeError, _DamagedError):
         raise
+    except pickle.UnpicklingError as error:  # torch advises to execute it
+        raise _DamagedError("it holds objects that no checkpoint has") from error
     except Exception as error:  # damaged bytes raise nearly anything
         raise _DamagedError(first_line(error)) from error

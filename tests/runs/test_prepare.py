@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from archsearch.config.settings import TrackingSettings
 from archsearch.data.info import FILES
-from archsearch.errors import ArchsearchError, ConfigError, DataError, StorageError, TrackingError
-from archsearch.runs.prepare import PreparedRun, prepare
+from archsearch.errors import ArchsearchError, ConfigError, DataError, StorageError, TrackingError, UserError
+from archsearch.runs.prepare import PreparedRun, prepare, recorded_store
 from archsearch.runs.train import train_run
+from archsearch.tracking.store import Store
 from archsearch.training.checkpoint import load_checkpoint
 from tests.support.command_line import Command
 from tests.support.requests import QUICK, ask
@@ -20,6 +22,7 @@ from tests.support.runs import epoch, made_up_result, result_in
         ("model.width=-1", ConfigError),
         ("data.root=nowhere", DataError),
         ("tracking.uri=http://127.0.0.1:9", TrackingError),
+        ("trainer.device=cuda:77", UserError),
     ],
 )
 def test_a_run_that_cannot_start_leaves_nothing(override: str, error: type[ArchsearchError], workspace: Path) -> None:
@@ -100,3 +103,19 @@ def test_overwrite_replaces_a_run_and_all_its_files(interrupted: Path) -> None:
 
 def test_the_name_of_a_run_does_not_tell_that_it_replaced_another() -> None:
     assert ask("model=session4", "overwrite=true").name == ask("model=session4").name
+
+
+def test_a_run_that_is_resumed_elsewhere_goes_on_in_its_store(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = workspace / "mlflow.db"
+    database.touch()
+    uri = f"sqlite:///{database}"
+    result = {"tracking": {"uri": uri}}
+    assert recorded_store(result, TrackingSettings()) == Store(uri)
+    assert recorded_store(result, TrackingSettings(uri="sqlite:///another.db")) is None
+    assert recorded_store(result, TrackingSettings(enabled=False)) is None
+    assert recorded_store({"tracking": {"uri": "http://host"}}, TrackingSettings()) is None
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///another.db")
+    assert recorded_store(result, TrackingSettings()) is None
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    database.unlink()
+    assert recorded_store(result, TrackingSettings()) is None

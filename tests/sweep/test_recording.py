@@ -1,13 +1,14 @@
 """What a sweep records in MLflow: a parent run, and a child for each of its runs."""
 
 import json
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tests.support.sweeps import TINY, TrainedSweep, record_of, results_of, train_sweep
+from tests.support.sweeps import TINY, TrainedSweep, record_of, results_of, sweep_folder, train_sweep
 
 pytestmark = pytest.mark.e2e  # MLflow starts in every process
 
@@ -103,3 +104,14 @@ def test_a_larger_sweep_keeps_its_parent_and_its_runs(
     runs = {run.info.run_id for run in client.search_runs(["1"], f'tags.sweep = "{sweep["id"]}"')}
     assert len(runs) == 5 and runs > {run.info.run_id for run in children}
     assert runs > {result["run_id"] for result in before.values()}
+
+
+def test_a_sweep_that_is_resumed_elsewhere_goes_on_in_its_store(
+    recorded: TrainedSweep, client: MlflowClient, tmp_path: Path
+) -> None:
+    folder = sweep_folder(recorded.workspace)
+    done = train_sweep(tmp_path, f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    assert ": 0 to train, " in done.stdout
+    assert not (tmp_path / "outputs").exists()
+    assert record_of(recorded.workspace)["tracking"]["uri"] == client.tracking_uri

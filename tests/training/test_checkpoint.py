@@ -60,6 +60,21 @@ def test_the_checkpoint_before_is_kept(saved: Path) -> None:
     assert [len(load_checkpoint(path).history) for path in (saved, previous)] == [2, 1]
 
 
+def test_there_is_a_checkpoint_at_every_moment(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed before the new file is renamed leaves the last one in its place."""
+    replace = Path.replace
+
+    def kill_before(source: Path, target: Path) -> None:
+        if target == saved:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", kill_before)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(saved, Checkpoint({"seed": 2}, "abc", [METRICS] * 2, {}), saved.with_name("p.pt"))
+    assert len(load_checkpoint(saved).history) == 1
+
+
 def test_the_first_whole_checkpoint_is_taken_and_the_others_are_named(saved: Path) -> None:
     half, missing = saved.with_name("half.pt"), saved.with_name("missing.pt")
     half.write_bytes(saved.read_bytes()[:500])
