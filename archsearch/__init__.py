@@ -20,12 +20,15 @@ if TYPE_CHECKING:
         ArchsearchError,
         ConfigError,
         DataError,
+        NonFiniteLossError,
+        OutOfMemoryError,
         Problem,
         ReportError,
         ResumeError,
         RunError,
         StorageError,
         SweepError,
+        TimeLimitError,
         TrackingError,
         UserError,
     )
@@ -41,6 +44,8 @@ __all__ = [
     "DataError",
     "Layer",
     "ModelSpec",
+    "NonFiniteLossError",
+    "OutOfMemoryError",
     "Plan",
     "Problem",
     "Report",
@@ -51,6 +56,7 @@ __all__ = [
     "StorageError",
     "Sweep",
     "SweepError",
+    "TimeLimitError",
     "TrackingError",
     "UserError",
     "__version__",
@@ -74,12 +80,14 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    # Imported when first used: `python -m archsearch --help` must not wait for torch.
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(f"archsearch.{module}"), name)
-    raise AttributeError(f"module 'archsearch' has no attribute {name!r}")
+if not TYPE_CHECKING:  # so that a misspelt name is an error to type checkers
+
+    def __getattr__(name: str) -> object:
+        # Imported when first used: `python -m archsearch --help` must not wait for torch.
+        for module, names in _HOMES.items():
+            if name in names:
+                return getattr(import_module(f"archsearch.{module}"), name)
+        raise AttributeError(f"module 'archsearch' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import operator
+import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ Model = Mapping[str, Any] | ModelSpec
 
 _LOG = "archsearch.log"  # as Hydra names it, after the job
 _LOCK = threading.RLock()  # Hydra and torch's random state are the process's: calls of several threads take turns
+_FLAGS = ("--config-dir", "-cd")
 _LARGEST = 65_536  # channels, height or width
 
 
@@ -55,7 +57,8 @@ def train(*settings: str, network: nn.Module | None = None) -> Run:
             raise ConfigError([Problem("train", "these settings ask for a sweep; use archsearch.run_sweep")])
         from archsearch.runs.prepare import prepare
 
-        prepared = prepare(command.request, network)
+        with nullcontext() if network is None else _isolated():
+            prepared = prepare(command.request, network)
         failures: list[Exception] = []
         folders: list[Path] = []
 
@@ -88,7 +91,8 @@ def run_sweep(*settings: str) -> Sweep:
         command = parse_command(complete_arguments(["-m", *_checked(settings, "run_sweep")]))
         from archsearch.sweep.job import run_job
 
-        session.run_sweep(command.arguments, run_job, folders.append)
+        with _unchanged_process():
+            session.run_sweep(command.arguments, run_job, folders.append)
     return Sweep(folders[0])
 
 
@@ -182,9 +186,10 @@ def _checked(settings: Sequence[object], function: str) -> list[str]:
         if not isinstance(setting, str):
             rule = f"got {setting!r}, must be strings as on the command line, such as 'trainer.epochs=2'"
             problems.append(Problem(function, rule))
-        elif setting.startswith("-") and setting.split("=", 1)[0] not in ("--config-dir", "-cd"):
+        elif setting.startswith("-") and (setting == settings[-1] or setting.split("=", 1)[0] not in _FLAGS):
             hint = "; use archsearch.run_sweep" if function == "train" and setting in ("-m", "--multirun") else ""
-            problems.append(Problem(function, f"got {setting}, must be settings, without flags{hint}"))
+            rule = "must be followed by a folder" if setting in _FLAGS else f"must be settings, without flags{hint}"
+            problems.append(Problem(function, f"got {setting}, {rule}"))
         else:
             checked.append(setting)
     if problems:
@@ -197,9 +202,8 @@ def _train(prepared: PreparedRun, folder: Path) -> None:
 
     with _logged(folder / _LOG), recorder_process(prepared) as process:  # it imports MLflow while this imports torch
         from archsearch.runs.train import train_run
-        from archsearch.training.isolation import isolated_torch
 
-        with isolated_torch():
+        with _isolated():
             train_run(prepared, folder, recorder_process=process)
 
 
@@ -215,6 +219,34 @@ def _logged(path: Path) -> Iterator[None]:
             yield
     finally:
         root.removeHandler(file)
+
+
+@contextmanager
+def _isolated() -> Iterator[None]:
+    from archsearch.training.isolation import isolated_torch
+
+    with isolated_torch():
+        yield
+
+
+@contextmanager
+def _unchanged_process() -> Iterator[None]:
+    """Leave torch, the environment, MLflow's store and the root logger as they were.
+
+    A sweep records itself, and its best run's figures, in this process.
+    """
+    from archsearch.tracking.store import restored_mlflow
+
+    variables, root = dict(os.environ), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        with _isolated(), restored_mlflow():
+            yield
+    finally:
+        os.environ.clear()
+        os.environ.update(variables)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 @contextmanager
@@ -234,7 +266,9 @@ def _unrepeated_main() -> Iterator[None]:
 
 
 def _shape(shape: object) -> tuple[tuple[int, ...] | None, list[Problem]]:
-    sizes = [_integer(size) for size in shape] if isinstance(shape, Sequence) and not isinstance(shape, str) else []
+    sizes = (
+        [_integer(size) for size in shape] if isinstance(shape, Sequence) and not isinstance(shape, str | bytes) else []
+    )
     if len(sizes) == 3 and all(size is not None and 1 <= size <= _LARGEST for size in sizes):
         return tuple(size for size in sizes if size is not None), []
     rule = f"must be (channels, height, width), whole numbers from 1 to {_LARGEST:,}"

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsearch.errors import ReportError, ResumeError
+from archsearch.errors import ReportError, ResumeError, first_line
 from archsearch.runs.folder import CHECKPOINT, LAYERS, PREDICTIONS, SWEEP, find_run, find_sweep, read_config, sweep_of
 from archsearch.runs.result import RESULT, read_result
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.results import COLUMNS, STATISTICS, outcomes_by_variant, outcomes_of
+from archsearch.sweep.results import COLUMNS, STATISTICS, RunOutcome, outcomes_by_variant, outcomes_of
 
 if TYPE_CHECKING:
     import pandas
@@ -68,14 +68,19 @@ class Run:
         """One row an epoch, by its number: `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy`, `lr`, ..."""
         import pandas
 
-        return pandas.DataFrame(self.result["history"] or {"epoch": []}).set_index("epoch")
+        history = self.result["history"]
+        return pandas.DataFrame(history or {name: [] for name in ("epoch", *_METRICS)}).set_index("epoch")
 
     @property
     def predictions(self) -> pandas.DataFrame:
         """One row a test image, in the data set's order: `label`, `prediction`, `confidence`. Raises `ReportError`."""
         import pandas
 
-        return pandas.read_csv(self._file(PREDICTIONS), index_col="index")
+        path = self._file(PREDICTIONS)
+        try:
+            return pandas.read_csv(path, index_col="index")
+        except (ValueError, TypeError, UnicodeError, pandas.errors.ParserError) as error:
+            raise ReportError(f"{path}: damaged: {first_line(error)}") from error
 
     def network(self, module: nn.Module | None = None) -> nn.Module:
         """The trained network on the CPU, in eval mode, with averaged weights if the run averages them.
@@ -83,6 +88,8 @@ class Run:
         The weights are those of the last epoch that was trained. For a network of one's own, `module` is one like
         it, whose copy receives the weights; the run that `train` returned does not need it. Raises `ResumeError`.
         """
+        if not self.result["epochs_trained"]:
+            raise ResumeError(f"{self.folder}: the run is {self.state} and has trained no epoch")
         from archsearch.training.checkpoint import load_checkpoint
         from archsearch.training.restored import restored_network
 
@@ -105,6 +112,8 @@ class Run:
         return path
 
 
+_LONGEST_NAME = 1000  # characters of a path
+_METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr")
 _ACCURACIES = ("val/accuracy", "test/accuracy")
 
 
@@ -131,7 +140,7 @@ class Sweep:
         import pandas
 
         rows = [
-            {"number": outcome.number, **outcome.values, **{name: getattr(outcome, name) for name in COLUMNS}}
+            {"number": outcome.number, **outcome.values, **_columns(outcome)}
             for outcome in outcomes_of(self.record, self.folder)
         ]
         return _with_numbers(pandas.DataFrame(rows), self.record.keys).set_index("number")
@@ -147,7 +156,8 @@ class Sweep:
             row: dict[str, Any] = {**variant.values, "params": first.params, "macs": first.macs}
             row["n"] = sum(outcome.state == "FINISHED" for outcome in variant.outcomes)
             for name in STATISTICS:
-                row[name], row[f"{name}_sd"], _ = variant.statistic(name) or (None, None, 0)
+                mean, sd, _ = variant.statistic(name) or (None, None, 0)
+                row[name], row[f"{name}_sd"] = _number(mean), _number(sd)
             rows.append(row)
         return _with_numbers(pandas.DataFrame(rows), [key for key in self.record.keys if key != "seed"])
 
@@ -179,6 +189,8 @@ def load(name: Path | str = "last") -> Run | Sweep:
 
     `last` is the sweep, not its last run, where that run belongs to one. Raises `ReportError`.
     """
+    if not isinstance(name, str | Path) or len(str(name)) > _LONGEST_NAME:
+        raise ReportError(f"load: got {str(name)[:40]!r}, must be the id or the folder of a run or a sweep, or last")
     folder = Path(name)
     if (folder / RESULT).is_file():
         return Run(folder)
@@ -209,12 +221,26 @@ def _found_sweep(name: str) -> Path:
         raise ReportError(f"load: got {name!r}, but there is no run and no sweep in outputs/ yet") from None
 
 
+def _number(value: float | None) -> float:
+    """NaN for a missing number, which keeps a column a column of numbers."""
+    return float("nan") if value is None else value
+
+
+def _columns(outcome: RunOutcome) -> dict[str, Any]:
+    values = {name: getattr(outcome, name) for name in COLUMNS}
+    return values | {name: _number(values[name]) for name in ("val_best", *STATISTICS)}
+
+
 def _with_numbers(table: pandas.DataFrame, settings: list[str]) -> pandas.DataFrame:
-    """`table` with numbers instead of text in the columns of `settings` whose values all are numbers."""
+    """`table` with numbers, or true and false, in the columns of `settings` whose values all are; `null` is missing."""
     import pandas
 
+    flags = {"true": True, "false": False}
     for setting in settings:
-        numbers = pandas.to_numeric(table[setting], errors="coerce")
-        if len(table) and numbers.notna().all():
+        values = table[setting].replace("null", None)
+        numbers = pandas.to_numeric(values, errors="coerce")
+        if len(table) and (numbers.notna() | values.isna()).all() and numbers.notna().any():
             table[setting] = numbers
+        elif len(table) and values.astype(str).str.lower().isin(list(flags)).all():
+            table[setting] = values.astype(str).str.lower().map(flags)
     return table

@@ -93,11 +93,17 @@ def read(cls: type[T], values: object, path: str) -> tuple[T | None, list[Proble
         return None, [Problem(path, f"got {format_value(values)}, {_MAPPING}")]
     try:
         # As JSON, because strict mode reads nested dataclasses from mappings only in JSON.
-        text = json.dumps({str(key): value for key, value in values.items()}, default=str)
+        text = json.dumps({str(key): value for key, value in values.items()}, default=_plain)
         instance: T = _adapter(cls).validate_json(text)
         return instance, []
     except ValidationError as error:
         return None, _merge_alternatives([_problem(cls, details, path) for details in error.errors()])
+
+
+def _plain(value: object) -> object:
+    """NumPy's numbers are numbers; anything else that JSON lacks is text."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) and getattr(value, "shape", None) == () else str(value)
 
 
 def read_typed(

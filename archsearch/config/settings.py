@@ -40,7 +40,7 @@ class DataSettings:
 
 
 def _check_device(device: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", device):
         raise ValueError(f"got {format_value(device)}, must be auto, cpu, mps, cuda or cuda:<number>")
     return device
 

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import inspect
 import re
 import warnings
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from math import prod
+from types import CodeType, FunctionType
 from typing import Any
 
 import torch
@@ -47,11 +49,34 @@ class CountedPlan(Plan):
 
 
 def describe_network(network: nn.Module) -> dict[str, str]:
-    """The `model` section of a run of `network`: its class, and a digest of its structure."""
+    """The `model` section of a run of `network`: its class, and a digest of its structure and its code."""
     structure = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(network))
     shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items() if isinstance(value, Tensor)]
-    digest = hashlib.blake2b(f"{structure}{shapes}".encode(), digest_size=4).hexdigest()
+    code = [(path, _own_code(type(module)), _own_values(module)) for path, module in network.named_modules()]
+    digest = hashlib.blake2b(f"{structure}{shapes}{code}".encode(errors="replace"), digest_size=4).hexdigest()
     return {"network": type(network).__name__, "digest": f"d{digest}"}  # a letter first, so that YAML keeps it a string
+
+
+def _own_code(cls: type) -> str:
+    """The code of a class that is not torch's: its source, else the instructions of its methods."""
+    if cls.__module__.startswith("torch."):
+        return ""
+    try:
+        return inspect.getsource(cls)
+    except (OSError, TypeError):  # as in a console
+        functions = [value.__code__ for value in vars(cls).values() if isinstance(value, FunctionType)]
+        return str([(code.co_code, code.co_names, [str(constant) for constant in code.co_consts
+                     if not isinstance(constant, CodeType)]) for code in functions])  # fmt: skip
+
+
+def _own_values(module: nn.Module) -> list[tuple[str, object]]:
+    """The plain attributes of a module, such as a rate of dropout that it passes to a function."""
+    plain = (bool, int, float, str, type(None))
+    return sorted(
+        (name, value)
+        for name, value in vars(module).items()
+        if not name.startswith("_") and name != "training" and isinstance(value, plain)
+    )
 
 
 def check_network(network: object) -> nn.Module:
@@ -78,7 +103,12 @@ def count_network(network: nn.Module, shape: Shape, classes: int, *, channels_la
     itself does not change. Raises `ConfigError` if it fails on such images, or does not return (batch, `classes`).
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = copy.deepcopy(network).cpu()
+    if isinstance(network, torch.jit.ScriptModule):
+        raise _error("is a TorchScript module, whose layers cannot be counted; pass the module that it was made from")
+    try:
+        network = copy.deepcopy(network).cpu()
+    except Exception as error:
+        raise _error(f"cannot be moved to the CPU: {first_line(error)}") from error
     images = torch.zeros(_BATCH, *shape).contiguous(memory_format=layout)
     layers: list[Layer] = []
     with torch.random.fork_rng(devices=[]), torch.no_grad():
@@ -134,10 +164,10 @@ def _count_into(layers: list[Layer], network: nn.Module) -> Iterator[Any]:
 def _macs(module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> int:
     """Multiply-accumulates of a convolution or linear layer for one image; 0 of any other module."""
     if isinstance(module, _CONVS):
-        return output[0].numel() * module.in_channels // module.groups * prod(module.kernel_size)
+        return output.numel() // _BATCH * module.in_channels // module.groups * prod(module.kernel_size)
     if isinstance(module, _TRANSPOSED) and inputs:
-        return int(inputs[0][0].numel()) * module.out_channels // module.groups * prod(module.kernel_size)
-    return output[0].numel() * module.in_features if isinstance(module, nn.Linear) else 0
+        return int(inputs[0].numel()) // _BATCH * module.out_channels // module.groups * prod(module.kernel_size)
+    return output.numel() // _BATCH * module.in_features if isinstance(module, nn.Linear) else 0
 
 
 def _check_output(output: object, classes: int, mode: str) -> None:

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import archsearch
 from archsearch.errors import ConfigError, ResumeError
+from archsearch.model.custom import describe_network
 from tests.support.command_line import Command
 from tests.support.networks import Net, network
 from tests.support.requests import session4
@@ -43,6 +45,30 @@ def test_it_is_marked_as_not_from_a_model(run: archsearch.Run) -> None:
     assert run.result["choices"]["model"] == "custom"
     assert run.name.startswith("Net data=digits")
     assert run.config["model"]["network"] == "Net"
+
+
+class Hidden(nn.Module):
+    """What it computes does not show in its representation."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate, self.linear = rate, nn.Linear(784, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.linear(functional.dropout(images.flatten(1), self.rate, self.training))
+        return logits
+
+
+class Other(Hidden):
+    """Another computation with the same layers."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images) * 2
+
+
+def test_networks_that_compute_something_else_have_another_digest() -> None:
+    digests = [describe_network(module)["digest"] for module in (Hidden(0.1), Hidden(0.1), Hidden(0.2), Other(0.1))]
+    assert digests[0] == digests[1] and len(set(digests)) == 3
 
 
 def test_its_parameters_and_macs_are_counted(run: archsearch.Run) -> None:
@@ -220,11 +246,19 @@ class View(nn.Module):
         (nn.Linear(28, 10), "network: returns (2, 1, 28, 10) in training mode, must return logits"),
         (nn.Sequential(nn.Flatten(), nn.Linear(100, 10)), "network: fails on images of 1x28x28: RuntimeError: mat1"),
         (Tuple(), "network: returns a tuple in training mode, must return logits"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 10, device="meta")), "network: cannot be moved to the CPU"),
         (View(), "use flatten or reshape instead of view, or set trainer.channels_last=false"),
     ],
 )  # fmt: skip
 def test_a_network_that_does_not_fit_is_refused_before_training(wrong: Any, message: str, workspace: Path) -> None:
     assert message in refusal(wrong)
+    assert not list(workspace.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning", "ignore:`torch.jit:DeprecationWarning")
+def test_a_torchscript_module_is_refused(workspace: Path) -> None:
+    script = torch.jit.script(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)))
+    assert "network: is a TorchScript module" in refusal(script)
     assert not list(workspace.iterdir())
 
 

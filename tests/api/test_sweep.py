@@ -1,9 +1,12 @@
 """`archsearch.run_sweep` and `Sweep`, and reports on sweeps."""
 
+import logging
+import os
 import threading
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.core.global_hydra import GlobalHydra
 
 import archsearch
@@ -38,6 +41,34 @@ def test_variants_have_means_and_deviations_over_seeds(sweep: archsearch.Sweep) 
         finals = table.loc[table["model.width"] == variant["model.width"], "val_final"]
         assert variant["val_final"] == pytest.approx(finals.mean())
         assert variant["val_final_sd"] == pytest.approx(finals.std())
+
+
+def test_missing_numbers_are_nan_in_columns_of_numbers(sweep: archsearch.Sweep) -> None:
+    for table in (sweep.table, sweep.variants):
+        numeric = [name for name in table.columns if name.startswith(("val_", "test", "seconds"))]
+        assert numeric and all(table[name].dtype == "float64" for name in numeric)
+
+
+def test_flags_are_true_and_false(workspace: Path) -> None:
+    table = archsearch.run_sweep(
+        *TINY, "tracking=none", "trainer.epochs=1", "trainer.channels_last=true,false", "sweep.workers=1"
+    ).table
+    assert table["trainer.channels_last"].sort_index().tolist() == [True, False]
+
+
+def test_a_sweep_leaves_the_process_as_it_was(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{workspace}/mine.db")
+    mlflow.set_tracking_uri(f"sqlite:///{workspace}/mine.db")
+    torch.manual_seed(5)
+    before = dict(os.environ), torch.get_rng_state(), torch.get_num_threads(), logging.getLogger().handlers[:]
+    settings = (*TINY, "trainer.epochs=1", "seed=1,2", "sweep.workers=1", "trainer.threads=2")
+    archsearch.run_sweep(*settings, f"tracking.uri=sqlite:///{workspace}/theirs.db")
+    assert mlflow.get_tracking_uri() == f"sqlite:///{workspace}/mine.db"
+    assert dict(os.environ) == before[0] and torch.get_num_threads() == before[2]
+    assert torch.equal(torch.get_rng_state(), before[1]) and logging.getLogger().handlers == before[3]
+    mlflow.set_tracking_uri(None)  # type: ignore[arg-type]
 
 
 def test_runs_are_those_of_the_table(sweep: archsearch.Sweep) -> None:

@@ -18,7 +18,7 @@ from archsearch.compose.overrides import VERSION_BASE, config_folder
 from archsearch.errors import NonFiniteLossError
 from tests.support.command_line import Command
 from tests.support.requests import QUICK
-from tests.support.runs import result_in, without_times
+from tests.support.runs import made_up_result, result_in, without_times
 
 UNTRACKED = (*QUICK, "tracking=none", "tracking.log_figures=false")
 FAST = (*UNTRACKED, "trainer.epochs=1")
@@ -108,8 +108,15 @@ def test_runs_of_one_process_do_not_influence_each_other(run: archsearch.Run, wo
     """Nor does what the process did to torch before, except for its number of threads."""
     del workspace
     torch.manual_seed(99)
-    with torch.no_grad():
-        again = archsearch.train(*UNTRACKED)
+    torch.set_default_dtype(torch.float64)
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.no_grad(), torch.device("meta"), torch.autocast("cpu", dtype=torch.bfloat16):
+            again = archsearch.train(*UNTRACKED)
+        assert (torch.get_default_dtype(), torch.get_float32_matmul_precision()) == (torch.float64, "medium")
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision("highest")
     assert without_times(again.result) == without_times(run.result)
     assert again.folder != run.folder
 
@@ -258,3 +265,36 @@ def test_load_names_what_it_cannot_find(name: str, message: str) -> None:
     with pytest.raises(archsearch.ReportError) as caught:
         archsearch.load(name)
     assert str(caught.value) == message
+
+
+def test_a_run_without_an_epoch_has_no_trained_network(workspace: Path) -> None:
+    folder = workspace / "outputs" / "runs" / "a"
+    folder.mkdir(parents=True)
+    made_up_result(state="FAILED").write(folder)
+    run = archsearch.load(folder)
+    assert isinstance(run, archsearch.Run)
+    assert list(run.metrics["val/accuracy"]) == []
+    with pytest.raises(archsearch.ResumeError, match="has trained no epoch"):
+        run.network()
+
+
+@pytest.mark.parametrize("content", ["", "index,label\n0,1,2,3\n", "\xff"], ids=["empty", "ragged", "text"])
+def test_damaged_predictions_are_named(content: str, workspace: Path) -> None:
+    folder = workspace / "outputs" / "runs" / "a"
+    folder.mkdir(parents=True)
+    made_up_result().write(folder)
+    (folder / "predictions.csv").write_text(content)
+    with pytest.raises(archsearch.ReportError, match=r"predictions\.csv: damaged: "):
+        _ = archsearch.Run(folder).predictions
+
+
+@pytest.mark.parametrize("name", [None, 5, b"last", "x" * 5000])
+def test_a_name_that_cannot_be_is_refused(name: Any, workspace: Path) -> None:
+    with pytest.raises(archsearch.ReportError, match="must be the id or the folder of a run or a sweep"):
+        archsearch.load(name)
+
+
+@pytest.mark.parametrize("settings", [("--config-dir",), ("data=digits", "-cd")])
+def test_a_flag_without_its_folder_is_refused(settings: tuple[str, ...], workspace: Path) -> None:
+    with pytest.raises(archsearch.ConfigError, match="must be followed by a folder"):
+        archsearch.train(*settings)

@@ -36,6 +36,20 @@ def test_counting_changes_neither_the_network_nor_torchs_random_state() -> None:
     assert isinstance(plan, CountedPlan) and plan.output_shape == (10,)
 
 
+def test_macs_are_those_of_one_image_wherever_the_batch_is() -> None:
+    class Sequences(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.linear = nn.Linear(28, 16), nn.Linear(16, 10)
+
+        def forward(self, images: Tensor) -> Tensor:
+            rows = self.embedding(images.squeeze(1).transpose(0, 1))  # (rows, batch, features)
+            logits: Tensor = self.linear(rows.mean(0))
+            return logits
+
+    assert count_network(Sequences(), (1, 28, 28), 10, channels_last=False).macs == 28 * 28 * 16 + 160
+
+
 def test_frozen_parameters_are_counted_and_named() -> None:
     frozen = network()
     frozen.stem.requires_grad_(False)
