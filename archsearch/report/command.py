@@ -50,7 +50,9 @@ def report(options: Options, request: Request, status: StatusLine | None = None)
         title, command, notes = selection.title, selection.command, selection.notes
         names = [path.name for path in data_paths(page)]
         content = page_text(title, command, findings, options.cost, notes, names)
-        write_files(page, [content, csv_text(findings), json_text(title, command, findings, notes)])
+        write_files(
+            page, [content, csv_text(findings), json_text(title, command, findings, notes)], options.html is not None
+        )
         line.show("storing the page in MLflow")
         is_stored = _store_page(page, selection)
     _print(selection, findings, options)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
+from urllib.parse import quote
 from zlib import crc32
 
 from archsearch.errors import ReportError, StorageError
@@ -17,6 +18,9 @@ from archsearch.system.atomic import write_text
 
 PAGE = "report.html"
 DATA = (".csv", ".json")
+_MARK = '<meta name="generator" content="archsearch report">'
+_HEAD = 2000  # characters that contain the mark
+_FOOTER = re.compile(r"<footer><p>(Created|Made) [\d :-]*by archsearch")  # of versions without the mark
 _LONGEST_NAME = 40  # characters of a variant in the name of a file
 
 
@@ -32,8 +36,12 @@ def page_path(options: Options, selection: Selection, findings: Sequence[Finding
     return folder / f"report-{_slug(pair.a.label)}-vs-{_slug(pair.b.label)}.html"
 
 
-def check_page(path: Path) -> None:
-    """Raises `ReportError` unless a page and its data can be written at `path` without replacing anything special."""
+def check_page(path: Path, is_chosen: bool = True) -> None:
+    """Raises `ReportError` if a page and its data at `path` would replace anything but a report.
+
+    A page that is not `is_chosen` lies at the default path, whose names are the report's own: data beside it may be
+    replaced even if the page itself is gone.
+    """
     if path.suffix.lower() in DATA:
         raise ReportError(f"html: got {path}, must not end in {' or '.join(DATA)}, which are written beside the page")
     if not path.name:
@@ -48,6 +56,28 @@ def check_page(path: Path) -> None:
         if not S_ISREG(mode):
             kind = "a folder" if S_ISDIR(mode) else "a link" if file.is_symlink() else "a device, pipe or socket"
             raise ReportError(f"html: got {path}, must be a new name or a regular file, but {file} is {kind}")
+    content = _content(path)
+    if content is not None and not _is_report(content):
+        raise ReportError(f"html: got {path}, which exists and is no report of archsearch; choose another path")
+    for file in data_paths(path):
+        is_of_report = content is not None and f'<a href="{quote(file.name)}">' in content
+        if is_chosen and not is_of_report and file.exists():
+            raise ReportError(f"html: got {path}, but {file}, which would be replaced, exists; choose another path")
+
+
+def _content(page: Path) -> str | None:
+    """The page at this path; None if there is none."""
+    try:
+        return page.read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StorageError(f"html: got {page}: {error.strerror or error}; choose another path") from error
+
+
+def _is_report(content: str) -> bool:
+    """Whether a page is a report, of this or an earlier version."""
+    return _MARK in content[:_HEAD] or _FOOTER.search(content) is not None
 
 
 def data_paths(page: Path) -> list[Path]:
@@ -55,9 +85,9 @@ def data_paths(page: Path) -> list[Path]:
     return [page.with_suffix(suffix) for suffix in DATA]
 
 
-def write_files(page: Path, contents: Sequence[str]) -> None:
-    """Write the page, the CSV and the JSON file, by rename. Raises `StorageError` or `ReportError`."""
-    check_page(page)
+def write_files(page: Path, contents: Sequence[str], is_chosen: bool = True) -> None:
+    """Write the page, the CSV and the JSON file, by rename. Raises as `check_page` does, and `StorageError`."""
+    check_page(page, is_chosen)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         for path, content in zip((page, *data_paths(page)), contents, strict=True):

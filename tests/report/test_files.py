@@ -106,3 +106,48 @@ def test_a_page_that_cannot_be_a_file_is_refused(report: Cli, sweep: Path, path:
     done = report(f"html={path}")
     assert done.returncode == 2 and reason in done.stderr, done.stderr
     assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("README.md", "README.md"),
+        ("outputs/sweeps/a/sweep.html", "outputs/sweeps/a/sweep.json"),
+        ("new.html", "new.csv"),
+    ],
+)
+def test_files_that_are_no_report_are_never_replaced(
+    report: Cli, sweep: Path, workspace: Path, path: str, kept: str
+) -> None:
+    file = workspace / kept
+    if not file.exists():
+        file.write_text("mine, made by archsearch")
+    before = file.read_text()
+    done = report(f"html={path}")
+    assert done.returncode == 2 and f"html: got {path}" in done.stderr and kept in done.stderr
+    assert file.read_text() == before and done.stdout == ""
+
+
+@pytest.mark.parametrize("arguments", [(), ("html=page.html",), ("html=page",), ("html=a b.html",), ("compare=0,0.1",)])
+def test_a_report_replaces_its_predecessor(report: Cli, sweep: Path, arguments: tuple[str, ...]) -> None:
+    for _ in range(2):
+        done = report(*arguments)
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_report_of_an_earlier_version_is_replaced_but_not_data_that_it_did_not_write(
+    report: Cli, sweep: Path, workspace: Path
+) -> None:
+    earlier = "<footer><p>Created 2026-01-01 10:00 by archsearch 0.1. This file is self-contained.</p></footer>"
+    (workspace / "page.html").write_text(earlier)
+    (workspace / "page.csv").write_text("mine")
+    assert "page.csv, which would be replaced" in report("html=page.html").stderr
+    assert (workspace / "page.html").read_text() == earlier
+    (workspace / "page.csv").unlink()
+    assert report("html=page.html").returncode == 0
+
+
+def test_the_default_page_is_written_again_where_only_its_data_are_left(report: Cli, sweep: Path) -> None:
+    assert report().returncode == 0
+    (sweep / "report.html").unlink()
+    assert report().returncode == 0
