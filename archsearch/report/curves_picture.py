@@ -7,7 +7,7 @@ import numpy as np
 
 from archsearch.report.leaderboard import Leaderboard, LeaderboardRow
 from archsearch.report.pictures import WIDTH
-from archsearch.report.plot_labels import variant_labels
+from archsearch.report.plot_labels import cut, variant_labels
 from archsearch.report.svg import ACCENT, FOURTH, LINE, OTHER, THIRD, svg_style, to_svg
 from archsearch.runs.figures import new_figure
 
@@ -31,7 +31,7 @@ def curves_plot(board: Leaderboard) -> str | None:
         figure = new_figure(WIDTH, 3.1)
         axes = figure.add_subplot()
         lowest: list[float] = []
-        for (_, epochs), name, colour, style in zip(curves, names, _COLOURS, _STYLES, strict=False):
+        for (_, epochs), name, colour, style in zip(curves, names.texts, _COLOURS, _STYLES, strict=False):
             x = sorted(epochs)
             means = [float(np.mean(epochs[epoch])) for epoch in x]
             low, high = [min(epochs[epoch]) for epoch in x], [max(epochs[epoch]) for epoch in x]
@@ -45,7 +45,8 @@ def curves_plot(board: Leaderboard) -> str | None:
         axes.set_xlabel("epoch")
         axes.set_ylabel(f"{board.study.judged_on} accuracy, %")
         axes.grid(color=LINE)
-        axes.legend(loc="lower right", fontsize=8, frameon=False)
+        title = None if names.settings is None else cut(names.settings, 60)
+        axes.legend(loc="lower right", fontsize=8, frameon=False, title=title, title_fontsize=8)
         return to_svg(figure, f"{board.study.judged_on} accuracy by epoch, with the range over seeds", {})
 
 

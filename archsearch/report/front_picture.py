@@ -8,9 +8,9 @@ from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.options import Cost
 from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
 from archsearch.report.pictures import WIDTH, accuracy_text
-from archsearch.report.plot_labels import variant_labels
+from archsearch.report.plot_labels import cut, variant_labels
 from archsearch.report.statistics import Estimate
-from archsearch.report.svg import ACCENT, INK, LABEL_BOX, LINE, OTHER, add_tooltip, svg_style, to_svg
+from archsearch.report.svg import ACCENT, INK, LABEL_BOX, LINE, MUTED, OTHER, add_tooltip, svg_style, to_svg
 from archsearch.report.tables import has_reference
 from archsearch.runs.figures import new_figure
 
@@ -32,7 +32,8 @@ def pareto_plot(points: Sequence[Point], board: Leaderboard, cost: Cost) -> str:
     """Accuracy against cost with the Pareto front as a line; below it the same for the test set, with the reference."""
     study = board.study
     panels = ["selecting"] if study.on_test or all(point.test is None for point in points) else ["selecting", "test"]
-    names = dict(zip([point.variant.label for point in points], variant_labels(points), strict=True))
+    labels_of_points = variant_labels(points)
+    names = dict(zip([point.number for point in points], labels_of_points.texts, strict=True))
     with svg_style():
         figure = new_figure(WIDTH, 3.1 * len(panels))
         tooltips: dict[str, str] = {}
@@ -52,11 +53,13 @@ def pareto_plot(points: Sequence[Point], board: Leaderboard, cost: Cost) -> str:
             front = [(point, score) for point, score in measured if point.on_front]
             # The ends of the front are the most informative.
             for point, score in [*front[-1:], *front[:-1]][:_MOST_NAMES]:
-                labels.append(_label(axes, point.cost, score.value, names[point.variant.label]))
+                labels.append(_label(axes, point.cost, score.value, names[point.number]))
             _set_cost_ticks(axes, costs)
             axes.set_ylabel(f"{study.judged_on if panel == 'selecting' else 'test'} accuracy, %")
             axes.grid(color=LINE)
         axes.set_xlabel(COSTS[cost])
+        if labels_of_points.settings is not None:
+            figure.axes[0].set_title(cut(labels_of_points.settings, 60), fontsize=8, loc="left", color=MUTED)
         _place(figure, labels)
         title = f"Accuracy against {COSTS[cost]}, with 95 % intervals; the table has the numbers"
         return to_svg(figure, title, tooltips)

@@ -17,7 +17,7 @@ from archsearch.report.front_picture import pareto_plot
 from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.options import Cost
 from archsearch.report.pareto import COSTS
-from archsearch.report.plot_labels import shared_settings, variant_labels
+from archsearch.report.plot_labels import variant_labels
 from archsearch.report.prediction_diff import PredictionDiff
 from archsearch.report.settings_picture import settings_plot
 from archsearch.report.tables import (
@@ -102,8 +102,7 @@ def _plots(findings: Findings, cost: Cost) -> Iterator[dict[str, Any]]:
     board = findings.board
     first = f" The first {pictures.MOST_ROWS} of {len(board.rows)}." if len(board.rows) > pictures.MOST_ROWS else ""
     ranking = f"Diamonds are means with 95 % intervals, dots single runs.{first}"
-    shown = board.rows[: pictures.MOST_ROWS]
-    shared = shared_settings(shown, variant_labels(shown))
+    shared = variant_labels(board.rows[: pictures.MOST_ROWS]).shared
     ranking += f" All of them have {shared}." if shared else ""
     yield _plot("Ranking", pictures.ranking_plot(board), ranking)
     if len(findings.points) > 1:

@@ -20,6 +20,7 @@ class Point:
     """A variant's cost and accuracy. `on_front`: no other variant's means are as good in both and better in one."""
 
     variant: Variant
+    number: int  # of its row in the leaderboard
     cost: float
     score: statistics.Estimate
     test: statistics.Estimate | None
@@ -41,5 +42,5 @@ def points_of(board: Leaderboard, cost: Cost) -> list[Point]:
         ]
         maybe = bool(dominating) and not any(board.p[index, other] < ALPHA for other in dominating)
         row = board.rows[index]
-        points.append(Point(row.variant, value, row.score, row.test, not dominating, maybe))
+        points.append(Point(row.variant, row.number, value, row.score, row.test, not dominating, maybe))
     return points

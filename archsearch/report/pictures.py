@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archsearch.compose.labels import labels
 from archsearch.report.ablation import Ablation, Effect
 from archsearch.report.leaderboard import Leaderboard
-from archsearch.report.plot_labels import LONGEST, cut, names_of_values, variant_labels
+from archsearch.report.plot_labels import LONGEST, cut, shortened, variant_labels
 from archsearch.report.statistics import Estimate
 from archsearch.report.svg import ACCENT, INK, LINE, MUTED, OTHER, add_tooltip, svg_style, to_svg
 from archsearch.runs.figures import new_figure
@@ -42,8 +42,8 @@ def ranking_plot(board: Leaderboard) -> str:
             (marker,) = axes.plot([row.score.value], [y], "D", color=colour, markersize=6, zorder=4)
             add_tooltip(marker, f"{row.variant.label}: {accuracy_text(row.score)}", tooltips)
         names = variant_labels(rows)
-        _label_rows(axes, names)
-        axes.set_ylabel(cut(names_of_values(rows, names) or "", 60))
+        _label_rows(axes, names.texts)
+        axes.set_ylabel(cut(names.settings or "", 60))
         axes.set_xlabel(f"{board.study.judged_on} accuracy, %")
         axes.grid(axis="x", color=LINE)
         title = f"Variants by {board.study.judged_on} accuracy with 95 % intervals; the table above has the numbers"
@@ -109,7 +109,7 @@ def confusion_plot(confusion: NDArray[np.float64], classes: Sequence[str], is_di
         axes.set_ylim(len(classes) - 0.5, -0.5)
         rotation = 0 if max(map(len, classes)) < 3 else 45
         step = -(-len(classes) // _MOST_CLASSES)
-        names = [cut(name, 14) for name in classes[::step]]
+        names = shortened(classes[::step], 14)
         axes.set_xticks(range(0, len(classes), step), names, rotation=rotation, ha="right" if rotation else "center")
         axes.set_yticks(range(0, len(classes), step), names)
         axes.set_xlabel("prediction")
@@ -128,7 +128,7 @@ def thumbnail(image: NDArray[np.uint8]) -> str:
 
 
 def _label_rows(axes: "Axes", names: Sequence[str]) -> None:
-    axes.set_yticks(range(len(names)), [cut(name, LONGEST + 4) for name in names])
+    axes.set_yticks(range(len(names)), shortened(names, LONGEST))
     axes.set_ylim(len(names) - 0.4, -0.6)
 
 

@@ -1,6 +1,7 @@
-"""Labels of variants that are short enough for a plot and still tell the variants apart."""
+"""Labels of variants and values that are short enough for a plot and still tell them apart."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from archsearch.compose.labels import describe, labels
@@ -8,6 +9,9 @@ from archsearch.report.study import Variant
 from archsearch.report.svg import printable
 
 LONGEST = 28  # characters beside an axis
+_DOTS = "..."
+_SHORTEST_VALUE = 8  # characters, where a label has several values
+_LONG_PREFIX = 6  # characters that are left out where all texts begin with them
 
 
 class HasVariant(Protocol):
@@ -16,49 +20,91 @@ class HasVariant(Protocol):
     @property
     def variant(self) -> Variant: ...
 
+    @property
+    def number(self) -> int: ...
 
-def variant_labels(rows: Sequence[HasVariant], longest: int = LONGEST) -> list[str]:
-    """One label per row: settings in which the rows differ, else only their values, else cut and numbered.
 
-    Labels that are equal are never returned for different variants.
+@dataclass(frozen=True)
+class PlotLabels:
+    """One label per row; labels of different variants differ.
+
+    `settings` says what the values in the labels are, if these do not: `dropout · width`. `shared` holds the settings
+    that the labels leave out because the rows agree in them: `head.type=gap`.
+    """
+
+    texts: Sequence[str]
+    settings: str | None = None
+    shared: str | None = None
+
+
+def variant_labels(rows: Sequence[HasVariant], longest: int = LONGEST) -> PlotLabels:
+    """Whole labels if they are short enough, else settings in which the rows differ, else only their values.
+
+    If the values are too long, they are shortened where they agree. Labels that do not suffice begin with the row's
+    number in the leaderboard.
     """
     variants = [row.variant for row in rows]
     full = [printable(variant.label) for variant in variants]
     if max(map(len, full), default=0) <= longest:
-        return full
+        return PlotLabels(full)
     names = [name for name in variants[0].values if len({variant.values.get(name) for variant in variants}) > 1]
+    if not names:
+        return PlotLabels(shortened(full, longest))
+    agreed = {name: value for name, value in variants[0].values.items() if name not in names}
+    shared = printable(describe(agreed)) or None
     short_names = labels(names)
-    differing = [
-        " ".join(f"{short}={variant.values.get(name, '-')}" for short, name in zip(short_names, names, strict=True))
-        for variant in variants
-    ]
-    values = [" · ".join(variant.values.get(name, "-") for name in names) for variant in variants]
-    for candidates in (differing, values):
-        texts = [printable(text) for text in candidates]
-        if names and max(map(len, texts)) <= longest and len(set(texts)) == len(set(full)):
-            return texts
-    return [cut(f"#{number} {text}", longest) for number, text in enumerate(map(printable, values), 1)]
+    values = [[printable(variant.values.get(name, "-")) for name in names] for variant in variants]
+
+    def suffice(texts: Sequence[str]) -> bool:
+        return max(map(len, texts)) <= longest and len(set(texts)) == len(set(full))
+
+    texts = [printable(" ".join(map("=".join, zip(short_names, row, strict=True)))) for row in values]
+    if suffice(texts):
+        return PlotLabels(texts, None, shared)
+    settings = " · ".join(short_names)
+    width = max(_SHORTEST_VALUE, (longest + 3) // len(names) - 3)
+    columns = [_shortened_column(column, width) for column in zip(*values, strict=True)]
+    short_values = list(zip(*columns, strict=True))
+    for candidates in (values, short_values):
+        texts = [" · ".join(row) for row in candidates]
+        if suffice(texts):
+            return PlotLabels(texts, settings, shared)
+    numbered = [f"#{row.number} {' · '.join(texts)}" for row, texts in zip(rows, short_values, strict=True)]
+    return PlotLabels([cut(text, longest) for text in numbered], settings, shared)
 
 
-def names_of_values(rows: Sequence[HasVariant], texts: Sequence[str]) -> str | None:
-    """What the values in labels of `variant_labels` are, if the labels do not say so: `dropout · width`."""
-    variants = [row.variant for row in rows]
-    names = [name for name in variants[0].values if len({variant.values.get(name) for variant in variants}) > 1]
-    are_values = any(" · " in text for text in texts) or any(text.startswith("#1 ") for text in texts)
-    return " · ".join(labels(names)) if names and are_values else None
-
-
-def shared_settings(rows: Sequence[HasVariant], texts: Sequence[str]) -> str | None:
-    """The settings in which the rows agree, where their labels leave them out: `head.type=gap width=2`."""
-    variants = [row.variant for row in rows]
-    if len(variants) < 2 or list(texts) == [printable(variant.label) for variant in variants]:
-        return None
-    shared = {name: value for name, value in variants[0].values.items()
-              if all(variant.values.get(name) == value for variant in variants)}  # fmt: skip
-    return printable(describe(shared)) or None
+def shortened(texts: Sequence[str], longest: int) -> list[str]:
+    """The distinct `texts`, those that are too long shortened where they agree, so that they remain distinct."""
+    whole = [printable(text) for text in texts]
+    if max(map(len, whole), default=0) <= longest:
+        return whole
+    first, last = min(whole), max(whole)
+    prefix = first[: next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+    words = prefix.rstrip("".join(filter(str.isalnum, prefix)))
+    candidates = [_cut_texts(whole, longest, words), _cut_texts(whole, longest, "")]
+    candidates += [_cut_texts(whole, longest, prefix), _cut_texts(whole, longest, prefix, in_the_middle=True)]
+    distinct = next((texts for texts in candidates if len(set(texts)) == len(set(whole))), None)
+    return distinct or [f"{cut(text, longest - 4)} ({number})" if len(text) > longest else text
+            for number, text in enumerate(whole, 1)]  # fmt: skip
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
     """`text` without control characters, and without its end if it is too long."""
     text = printable(text)
-    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+    return text if len(text) <= longest else f"{text[: longest - len(_DOTS)]}{_DOTS}"
+
+
+def _shortened_column(texts: Sequence[str], longest: int) -> list[str]:
+    distinct = list(dict.fromkeys(texts))
+    short = dict(zip(distinct, shortened(distinct, longest), strict=True))
+    return [short[text] for text in texts]
+
+
+def _cut_texts(texts: Sequence[str], longest: int, prefix: str, in_the_middle: bool = False) -> list[str]:
+    """The texts with dots in place of a long `prefix` that all have, cut at the end or in the middle."""
+    if len(prefix) >= _LONG_PREFIX and prefix not in texts:
+        texts = [_DOTS + text[len(prefix) :] for text in texts]
+    tail = (longest - len(_DOTS)) // 2 if in_the_middle else 0
+    return [
+        text if len(text) <= longest else cut(text, longest - tail) + text[len(text) - tail :] for text in texts
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ import numpy as np
 from archsearch.compose.labels import labels
 from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.pictures import WIDTH
-from archsearch.report.plot_labels import cut
+from archsearch.report.plot_labels import cut, shortened
 from archsearch.report.svg import ACCENT, INK, LABEL_BOX, LINE, MUTED, add_tooltip, svg_style, to_svg
 from archsearch.runs.figures import new_figure
 
@@ -19,6 +19,7 @@ _MOST_CELLS = 20  # values of a setting in the heat map
 _MOST_AXES = 6
 _MOST_TICKS = 8
 _BEST = 5  # variants that are drawn in colour
+_CHARACTER = 5.5  # points of width, in a wide font
 _STRONGEST = 0.6  # opacity of the best cell, which leaves its number legible
 
 
@@ -54,11 +55,12 @@ def _heat_map(board: Leaderboard, factors: Sequence[str]) -> str:
                 axes.text(x, y, f"{row.score.value:.{digits}f}", ha="center", va="center", fontsize=8, color=INK)
         axes.set_xlim(-0.5, len(columns) - 0.5)
         axes.set_ylim(len(rows) - 0.5, -0.5)
-        longest = max(map(len, columns))
+        column_names = shortened(columns, 16)
+        longest = max(map(len, column_names))
         turned = longest * len(columns) > 48
-        axes.set_xticks(range(len(columns)), [cut(value, 16) for value in columns],
+        axes.set_xticks(range(len(columns)), column_names,
                         rotation=45 if turned else 0, ha="right" if turned else "center")  # fmt: skip
-        axes.set_yticks(range(len(rows)), [cut(value, 16) for value in rows])
+        axes.set_yticks(range(len(rows)), shortened(rows, 16))
         across_name, down_name = labels([across, down])
         axes.set_xlabel(cut(across_name))
         axes.set_ylabel(cut(down_name))
@@ -103,8 +105,7 @@ def _parallel_coordinates(board: Leaderboard, factors: Sequence[str]) -> str:
                           fontsize=8, va="center", color=INK)  # fmt: skip
         axes.set_xlim(-0.1, len(factors) + 0.45)
         axes.set_ylim(-0.06, 1.06)
-        short = [cut(name, 14) for name in labels(factors)]
-        axes.set_xticks(range(len(factors) + 1), [*short, study.judged_on])
+        axes.set_xticks(range(len(factors) + 1), _axis_names([*labels(factors), study.judged_on]))
         axes.set_yticks([])
         axes.spines[["left", "bottom"]].set_visible(False)
         axes.tick_params(length=0)
@@ -112,12 +113,21 @@ def _parallel_coordinates(board: Leaderboard, factors: Sequence[str]) -> str:
         return to_svg(figure, title, {})
 
 
+def _axis_names(names: Sequence[str]) -> list[str]:
+    """The names below the axes; in two rows if they would overlap in one."""
+    fitting = int(WIDTH * 72 / (len(names) + 0.5) / _CHARACTER)
+    if max(map(len, names)) < fitting:
+        return list(names)
+    return [f"\n{name}" if index % 2 else name for index, name in enumerate(shortened(names, 2 * fitting - 2))]
+
+
 def _write_values(axes: "Axes", axis: int, values: Sequence[str]) -> None:
     """The values beside an axis: all of them, or the first and last of many."""
+    texts = shortened(values, 10)
     ranks = range(len(values)) if len(values) <= _MOST_TICKS else (0, len(values) - 1)
     for rank in ranks:
         height = rank / max(1, len(values) - 1)
         axes.annotate(
-            cut(values[rank], 10), (axis, height), (4, 1), textcoords="offset points", fontsize=8, color=INK,
+            texts[rank], (axis, height), (4, 1), textcoords="offset points", fontsize=8, color=INK,
             bbox=LABEL_BOX, va="bottom" if rank == 0 else "center",
         )  # fmt: skip

@@ -2,12 +2,16 @@
 
 import json
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from archsearch.report.curves_picture import curves_plot
+from archsearch.report.front_picture import pareto_plot
 from archsearch.report.leaderboard import Leaderboard, rank
+from archsearch.report.pareto import points_of
+from archsearch.report.pictures import ranking_plot
 from archsearch.report.settings_picture import settings_plot
 from archsearch.report.study import studies_of
 from tests.support.processes import Cli
@@ -39,6 +43,29 @@ def test_three_settings_make_parallel_coordinates() -> None:
     svg = settings_plot(rank(grid))
     assert svg is not None and "98.00 %" in svg and "98.30 %" in svg
     assert all(f">{name}</text>" in svg for name in ("dropout", "width", "lr"))
+
+
+def test_long_names_of_axes_stand_in_two_rows() -> None:
+    names = [f"model__blocks.conv{number}.channels" for number in range(1, 6)]
+    runs = [study_run(1, 98 + sum(values) / 10, **dict(zip(names, values, strict=True)))
+            for values in product((0, 1), repeat=5)]  # fmt: skip
+    (grid,) = studies_of(runs)
+    svg = settings_plot(rank(grid))
+    assert svg is not None
+    heights = [float(re.findall(r"translate\([\d.]+ ([\d.]+)\)|y=\"([\d.]+)\"", text)[0][1] or 0)
+               for text in re.findall(r"<text[^>]*>conv\d.channels</text>", svg)]  # fmt: skip
+    assert len(heights) == 5 and len(set(heights)) == 2
+
+
+def test_a_plot_names_the_settings_of_bare_values() -> None:
+    runs = [
+        study_run(seed, 98 + a / 10 + b, history=lambda: [(1, 90.0), (2, 95.0)], params=1000 + 100 * a + b,
+                  **{"model__blocks.conv3.channels": f"1000{a}", "model__blocks.conv4.kernel_size": f"3{b}"})
+        for a in (1, 2) for b in (1, 2) for seed in (1, 2)
+    ]  # fmt: skip
+    board = rank(studies_of(runs)[0])
+    for svg in (curves_plot(board), pareto_plot(points_of(board, "params"), board, "params"), ranking_plot(board)):
+        assert svg is not None and "10001 · 31<" in svg and "conv3.channels · conv4.kernel_size<" in svg
 
 
 def test_one_setting_needs_no_plot_of_settings() -> None:
