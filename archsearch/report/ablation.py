@@ -10,7 +10,7 @@ from archsearch.report import statistics
 from archsearch.report.study import Study, Variant
 
 _TREES = 30
-_SHUFFLES = 3
+_SHUFFLES = 10  # of a setting in each fold
 _FOLDS = 5
 _MOST_VALUES = 20  # rows of an effect's table
 
@@ -47,7 +47,7 @@ class Importance:
 
     factor: str
     percent: float
-    sd: float  # over shuffles and folds
+    sd: float  # over folds
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,10 @@ def _adjusted(effects: Sequence[Effect]) -> list[Effect]:
 def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], float | None]:
     """Permutation importance (Breiman, "Random Forests", 2001) on held-out runs.
 
-    The forest predicts accuracy from the settings. With several seeds, the folds are seeds, so that a setting without
-    effect has an importance of about 0. The increase of the squared error is halved, which makes it the total effect of
-    Sobol's method (Jansen, 1999) rather than up to twice the variance. Returns nothing for a single setting, or too few
+    The forest predicts accuracy from the settings; extremely randomized trees (Geurts, 2006) do not shrink small
+    effects as bootstrap samples do. With several seeds, the folds are seeds, so that a setting without effect has an
+    importance of about 0. The increase of the squared error is halved, which makes it the total effect of Sobol's
+    method (Jansen, 1999) rather than up to twice the variance. Returns nothing for a single setting, or too few
     runs for cross-validation.
     """
     factors = study.factors
@@ -135,7 +136,7 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
     scores = np.array([score for _, _, score in rows])
     if len(factors) < 2 or len(rows) < 6 or folds < 2 or not np.ptp(scores):
         return [], None
-    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.ensemble import ExtraTreesRegressor
     from sklearn.inspection import permutation_importance
     from sklearn.model_selection import GroupKFold, KFold
 
@@ -144,19 +145,24 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
     variance = float(np.var(scores))
     drops: list[NDArray[np.float64]] = []
     squares: list[NDArray[np.float64]] = []
-    for train, test in splitter.split(codes, scores, seeds if several else None):
+    for fold, (train, test) in enumerate(splitter.split(codes, scores, seeds if several else None)):
         cells, cell, counts = np.unique(codes[train], axis=0, return_inverse=True, return_counts=True)
         means = np.bincount(cell.ravel(), scores[train]) / counts  # over seeds: equivalent, with fewer rows
-        forest = RandomForestRegressor(_TREES, random_state=0).fit(cells, means, sample_weight=counts)
+        forest = ExtraTreesRegressor(_TREES, random_state=0).fit(cells, means, sample_weight=counts)
         squares.append((forest.predict(codes[test]) - scores[test]) ** 2)
         permuted = permutation_importance(
-            forest, codes[test], scores[test], scoring="neg_mean_squared_error", n_repeats=_SHUFFLES, random_state=0
+            forest,
+            codes[test],
+            scores[test],
+            scoring="neg_mean_squared_error",
+            n_repeats=_SHUFFLES,
+            random_state=fold,  # equal shuffles in every fold would not average out
         )
-        drops.append(permuted.importances)
+        drops.append(permuted.importances_mean)
     # Shuffling a setting that explains everything doubles the variance: the error is that of two independent draws.
-    percent = np.concatenate(drops, axis=1) / (2 * variance) * 100  # (factors, shuffles and folds)
+    percent = np.stack(drops, axis=1) / (2 * variance) * 100  # (factors, folds)
     importances = [
-        Importance(factor, min(100.0, max(0.0, float(values.mean()))), float(values.std()))
+        Importance(factor, min(100.0, max(0.0, float(values.mean()))), float(values.std(ddof=1)))
         for factor, values in zip(factors, percent, strict=True)
     ]
     explained = 100 * (1 - float(np.mean(np.concatenate(squares))) / variance)

@@ -104,6 +104,23 @@ def test_the_importance_of_the_only_setting_with_an_effect_is_close_to_100_and_n
     assert first.factor == "model.width" and 60 < first.percent <= 100 and second.percent == 0
 
 
+def test_importance_is_unbiased() -> None:
+    """5 widths in steps of 0.2 points have 83 % of the variance, 4 dropouts in steps of 0.1 have 13 %."""
+    random = np.random.default_rng(0)
+    widths, dropouts = [], []
+    for _ in range(6):
+        runs = [
+            study_run(seed, 98 + 0.2 * width - 0.1 * dropout + random.normal(0, 0.06), model__width=width,
+                      model__dropout=dropout)
+            for width in range(5) for dropout in range(4) for seed in range(1, 6)
+        ]  # fmt: skip
+        (study,) = studies_of(runs)
+        first, second = ablate(study).importances
+        widths.append(first.percent)
+        dropouts.append(second.percent)
+    assert np.mean(widths) == pytest.approx(83, abs=3) and np.mean(dropouts) == pytest.approx(13, abs=1.5)
+
+
 def test_the_bars_of_importance_end_at_100() -> None:
     svg = importance_plot(Ablation([], [Importance("model.width", 100.0, 60.0), Importance("x", 0.0, 9.0)], 90.0))
     edges = [float(x) for path in re.findall(r' d="M ([^"]+)"', svg) for x in re.findall(r"([\d.]+) [\d.]+", path)]
