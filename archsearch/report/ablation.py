@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.report import statistics
 from archsearch.report.study import Study, Variant
+from archsearch.report.verdict import ALPHA
 
 _TREES = 30
-_SHUFFLES = 10  # of a setting in each fold
+_DRAWS = 60  # values of a setting that replace that of a run; divisible by 2 to 6
 _FOLDS = 5
+_FEWEST_RUNS = 6  # for importances
+_FEWEST_SINGLE_RUNS = 12  # with one seed for all
+_LEAST_PERCENT = 1.0  # of the variance, of a setting that matters
 _MOST_VALUES = 20  # rows of an effect's table
 
 
@@ -58,16 +63,26 @@ class Ablation:
     importances: Sequence[Importance]
     explained: float | None
 
+    def is_important(self, importance: Importance) -> Literal["yes", "unclear", "not detected"]:
+        """Whether held-out runs show that the setting matters; `unclear` if they do not, but its effect does."""
+        is_shown = importance.percent > max(_LEAST_PERCENT, 2 * importance.sd)
+        if is_shown and self.explained is not None and self.explained > 0:
+            return "yes"
+        effects = [level.effect for effect in self.effects if effect.factor == importance.factor
+                   for level in effect.levels if level.effect is not None]  # fmt: skip
+        return "unclear" if any(effect.p < ALPHA for effect in effects) else "not detected"
+
 
 def ablate(study: Study, baseline: Variant | None = None) -> Ablation:
     """The effect and importance of each setting in which the variants of `study` differ.
 
     Effects are relative to the values of `baseline`; without one, to the smallest number or the word that was trained
-    first. The best value would be a biased reference, because it is partly best by chance.
+    first. The best value would be a biased reference, because it is partly best by chance. The effect of a study's only
+    setting is left out: the leaderboard has a verdict on the same pairs of variants.
     """
     rows = [(variant.values, seed, score) for variant in study.variants for seed, score in variant.scores().items()]
     effects = []
-    for factor in study.factors:
+    for factor in study.factors if len(study.factors) > 1 else ():
         reference = baseline.values[factor] if baseline is not None else study.values[factor][0]
         effect = _effect(factor, study, rows, reference)
         if effect is not None:
@@ -134,39 +149,60 @@ def _importances(study: Study, rows: Sequence[_Row]) -> tuple[list[Importance], 
     several = len(np.unique(seeds)) > 1
     folds = min(_FOLDS, len(np.unique(seeds)) if several else len(rows))
     scores = np.array([score for _, _, score in rows])
-    if len(factors) < 2 or len(rows) < 6 or folds < 2 or not np.ptp(scores):
+    fewest = _FEWEST_RUNS if several else _FEWEST_SINGLE_RUNS
+    if len(factors) < 2 or len(rows) < fewest or folds < 2 or not np.ptp(scores):
         return [], None
     from sklearn.ensemble import ExtraTreesRegressor
-    from sklearn.inspection import permutation_importance
     from sklearn.model_selection import GroupKFold, KFold
 
     codes = _encoded(study, rows)
+    draws = [_draws(column) for column in codes.T]
     splitter = GroupKFold(folds) if several else KFold(folds, shuffle=True, random_state=0)
     variance = float(np.var(scores))
-    drops: list[NDArray[np.float64]] = []
+    increases: list[list[float]] = []  # of the squared error, by fold and factor
+    sizes: list[int] = []  # of the folds
     squares: list[NDArray[np.float64]] = []
-    for fold, (train, test) in enumerate(splitter.split(codes, scores, seeds if several else None)):
+    for train, test in splitter.split(codes, scores, seeds if several else None):
         cells, cell, counts = np.unique(codes[train], axis=0, return_inverse=True, return_counts=True)
         means = np.bincount(cell.ravel(), scores[train]) / counts  # over seeds: equivalent, with fewer rows
         forest = ExtraTreesRegressor(_TREES, random_state=0).fit(cells, means, sample_weight=counts)
-        squares.append((forest.predict(codes[test]) - scores[test]) ** 2)
-        permuted = permutation_importance(
-            forest,
-            codes[test],
-            scores[test],
-            scoring="neg_mean_squared_error",
-            n_repeats=_SHUFFLES,
-            random_state=fold,  # equal shuffles in every fold would not average out
-        )
-        drops.append(permuted.importances_mean)
-    # Shuffling a setting that explains everything doubles the variance: the error is that of two independent draws.
-    percent = np.stack(drops, axis=1) / (2 * variance) * 100  # (factors, folds)
+        errors = (forest.predict(codes[test]) - scores[test]) ** 2
+        changed = [
+            (forest.predict(_with_values(codes[test], factor, values)) - np.tile(scores[test], len(values))) ** 2
+            for factor, values in enumerate(draws)
+        ]
+        increases.append([float(error.mean() - errors.mean()) for error in changed])
+        sizes.append(len(test))
+        squares.append(errors)
+    # Drawing a setting that explains everything doubles the variance: the error is that of two independent draws.
+    percent = np.array(increases).T / (2 * variance) * 100  # (factors, folds)
     importances = [
-        Importance(factor, min(100.0, max(0.0, float(values.mean()))), float(values.std(ddof=1)))
+        Importance(
+            factor, min(100.0, max(0.0, float(np.average(values, weights=sizes)))), _deviation(values, sizes)
+        )
         for factor, values in zip(factors, percent, strict=True)
-    ]
+    ]  # fmt: skip
     explained = 100 * (1 - float(np.mean(np.concatenate(squares))) / variance)
     return sorted(importances, key=lambda importance: -importance.percent), explained
+
+
+def _draws(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values that represent a setting in all runs: what many shuffles would put in the place of a run's own."""
+    places = ((np.arange(_DRAWS) + 0.5) / _DRAWS * len(column)).astype(int)
+    return np.asarray(np.sort(column)[places])
+
+
+def _with_values(codes: NDArray[np.float64], factor: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rows of `codes`, once with each of the values of a factor."""
+    rows = np.tile(codes, (len(values), 1))
+    rows[:, factor] = np.repeat(values, len(codes))
+    return rows
+
+
+def _deviation(values: NDArray[np.float64], weights: Sequence[int]) -> float:
+    """The weighted standard deviation between folds."""
+    centre = np.average(values, weights=weights)
+    return float(np.sqrt(np.average((values - centre) ** 2, weights=weights) * len(values) / (len(values) - 1)))
 
 
 def _encoded(study: Study, rows: Sequence[_Row]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from archsearch.compose.labels import labels
 from archsearch.errors import ReportError, UserError
 from archsearch.report import statistics
 from archsearch.report.ablation import Ablation, ablate
@@ -137,6 +138,10 @@ def _notes(board: Leaderboard) -> list[str]:
             f"all {study.pairs:,} pairs are tested as one family, which requires many seeds; baseline=... tests only"
             f" {len(study.variants) - 1}"
         )
+    for factor, others in study.confounded.items():
+        if len(study.factors) == 1 and others:
+            names = labels([factor, *others])
+            notes.append(f"{names[0]} changes together with {', '.join(names[1:])}: their effects cannot be separated")
     if study.repeats:
         notes.append(f"{count(study.repeats, 'run')} left out: a later run has the same configuration and seed")
     failed = [variant.label for variant in study.variants if variant.failed]

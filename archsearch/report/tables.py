@@ -144,7 +144,7 @@ def importance_table(ablation: Ablation) -> Table:
         [
             Cell(labels([importance.factor])[0]),
             Cell(f"{importance.percent:.0f} +- {importance.sd:.0f}", importance.percent),
-            Cell("yes" if importance.percent > 2 * importance.sd and importance.percent > 1 else "not detected"),
+            Cell(ablation.is_important(importance)),
         ]
         for importance in ablation.importances
     ]

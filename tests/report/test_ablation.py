@@ -1,15 +1,20 @@
 """The effects and the importance of settings."""
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from archsearch.report.ablation import Ablation, Effect, Importance, ablate
+from archsearch.report.findings import analyze
 from archsearch.report.naming import find_variant
+from archsearch.report.options import Options
 from archsearch.report.pictures import importance_plot
 from archsearch.report.study import Study, studies_of
-from archsearch.report.tables import effects_table
+from archsearch.report.tables import effects_table, importance_table
+from archsearch.report.text import text
 from tests.support.studies import study_run
 
 
@@ -62,13 +67,40 @@ def test_effects_are_relative_to_the_baseline(grid: Study) -> None:
 
 def test_settings_that_change_together_share_one_effect() -> None:
     runs = [
-        study_run(seed, 99 + lr + noise, optimizer__lr=str(lr), trainer__batch_size=batch)
-        for lr, batch in ((0.1, "32"), (0.2, "64")) for seed, noise in ((1, 0.01), (2, -0.02), (3, 0.0))
+        study_run(seed, 98 + lr + noise, optimizer__lr=str(lr), trainer__batch_size=batch, model__width=width)
+        for lr, batch in ((0.1, "32"), (0.2, "64")) for width in "12"
+        for seed, noise in ((1, 0.01), (2, -0.02), (3, 0.0))
     ]  # fmt: skip
     (study,) = studies_of(runs)
-    (effect,) = ablate(study).effects
+    effect = effect_of("optimizer.lr", ablate(study))
     assert (effect.factor, effect.confounded) == ("optimizer.lr", ["trainer.batch_size"])
     assert effects_table(effect).caption.startswith("Effect of lr with batch_size, with seed and other settings")
+
+
+def test_the_only_setting_has_no_effect_beside_the_verdicts_but_a_note_on_what_changes_with_it() -> None:
+    runs = [study_run(seed, 98 + lr + seed / 100, optimizer__lr=lr, trainer__batch_size=int(lr * 320))
+            for lr in (0.1, 0.2) for seed in (1, 2, 3)]  # fmt: skip
+    (study,) = studies_of(runs)
+    findings = analyze(study, Options(), Path())
+    assert findings.ablation == Ablation([], [], None)
+    assert "lr changes together with batch_size: their effects cannot be separated" in findings.notes
+    assert "Effect of" not in text(findings, "params")
+
+
+def test_a_significant_effect_is_not_called_not_detected(ablation: Ablation) -> None:
+    weak = [Importance(importance.factor, 3.0, 2.0) for importance in ablation.importances]
+    unclear = replace(ablation, importances=weak)
+    assert [row[2].text for row in importance_table(ablation).rows] == ["yes", "yes"]
+    assert [row[2].text for row in importance_table(unclear).rows] == ["unclear", "unclear"]
+    without = replace(unclear, effects=[])
+    assert [row[2].text for row in importance_table(without).rows] == ["not detected", "not detected"]
+
+
+@pytest.mark.parametrize(("dropouts", "has_importance"), [(5, False), (6, True)])
+def test_fewer_than_12_single_runs_show_no_importance(dropouts: int, has_importance: bool) -> None:
+    runs = [study_run(1, 90 + width + dropout / 10, model__width=width, model__dropout=dropout)
+            for width in range(2) for dropout in range(dropouts)]  # fmt: skip
+    assert bool(ablate(studies_of(runs)[0]).importances) == has_importance
 
 
 @pytest.fixture(scope="module")
