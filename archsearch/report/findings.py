@@ -21,7 +21,7 @@ from archsearch.report.options import Options
 from archsearch.report.pareto import Point, points_of
 from archsearch.report.prediction_diff import PredictionDiff, confusion_of, prediction_diff, test_images
 from archsearch.report.study import Study, Variant
-from archsearch.report.verdict import Comparison, Verdict, compare
+from archsearch.report.verdict import Comparison, Verdict, compare, p_equation
 from archsearch.runs.formatting import count
 
 _MOST_SENTENCES = 5
@@ -127,6 +127,11 @@ def _notes(board: Leaderboard) -> list[str]:
         )
     if board.compared is None and board.optimism is not None and board.optimism >= 0.01:
         notes.append(f"{_tie(board)}; picking the best overstates its accuracy by about {board.optimism:.2f} points")
+    if board.compared is not None and board.unplanned_p is not None:
+        notes.append(
+            f"the p-value holds for a pair that was chosen before the results were seen; as one of all {board.pairs:,}"
+            f" pairs, it is {p_equation(board.unplanned_p)}"
+        )
     single = sum(len(variant.runs) == 1 for variant in study.variants)
     if single:
         notes.append(

@@ -40,7 +40,9 @@ class Leaderboard:
     is_baseline: bool
     family: int  # comparisons that the p-values are adjusted for
     compared: Comparison | None  # the only one, where two variants are compared on request
-    p: NDArray[np.float64]  # of all pairs, adjusted as one family: (k, k)
+    p: NDArray[np.float64]  # of all pairs: that of the verdict, or adjusted as one family without one: (k, k)
+    pairs: int  # that can be tested
+    unplanned_p: float | None = None  # of the compared pair, if it was chosen among all pairs after seeing the results
 
     @property
     def role(self) -> str:
@@ -76,7 +78,8 @@ def rank(study: Study, baseline: Variant | None = None, compared: tuple[Variant,
     is_ranking = baseline is None and compared is None
     places: Sequence[int | None] = _places(study, p) if is_ranking else [None] * len(variants)
     reference = compared[1] if compared is not None else baseline or variants[0]
-    family = max(1, int((~np.isnan(p[np.triu_indices(len(variants), 1)])).sum()))
+    pairs = int((~np.isnan(p[np.triu_indices(len(variants), 1)])).sum())
+    family = max(1, pairs)
     if compared is not None:
         comparisons = {compared[0].label: compare(*compared, study)}
         family = 1
@@ -102,7 +105,14 @@ def rank(study: Study, baseline: Variant | None = None, compared: tuple[Variant,
         for index, variant in enumerate(variants)
     ]
     only = comparisons[compared[0].label] if compared is not None else None
-    return Leaderboard(study, rows, reference, baseline is not None, family, only, p)
+    unplanned_p = None
+    others = {variant.label: index for index, variant in enumerate(variants)}
+    for label, comparison in comparisons.items():
+        place = others[label], others[reference.label]
+        if only is not None and pairs > 1:
+            unplanned_p = float(p[place])
+        p[place] = p[place[::-1]] = comparison.p
+    return Leaderboard(study, rows, reference, baseline is not None, family, only, p, pairs, unplanned_p)
 
 
 def interval(variant: Variant, name: str, study: Study) -> statistics.Estimate:

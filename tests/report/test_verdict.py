@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from archsearch.report.findings import Findings, analyze
+from archsearch.report.leaderboard import rank
 from archsearch.report.naming import find_variant
 from archsearch.report.options import Options
+from archsearch.report.page import page_text
+from archsearch.report.pareto import points_of
 from archsearch.report.statistics import seeds_needed
-from archsearch.report.study import Study, Variant
+from archsearch.report.study import Study, Variant, studies_of
 from archsearch.report.text import improvement_sentence, text
 from archsearch.report.verdict import Comparison, against, compare
-from tests.support.studies import draws, study, study_run
+from tests.support.studies import draws, replicates, study, study_run
 
 
 def first_two(variants: Study) -> Comparison:
@@ -150,6 +153,39 @@ def test_only_the_compared_pair_has_a_verdict_in_the_leaderboard(three_seeds: St
     rows = compared(three_seeds, "0.2", "0").board.rows
     assert [row.against is not None for row in rows] == [False, False, True]
     assert {row.place for row in rows} == {None}
+
+
+def test_a_pair_of_several_variants_has_a_note_on_its_p_value_among_all_pairs(three_seeds: Study) -> None:
+    findings = compared(three_seeds, "0", "0.1")
+    among_all = rank(three_seeds).p[0, 1]
+    note = (
+        "the p-value holds for a pair that was chosen before the results were seen; as one of all 3 pairs, it is"
+        f" p = {among_all:.2f}"
+    )
+    assert findings.notes == [note]
+    assert f"note: {note}" in text(findings, "params") and note in page_text("", None, [findings], "params")
+    assert compared(study({"0": [99.1, 99.3], "0.1": [99.0, 99.2]}), "0", "0.1").notes == []
+
+
+def test_contenders_and_the_front_agree_with_the_verdicts_beside_a_baseline() -> None:
+    """The baseline differs significantly from the leader in a family of 3, but not in one of all 6 pairs."""
+    scores = {
+        "0": [99.3, 99.32, 99.34],
+        "0.1": [99.2, 99.22, 99.26],
+        "0.2": [99.1, 99.3, 99.25],
+        "0.3": [99.0, 99.3, 99.2],
+    }
+    runs = [run for number, (name, values) in enumerate(scores.items())
+            for run in replicates({name: values}, params=1000 + number)]  # fmt: skip
+    (four,) = studies_of(runs)
+    names = [variant.values["model.dropout"] for variant in four.variants]
+    index = names.index("0.1")
+    board = rank(four, four.variants[index])
+    verdict = board.rows[0].against
+    assert verdict is not None and verdict.verdict == "better" and rank(four).p[0, index] > 0.05
+    assert board.p[0, index] == board.p[index, 0] == verdict.p and index not in board.contenders
+    (point,) = [point for point in points_of(board, "params") if point.number == index + 1]
+    assert not point.on_front and not point.maybe_on_front
 
 
 @pytest.mark.parametrize(("seeds", "has_interval"), [(2, False), (9, False), (10, True)])
