@@ -58,6 +58,7 @@ def page_text(
         files=files,
         version=__version__,
         families=" and ".join(f"{family:,}" for family in families),
+        shows_improvement=any(study.pair is not None and study.pair.validation.improvement for study in findings),
         studies=[_study(study, cost) for study in findings],
     )
     text = text.replace(" +- ", " ± ").replace(" -&gt; ", " → ")

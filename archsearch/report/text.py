@@ -100,21 +100,22 @@ def test_sentence(pair: PairComparison) -> str | None:
     return f"On the test set, which was not used for selection: {pair.test.value:+.2f}{half_width} points"
 
 
-def improvement_sentence(pair: PairComparison) -> str:
-    """P(A > B), with its interval from 10 pairs on.
+def improvement_sentence(pair: PairComparison) -> str | None:
+    """P(A > B) with its interval; None for fewer than 10 pairs.
 
     The rule of Bouthillier et al. is no second verdict: it is named only where it supports the report's own.
     """
     comparison = pair.validation
     improvement = comparison.improvement
-    probability = f"P(A > B) = {improvement.value:.2f}"
-    if isnan(improvement.low):
-        return f"{probability}, over {count(comparison.pairs, 'pair')} of runs"
+    if improvement is None:
+        return None
     conclusion = comparison.conclusion
     agrees = conclusion == _CONCLUSIONS.get(comparison.verdict)
-    rule = f": {conclusion} by the rule of Bouthillier et al., too" if agrees else ""
+    rule = f"; the difference is {conclusion} by the rule of Bouthillier et al., too" if agrees else ""
     interval = f"{improvement.low:.2f} to {improvement.high:.2f}"
-    return f"{probability} ({interval}), over {comparison.pairs} pairs of runs{rule}"
+    all_of_them = comparison.combinations
+    runs = f"{comparison.pairs} pairs" if all_of_them is None else f"{all_of_them:,} combinations"
+    return f"P(A > B) = {improvement.value:.2f} ({interval}), over {runs} of runs{rule}"
 
 
 def paired_sentence(pair: PairComparison) -> str | None:

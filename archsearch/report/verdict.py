@@ -58,11 +58,15 @@ class Comparison:
         return min(map(len, self.scores))
 
     @property
-    def improvement(self) -> statistics.Estimate:
-        """P(A > B), over pairs of equal seed if both have the same seeds; without an interval for fewer than 10."""
-        if self.pairs < statistics.FEWEST_PAIRS:
-            return statistics.Estimate(statistics.win_rate(*_samples(*self.scores)), nan, nan)
-        return _improvement(*self.scores)
+    def combinations(self) -> int | None:
+        """All combinations of runs, which P(A > B) counts if the seeds differ; None if it counts pairs."""
+        a, b = self.scores
+        return None if set(a) == set(b) else len(a) * len(b)
+
+    @property
+    def improvement(self) -> statistics.Estimate | None:
+        """P(A > B), over pairs of equal seed if both have the same seeds; None for fewer than 10 pairs."""
+        return None if self.pairs < statistics.FEWEST_PAIRS else _improvement(*self.scores)
 
     @property
     def conclusion(self) -> statistics.Conclusion:

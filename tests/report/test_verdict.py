@@ -189,11 +189,24 @@ def test_contenders_and_the_front_agree_with_the_verdicts_beside_a_baseline() ->
 
 
 @pytest.mark.parametrize(("seeds", "has_interval"), [(2, False), (9, False), (10, True)])
-def test_below_10_pairs_there_is_no_word_of_bouthilliers_rule(seeds: int, has_interval: bool) -> None:
+def test_below_10_pairs_there_is_neither_p_of_a_beats_b_nor_bouthilliers_rule(seeds: int, has_interval: bool) -> None:
     findings = compared(study({"0": draws(97, seeds, 1), "0.1": draws(99.3, seeds, 2)}), "0", "0.1")
     output = text(findings, "params")
-    assert f"P(A > B) = 0.00 (0.00 to 0.00), over {seeds} pairs" in output or not has_interval
-    assert ("Bouthillier" in output) == has_interval == ("significant and meaningful" in output)
+    sentence = (
+        f"P(A > B) = 0.00 (0.00 to 0.00), over {seeds} pairs of runs; the difference is significant and meaningful by"
+        " the rule of Bouthillier et al., too"
+    )
+    assert (sentence in output) == has_interval == ("P(A > B)" in output)
+    page = page_text("", None, [findings], "params")
+    assert ("Bouthillier" in page) == has_interval == ("P(A &gt; B)" in page)
+
+
+def test_without_shared_seeds_p_of_a_beats_b_counts_all_combinations() -> None:
+    runs = [study_run(seed + 20 * value, 99.2 - value / 10 + seed / 100, model__dropout=value)
+            for value in (0, 1) for seed in range(10 + 2 * value)]  # fmt: skip
+    findings = compared(studies_of(runs)[0], "0", "1")
+    assert findings.pair is not None
+    assert "over 120 combinations of runs" in (improvement_sentence(findings.pair) or "")
 
 
 def test_the_rule_of_bouthillier_is_not_a_second_verdict() -> None:
@@ -207,4 +220,5 @@ def test_the_rule_of_bouthillier_is_not_a_second_verdict() -> None:
     assert tied.verdict == "tied" and tied.conclusion == "significant and meaningful"
     findings = compared(Study(variants, ["x"], {"x": ["a", "b"]}), "a", "b")
     assert findings.pair is not None
-    assert "Bouthillier" not in improvement_sentence(replace(findings.pair, validation=tied))
+    sentence = improvement_sentence(replace(findings.pair, validation=tied))
+    assert sentence is not None and "Bouthillier" not in sentence
