@@ -65,26 +65,30 @@ def analyze(study: Study, options: Options, data: Path) -> Findings:
     board = rank(study, baseline, compared)
     pair = _pair(board, data)
     shown = pair.a if board.compared is not None and pair is not None else study.variants[0]
+    confusion, problem = _confusion(shown, study)
+    reported = pair.notes if pair is not None else ()
+    is_new = problem is not None and not any(problem in note for note in reported)
     return Findings(
         study,
         board,
         points_of(board, options.cost),
         ablate(study, baseline),
         pair,
-        _confusion(shown, study),
+        confusion,
         _summary(board),
         _sentences(board),
-        _notes(board),
+        [*_notes(board), *([f"the mistakes of {shown.label} are not shown: {problem}"] if is_new else [])],
     )
 
 
-def _confusion(variant: Variant, study: Study) -> NDArray[np.float64] | None:
+def _confusion(variant: Variant, study: Study) -> tuple[NDArray[np.float64] | None, str | None]:
+    """The confusion matrix of a variant, or the reason why there is none."""
     if study.info is None:
-        return None
+        return None, None
     try:
-        return confusion_of(variant, len(study.info.classes))
-    except UserError:
-        return None
+        return confusion_of(variant, len(study.info.classes), study.info.test_images), None
+    except UserError as error:
+        return None, str(error)
 
 
 def _summary(board: Leaderboard) -> str:
@@ -200,7 +204,7 @@ def _pair(board: Leaderboard, data: Path) -> PairComparison | None:
             architecture = model_diff(a.any, b.any, info)
             if architecture is None:
                 notes.append("architectures are not compared: not both are from models with readable configurations")
-            predictions = prediction_diff(a, b, len(info.classes))
+            predictions = prediction_diff(a, b, len(info.classes), info.test_images)
         except UserError as error:  # e.g. an artifact that cannot be downloaded
             notes.append(f"predictions are not compared: {error}")
         else:

@@ -1,6 +1,7 @@
 """Compares the test predictions of two variants image by image, over all their seeds."""
 
 import csv
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from archsearch.report import statistics
 from archsearch.report.study import StudyRun, Variant
 from archsearch.runs.folder import PREDICTIONS
 
+_COLUMNS = ("index", "label", "prediction")
 _Ints = NDArray[np.int64]
 
 
@@ -57,14 +59,20 @@ class PredictionDiff:
         return int(np.bincount(guesses[guesses != self.labels[image]]).argmax())
 
 
-def prediction_diff(a: Variant, b: Variant, classes: int) -> PredictionDiff:
-    """Compare the stored test predictions of two variants. Raises `ReportError` if that is impossible."""
-    by_seed = [{seed: _predictions(run, classes) for seed, run in variant.runs.items()} for variant in (a, b)]
-    labels = next(iter(by_seed[0].values()))[0]
-    for run_labels, _ in (*by_seed[0].values(), *by_seed[1].values()):
-        if not np.array_equal(run_labels, labels):
-            raise ReportError(f"{a.label} and {b.label} were not tested on the same images")
-    guesses = [np.stack([guess for _, guess in runs.values()]) for runs in by_seed]
+def prediction_diff(a: Variant, b: Variant, classes: int, images: int | None = None) -> PredictionDiff:
+    """Compare the stored test predictions of two variants; `images` is the size of the test set, if known.
+
+    Raises `ReportError` if that is impossible.
+    """
+    runs = [*a.runs.values(), *b.runs.values()]
+    guesses_of, all_labels = _complete_predictions(runs, classes, images)
+    labels = all_labels[0]
+    for variant, found in ((a, all_labels[: len(a.runs)]), (b, all_labels[len(a.runs) :])):
+        _check_labels(variant, found)
+    if not np.array_equal(labels, all_labels[-1]):
+        raise ReportError(f"{a.label} and {b.label} were not tested on the same images")
+    by_seed = [{seed: guesses_of[run.run_id] for seed, run in variant.runs.items()} for variant in (a, b)]
+    guesses = [np.stack(list(runs.values())) for runs in by_seed]
     share_a, share_b = ((matrix == labels).mean(axis=0) for matrix in guesses)
     matrices = [_confusion(labels, matrix, classes) for matrix in guesses]
     difference = statistics.paired(share_a.tolist(), share_b.tolist())
@@ -74,7 +82,7 @@ def prediction_diff(a: Variant, b: Variant, classes: int) -> PredictionDiff:
         share_b,
         (guesses[0], guesses[1]),
         [
-            _mcnemar(seeds, *(runs[seed][1] == labels for runs, seed in zip(by_seed, seeds, strict=True)))
+            _mcnemar(seeds, *(runs[seed] == labels for runs, seed in zip(by_seed, seeds, strict=True)))
             for seeds in _pairs(a, b)
         ],
         matrices[0] - matrices[1],
@@ -82,15 +90,15 @@ def prediction_diff(a: Variant, b: Variant, classes: int) -> PredictionDiff:
     )
 
 
-def confusion_of(variant: Variant, classes: int) -> NDArray[np.float64]:
+def confusion_of(variant: Variant, classes: int, images: int | None = None) -> NDArray[np.float64]:
     """The confusion matrix of a variant on the test set, mean over its networks: (classes, classes).
 
-    Raises `ReportError` if predictions are missing or damaged.
+    `images` is the size of the test set, if known. Raises `ReportError` if predictions are missing, incomplete or
+    damaged.
     """
-    predictions = [_predictions(run, classes) for run in variant.runs.values()]
-    return np.asarray(sum(_confusion(labels, guesses[None], classes) for labels, guesses in predictions)) / len(
-        predictions
-    )
+    guesses, labels = _complete_predictions(list(variant.runs.values()), classes, images)
+    _check_labels(variant, labels)
+    return _confusion(labels[0], np.stack(list(guesses.values())), classes)
 
 
 def test_images(info: DatasetInfo, root: Path, fingerprint: str) -> NDArray[np.uint8] | None:
@@ -102,19 +110,53 @@ def test_images(info: DatasetInfo, root: Path, fingerprint: str) -> NDArray[np.u
     return data.test_images[:, 0] if data.fingerprint == fingerprint else None
 
 
+def _complete_predictions(
+    runs: Sequence[StudyRun], classes: int, images: int | None
+) -> tuple[dict[str, _Ints], list[_Ints]]:
+    """Predictions by run id, and the labels in the order of the runs; all of them have equally many images."""
+    found = [_predictions(run, classes) for run in runs]
+    total = max(images or 0, *(len(labels) for labels, _ in found))
+    for run, (labels, _) in zip(runs, found, strict=True):
+        if len(labels) < total:
+            raise ReportError(f"{_source(run)} is incomplete: it has {len(labels):,} of {total:,} test images")
+    guesses = {run.run_id: guess for run, (_, guess) in zip(runs, found, strict=True)}
+    return guesses, [labels for labels, _ in found]
+
+
+def _check_labels(variant: Variant, labels: Sequence[_Ints]) -> None:
+    """Raises `ReportError` unless all runs of a variant have the same labels."""
+    counts = [sum(np.array_equal(mine, other) for other in labels) for mine in labels]
+    usual = labels[counts.index(max(counts))]
+    for run, mine in zip(variant.runs.values(), labels, strict=True):
+        if not np.array_equal(mine, usual):
+            raise ReportError(f"{_source(run)} has other labels than those of other seeds of {variant.label}")
+
+
+def _source(run: StudyRun) -> str:
+    """The file of a run's predictions, in a message."""
+    return f"{run.fetch(PREDICTIONS)}"
+
+
 def _predictions(run: StudyRun, classes: int) -> tuple[_Ints, _Ints]:
     """Labels and predictions of the test images, in the order of the data set."""
     path = run.fetch(PREDICTIONS)
     if path is None:
         raise ReportError(f"run {run.name} ({run.run_id[:8]}) has no {PREDICTIONS}")
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            heading = next(csv.reader(file))
-            columns = [heading.index(name) for name in ("index", "label", "prediction")]
+        with open(path, newline="", encoding="utf-8") as file, warnings.catch_warnings():
+            heading = next(csv.reader(file), None)
+            if heading is None:
+                raise ReportError(f"{path}: the file is empty")
+            if not {*_COLUMNS} <= {*heading}:
+                raise ReportError(f"{path}: must have the columns {', '.join(_COLUMNS)}")
+            columns = [heading.index(name) for name in _COLUMNS]
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")
             table = np.loadtxt(file, delimiter=",", usecols=columns, ndmin=2).astype(np.int64)
-    except (OSError, ValueError, StopIteration) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise ReportError(f"{path}: got invalid predictions: {error}") from error
-    if not len(table) or not np.array_equal(table[:, 0], np.arange(len(table))):
+    if not len(table):
+        raise ReportError(f"{path}: the file has no predictions")
+    if not np.array_equal(table[:, 0], np.arange(len(table))):
         raise ReportError(f"{path}: rows must be the test images in order, with index 0, 1, ...")
     if not ((table[:, 1:] >= 0) & (table[:, 1:] < classes)).all():
         raise ReportError(f"{path}: classes must be in 0 to {classes - 1}")

@@ -8,10 +8,12 @@ import pytest
 
 from archsearch.data.info import DATASETS
 from archsearch.errors import ReportError
+from archsearch.report.findings import analyze
 from archsearch.report.model_diff import BlockDiff, ModelDiff, model_diff
-from archsearch.report.prediction_diff import PredictionDiff, prediction_diff
+from archsearch.report.options import Options
+from archsearch.report.prediction_diff import PredictionDiff, confusion_of, prediction_diff
 from archsearch.report.sources import read_study_run
-from archsearch.report.study import Variant
+from archsearch.report.study import Variant, studies_of
 from tests.support.studies import write_run
 
 
@@ -120,16 +122,54 @@ def test_a_run_without_predictions_is_refused(twenty_images: Variant, tmp_path: 
 
 
 def test_predictions_for_other_images_are_refused(twenty_images: Variant, tmp_path: Path) -> None:
-    with pytest.raises(ReportError, match="not tested on the same images"):
-        prediction_diff(twenty_images, variant_of(write_run(tmp_path / "b", right=[True] * 10)), 10)
+    b = write_run(tmp_path / "b", right=[True] * 20)
+    with_other_labels(b)
+    with pytest.raises(ReportError, match="a and b were not tested on the same images"):
+        prediction_diff(twenty_images, variant_of(b), 10)
+
+
+def with_other_labels(folder: Path) -> None:
+    path = folder / "predictions.csv"
+    path.write_text(path.read_text().replace("0,0,0,", "0,1,1,"))
+
+
+def test_incomplete_predictions_are_named(twenty_images: Variant, tmp_path: Path) -> None:
+    short = write_run(tmp_path / "b", right=[True] * 10)
+    with pytest.raises(ReportError, match=r"b/predictions\.csv is incomplete: it has 10 of 20 test images"):
+        prediction_diff(twenty_images, variant_of(short), 10)
+    with pytest.raises(ReportError, match=r"b/predictions\.csv is incomplete: it has 10 of 297 test images"):
+        confusion_of(variant_of(short), 10, 297)
+    seeds = variant_of(write_run(tmp_path / "c", seed=2, right=[True] * 20), short)
+    with pytest.raises(ReportError, match=r"b/predictions\.csv is incomplete: it has 10 of 20 test images"):
+        confusion_of(seeds, 10)
+
+
+def test_seeds_with_other_labels_have_no_confusion_matrix_but_a_note(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / f"r{seed}", seed=seed, right=[True] * 297) for seed in (1, 2, 3)]
+    with_other_labels(folders[1])
+    with pytest.raises(ReportError, match=r"r2/predictions\.csv has other labels than those of other seeds of r1"):
+        confusion_of(variant_of(*folders), 10)
+    (study,) = studies_of([run for folder in folders if (run := read_study_run(folder)) is not None])
+    findings = analyze(study, Options(), tmp_path)
+    assert findings.confusion is None
+    (note,) = [note for note in findings.notes if "are not shown" in note]
+    assert "r2/predictions.csv has other labels" in note
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
-    [("0,1,x,0.5", "invalid predictions"), ("7,1,1,0.5", "in order"), ("0,1,10,0.5", "must be in 0 to 9")],
+    [
+        ("0,1,x,0.5", "invalid predictions"),
+        ("7,1,1,0.5", "in order"),
+        ("0,1,10,0.5", "must be in 0 to 9"),
+        ("", "the file is empty"),
+        ("index", "must have the columns index, label, prediction"),
+        ("\n", "has no predictions"),
+    ],
 )
 def test_damaged_predictions_are_refused(twenty_images: Variant, tmp_path: Path, row: str, reason: str) -> None:
     folder = write_run(tmp_path / "b")
-    (folder / "predictions.csv").write_text(f"index,label,prediction,confidence\n{row}\n")
+    heading = "" if row in ("", "index") else "index,label,prediction,confidence\n"
+    (folder / "predictions.csv").write_text(f"{heading}{row}\n" if row else "")
     with pytest.raises(ReportError, match=reason):
         prediction_diff(twenty_images, variant_of(folder), 10)
