@@ -16,6 +16,7 @@ from archsearch.report.findings import Findings, analyze
 from archsearch.report.options import Options
 from archsearch.report.page import page_text
 from archsearch.report.progress import StatusLine
+from archsearch.report.separation import separated
 from archsearch.report.sources import Selection, Sources
 from archsearch.report.study import Study, has_result, studies_of
 from archsearch.report.text import text, wrapped
@@ -77,7 +78,7 @@ def _relative(path: Path) -> str:
 
 
 def _analyze(selection: Selection, options: Options, data: Path) -> Sequence[Findings]:
-    studies = studies_of(selection.runs)
+    studies, why_separate = separated(studies_of(selection.runs))
     states = [run.state for run in selection.runs if not has_result(run)]
     counts = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
     if not studies:
@@ -86,6 +87,7 @@ def _analyze(selection: Selection, options: Options, data: Path) -> Sequence[Fin
         selection.notes.append(
             f"{len(states)} of {count(len(selection.runs), 'run')} left out, without an accuracy: {counts}"
         )
+    selection.notes += why_separate
     if len(studies) == 1 or not (options.compare or options.baseline):
         return [analyze(study, options, data) for study in studies]
     return _analyze_where_named(studies, options, data)

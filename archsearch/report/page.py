@@ -68,7 +68,7 @@ def page_text(
 def _study(findings: Findings, cost: Cost) -> dict[str, Any]:
     study, board, ablation = findings.study, findings.board, findings.ablation
     return {
-        "title": study.info.title if study.info is not None else study.variants[0].any.data,
+        "title": study.title,
         "headline": headline(findings),
         "summary": findings.summary,
         "sentences": [sentence for sentence in findings.sentences if sentence != findings.summary],

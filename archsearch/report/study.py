@@ -88,6 +88,7 @@ class Study:
     values: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by factor: numbers sorted, words by first use
     confounded: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by factor: settings that change with it
     repeats: int = 0  # runs left out because a later run has the same configuration and seed
+    distinction: str = ""  # what separates it from other studies of the same data set
 
     @property
     def on_test(self) -> bool:
@@ -98,6 +99,12 @@ class Study:
     def info(self) -> DatasetInfo | None:
         """The data set; None if archsearch does not know it."""
         return DATASETS.get(self.variants[0].any.data)
+
+    @property
+    def title(self) -> str:
+        """The data set's title, with what separates the study from others of the same data set."""
+        title = self.info.title if self.info is not None else self.variants[0].any.data
+        return f"{title} ({self.distinction})" if self.distinction else title
 
     @property
     def judged_on(self) -> str:

@@ -75,11 +75,10 @@ def headline(findings: Findings) -> str:
     seeds = sorted({len(variant.runs) for variant in study.variants})
     replicates = f"{count(seeds[0], 'seed')} each" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds each"
     runs = count(sum(len(variant.runs) for variant in study.variants), "run")
-    title = study.info.title if study.info is not None else study.variants[0].any.data
     held_out, test = study.images("validation"), study.images("test")
     images = "" if test is None else f", {held_out:,} held out" if held_out and not study.on_test else ""
     images += "" if test is None else f", {test:,} test images"
-    return f"{title}{images}: {runs} of {count(len(study.variants), 'variant')}, {replicates}"
+    return f"{study.title}{images}: {runs} of {count(len(study.variants), 'variant')}, {replicates}"
 
 
 def explained(findings: Findings) -> str:

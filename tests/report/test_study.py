@@ -8,8 +8,10 @@ import pytest
 from archsearch.errors import ReportError
 from archsearch.report.findings import analyze
 from archsearch.report.options import Options
+from archsearch.report.separation import separated
 from archsearch.report.sources import read_study_run
 from archsearch.report.study import Study, studies_of
+from archsearch.report.text import headline
 from tests.support.studies import replicates, study, study_run, write_run
 
 
@@ -58,6 +60,28 @@ def test_a_configuration_under_two_names_is_one_variant() -> None:
 def test_runs_on_other_images_are_another_study(difference: dict[str, Any]) -> None:
     studies = studies_of([*replicates({"0": [99.1, 99.2]}), study_run(1, **difference)])
     assert [len(found.variants[0].runs) for found in studies] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("more", "distinction", "reason"),
+    [
+        ({"fingerprint": "other"}, "images other", "their images differ"),
+        ({"data__split_seed": "1"}, "data.split_seed=1", "different images are held out (data.split_seed)"),
+        (
+            {"data__validation": "99"},
+            "data.validation=99",
+            "different numbers of images are held out (data.validation)",
+        ),
+        ({"validation": None, "test": 99.4}, "ranked on test", "the others are ranked on the test set"),
+    ],
+)
+def test_studies_of_one_data_set_say_what_separates_them(more: dict[str, Any], distinction: str, reason: str) -> None:
+    runs = [*replicates({"0": [99.1, 99.2]}), study_run(1, **more), study_run(1, data="digits")]
+    studies, (note,) = separated(studies_of(runs))
+    assert note.startswith("the 2 studies of MNIST are not comparable: ") and note.endswith(reason)
+    titles = [headline(analyze(found, Options(), Path())).partition(")")[0] for found in studies]
+    assert f"MNIST ({distinction}" in titles and studies[2].distinction == ""
+    assert separated(studies_of(runs[:2])) == (studies_of(runs[:2]), [])
 
 
 def test_without_held_out_images_variants_are_ranked_on_the_test_set() -> None:
