@@ -1,7 +1,8 @@
 """Reports on a study: rankings, comparisons with significance tests, the Pareto front and the effects of settings.
 
 Input: `options` parses the command line, `sources` finds the runs, `study` groups them into variants and studies,
-`separation` says why studies of one data set are not comparable, `naming` finds a variant by name.
+`separation` says why studies of one data set are not comparable, `class_names` names networks that were
+trained from Python, `naming` finds a variant by name.
 
 Analysis: `statistics` has the tests, `verdict` compares two variants, `leaderboard` ranks all of them, `pareto` weighs
 accuracy against cost, `ablation` estimates what each setting does, `model_diff` and `prediction_diff` compare two

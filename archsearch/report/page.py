@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from archsearch import __version__
 from archsearch.report import pictures
+from archsearch.report.class_names import TRAINED_FROM_PYTHON, is_custom
 from archsearch.report.curves_picture import curves_plot
 from archsearch.report.findings import Findings, PairComparison
 from archsearch.report.front_picture import pareto_plot
@@ -139,6 +140,7 @@ def _runs(board: Leaderboard) -> list[dict[str, Any]]:
             "id": run.run_id,
             "link": run.link(),
             "command": run.command,
+            "origin": TRAINED_FROM_PYTHON if is_custom(run.settings) else "-",
         }
         for row, run in runs
     ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from archsearch.compose.labels import describe
 from archsearch.data.info import DATASETS, DatasetInfo, holdout_size
 from archsearch.errors import ConfigError
+from archsearch.report.class_names import is_custom, with_class_names
 from archsearch.report.statistics import deviation
 
 Fetch = Callable[[str], Path | None]  # a file of the run, by name; None if the run has no such file
@@ -228,7 +229,7 @@ def _study(runs: Sequence[StudyRun], unfinished: Sequence[StudyRun]) -> Study:
     for run in sorted(runs, key=lambda run: run.started):
         groups.setdefault(_key(run), {})[run.seed] = run  # the latest replaces earlier repeats
     kept = sum(map(len, groups.values()))
-    settings = [next(iter(group.values())).settings for group in groups.values()]
+    settings = with_class_names([next(iter(group.values())).settings for group in groups.values()])
     factors = distinguishing(settings)
     failures = [(_key(run)[:-2], run.seed, run.data) for run in unfinished if run.state == "FAILED"]
     variants: list[Variant] = []
@@ -236,7 +237,9 @@ def _study(runs: Sequence[StudyRun], unfinished: Sequence[StudyRun]) -> Study:
         values = {name: mapping.get(name, "-") for name in factors}
         first = next(iter(group.values()))
         failed = {seed for other, seed, data in failures if other == key[:-2] and data == first.data} - set(group)
-        label = describe(values) or first.settings.get("model") or first.name
+        label = describe(values) or mapping.get("model") or first.name
+        if is_custom(first.settings):
+            label = label.removeprefix("model=")
         if any(label == variant.label for variant in variants):  # equal settings, but another network
             label = f"{label} ({first.params} parameters, {len(variants)})"
         variants.append(Variant(label, values, {seed: group[seed] for seed in sorted(group)}, len(failed)))

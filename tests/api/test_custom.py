@@ -209,12 +209,12 @@ def test_an_interrupted_run_says_how_to_resume_it(
 def test_it_is_compared_with_models(run: archsearch.Run) -> None:
     model = archsearch.train(*DATA, "model=session5_step1", "model.width=0.4")
     report = archsearch.make_report(f"run={run.folder},{model.folder}", "tracking.uri=sqlite:///unused.db")
-    assert set(report.leaderboard["variant"]) == {"model=Net", "model=session5_step1"}
+    assert set(report.leaderboard["variant"]) == {"Net", "model=session5_step1"}
     assert set(report.leaderboard["params"]) == {235, 1_042}
     assert report.path.is_file() and "Net" in report.path.read_text()
     assert "architectures are not compared: not both are from models" in report.text
     commands = report.leaderboard.set_index("variant")["command"]
-    assert commands.isna()["model=Net"] and commands["model=session5_step1"].startswith("python -m archsearch data=")
+    assert commands.isna()["Net"] and commands["model=session5_step1"].startswith("python -m archsearch data=")
 
 
 class Tuple(Net):

@@ -8,9 +8,10 @@ import pytest
 from archsearch.errors import ReportError
 from archsearch.report.findings import analyze
 from archsearch.report.options import Options
+from archsearch.report.page import page_text
 from archsearch.report.separation import separated
 from archsearch.report.sources import read_study_run
-from archsearch.report.study import Study, studies_of
+from archsearch.report.study import Study, StudyRun, studies_of
 from archsearch.report.text import headline
 from tests.support.studies import replicates, study, study_run, write_run
 
@@ -109,6 +110,33 @@ def test_settings_of_a_sweep_that_are_no_mlflow_params_distinguish_variants(tmp_
     runs = [read_study_run(write_run(tmp_path / varying["trainer.compile"]), varying) for varying in values]
     (compiled,) = studies_of([run for run in runs if run is not None])
     assert compiled.factors == ["trainer.compile"] and len(compiled.variants) == 2
+
+
+def custom(name: str, digest: str, seed: int = 1, **more: Any) -> StudyRun:
+    settings = {"model": name, "model.network": name, "model.digest": digest, "optimizer.lr": more.pop("lr", "0.1")}
+    return study_run(seed, 99.0, settings=settings, **more)
+
+
+def labels_of(*runs: StudyRun) -> set[str]:
+    (found,) = studies_of(runs)
+    return {variant.label for variant in found.variants}
+
+
+def test_networks_from_python_are_labelled_by_class_and_by_digest_only_where_needed() -> None:
+    first, second = custom("MyNet", "d05eb6aa"), custom("MyNet", "d05eb7bb")
+    assert labels_of(first) == {"MyNet"}
+    assert labels_of(first, custom("Other", "d1111111")) == {"MyNet", "Other"}
+    assert labels_of(first, second, custom("Other", "d1111111")) == {"MyNet d05eb6", "MyNet d05eb7", "Other"}
+    assert labels_of(custom("MyNet", "d05eb6aa"), custom("MyNet", "d05eb6ab")) == {"MyNet d05eb6aa", "MyNet d05eb6ab"}
+    assert labels_of(first, custom("MyNet", "d05eb6aa", lr="0.2")) == {"lr=0.1", "lr=0.2"}
+    assert labels_of(first, study_run(1, settings={"model": "session4", "optimizer.lr": "0.1"})) == {
+        "MyNet", "model=session4",
+    }  # fmt: skip
+
+
+def test_the_page_says_that_a_network_was_trained_from_python() -> None:
+    (found,) = studies_of([custom("MyNet", "d05eb6aa")])
+    assert "trained from Python" in page_text("", None, [analyze(found, Options(), Path())], "params")
 
 
 def test_two_seeds_of_one_variant_are_not_compared() -> None:
