@@ -62,10 +62,10 @@ def _row(row: LeaderboardRow, board: Leaderboard) -> dict[str, Any]:
         "difference": _estimate(difference),
         "p": _finite(against.p) if against is not None else None,
         "verdict": against.verdict if against is not None else None,
-        "best_epoch": _finite(variant.mean("best")),
+        "best": _finite(variant.mean("best")),
         **({} if board.study.on_test else {"test": _estimate(row.test)}),
-        "params": _finite(variant.mean("params")),
-        "macs": _finite(variant.mean("macs")),
+        "params": _count(variant.mean("params")),
+        "macs": _count(variant.mean("macs")),
         "epoch_seconds": _finite(variant.mean("epoch_seconds")),
         "run_ids": [run.run_id for run in runs],
         "command": runs[0].command,
@@ -78,7 +78,13 @@ def _estimate(estimate: Estimate | None) -> dict[str, float | None]:
 
 
 def _finite(value: float | None) -> float | None:
-    return None if value is None or not isfinite(value) else round(value, 6)
+    return None if value is None or not isfinite(value) else round(value, 6) + 0.0  # not -0.0
+
+
+def _count(value: float | None) -> float | None:
+    """A mean of counts: an integer, unless they differ."""
+    number = _finite(value)
+    return int(number) if number is not None and number.is_integer() else number
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:

@@ -17,11 +17,12 @@ from archsearch.report.ablation import Ablation, ablate
 from archsearch.report.leaderboard import Leaderboard, rank
 from archsearch.report.model_diff import ModelDiff, model_diff
 from archsearch.report.naming import find_variant
+from archsearch.report.numerals import p_equation
 from archsearch.report.options import Options
 from archsearch.report.pareto import Point, points_of
 from archsearch.report.prediction_diff import PredictionDiff, confusion_of, prediction_diff, test_images
 from archsearch.report.study import Study, Variant
-from archsearch.report.verdict import Comparison, Verdict, compare, p_equation
+from archsearch.report.verdict import Comparison, Verdict, compare
 from archsearch.runs.formatting import count
 
 _MOST_SENTENCES = 5

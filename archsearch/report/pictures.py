@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from archsearch.compose.labels import labels
 from archsearch.report.ablation import Ablation, Effect
 from archsearch.report.leaderboard import Leaderboard
+from archsearch.report.numerals import points
 from archsearch.report.plot_labels import LONGEST, cut, shortened, variant_labels
 from archsearch.report.statistics import Estimate
 from archsearch.report.svg import ACCENT, INK, LINE, MUTED, OTHER, add_tooltip, svg_style, to_svg
@@ -63,7 +64,7 @@ def effect_plot(effect: Effect) -> str:
             if difference is not None and not isnan(difference.low):
                 axes.plot([difference.low, difference.high], [y, y], color=ACCENT, linewidth=2)
             (marker,) = axes.plot([value], [y], "o", color=ACCENT, markersize=6)
-            add_tooltip(marker, f"{level.value}: {value:+.2f} points, mean {level.mean:.2f} %", tooltips)
+            add_tooltip(marker, f"{level.value}: {points(value, '+')} points, mean {level.mean:.2f} %", tooltips)
         _label_rows(axes, [level.value for level in effect.levels])
         (name,) = labels([effect.factor])
         axes.set_ylabel(cut(name, 18))

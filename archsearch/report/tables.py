@@ -11,12 +11,12 @@ from archsearch.compose.labels import labels
 from archsearch.report.ablation import Ablation, Effect
 from archsearch.report.leaderboard import Leaderboard, LeaderboardRow
 from archsearch.report.model_diff import BlockDiff, ModelDiff
+from archsearch.report.numerals import format_p, points, with_margin
 from archsearch.report.options import Cost
 from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
 from archsearch.report.prediction_diff import PredictionDiff
 from archsearch.report.statistics import Difference, Estimate
 from archsearch.report.study import Study
-from archsearch.report.verdict import format_p
 
 _SIZES = {"params": "parameters", "macs": "MACs", "receptive_field": "receptive field"}
 
@@ -54,10 +54,10 @@ def leaderboard_table(board: Leaderboard, most: int | None = None) -> Table:
     study = board.study
     columns = [
         "#", "place", "variant", study.judged_on, "95 % interval", f"vs. {board.role}", "verdict", "seeds",
-        *([] if study.on_test else ["best epoch", "test"]), "parameters", "MACs", "s per epoch",
+        *([] if study.on_test else ["best", "test"]), "parameters", "MACs", "s per epoch",
     ]  # fmt: skip
     optional = [
-        "place", "seeds", "verdict", f"vs. {board.role}", "test", "parameters", "best epoch", "95 % interval",
+        "place", "seeds", "verdict", f"vs. {board.role}", "test", "parameters", "best", "95 % interval",
         "s per epoch", "MACs",
     ]  # fmt: skip
     ranks = {column: rank for rank, column in enumerate(optional, 1)}
@@ -218,8 +218,7 @@ def interval_text(estimate: Estimate) -> str:
 
 
 def _difference(difference: Difference) -> Cell:
-    half_width = "" if isnan(difference.half_width) else f" +- {difference.half_width:.2f}"
-    return Cell(f"{difference.value:+.2f}{half_width}", difference.value)
+    return Cell(with_margin(difference, points(difference.value, "+")), difference.value)
 
 
 def _cost(value: float, cost: Cost) -> Cell:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from math import isnan
 
 from archsearch.report.findings import Findings, PairComparison
+from archsearch.report.numerals import points, with_margin
 from archsearch.report.options import Cost
+from archsearch.report.statistics import Estimate
 from archsearch.report.tables import (
     Table,
     blocks_table,
@@ -95,8 +97,7 @@ def test_sentence(pair: PairComparison) -> str | None:
     """The difference on the test set."""
     if pair.test is None:
         return None
-    half_width = "" if isnan(pair.test.half_width) else f" +- {pair.test.half_width:.2f}"
-    return f"On the test set, which was not used for selection: {pair.test.value:+.2f}{half_width} points"
+    return f"On the test set, which was not used for selection: {_signed(pair.test)}"
 
 
 def improvement_sentence(pair: PairComparison) -> str | None:
@@ -122,7 +123,7 @@ def paired_sentence(pair: PairComparison) -> str | None:
     paired = pair.validation.paired
     if paired is None or isnan(paired.low):
         return None
-    return f"Paired by seed: {paired.value:+.2f} +- {paired.half_width:.2f} points"
+    return f"Paired by seed: {_signed(paired)}"
 
 
 def images_sentence(pair: PairComparison) -> str | None:
@@ -130,7 +131,11 @@ def images_sentence(pair: PairComparison) -> str | None:
     if pair.predictions is None or isnan(pair.predictions.over_images.low):
         return None
     difference = pair.predictions.over_images
-    return f"The same networks on other test images: {difference.value:+.2f} +- {difference.half_width:.2f} points"
+    return f"The same networks on other test images: {_signed(difference)}"
+
+
+def _signed(difference: Estimate) -> str:
+    return f"{with_margin(difference, points(difference.value, '+'))} points"
 
 
 def pair_sentences(pair: PairComparison) -> list[str]:

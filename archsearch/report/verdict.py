@@ -6,6 +6,7 @@ from math import isnan, nan, sqrt
 from typing import Literal
 
 from archsearch.report import statistics
+from archsearch.report.numerals import p_equation, points, with_margin
 from archsearch.report.study import Study, Variant
 
 Verdict = Literal["better", "worse", "tied", "trivial", "unknown"]
@@ -90,7 +91,7 @@ class Comparison:
         first, second = (self.b, self.a) if is_swapped else (self.a, self.b)
         relation = "worse" if self.difference.value < 0 and not is_swapped else "better"
         value = self.difference.value if in_order and self.verdict == "tied" else abs(self.difference.value)
-        size = f"{value:.2f} +- {self.difference.half_width:.2f} points"
+        size = f"{with_margin(self.difference, points(value))} points"
         adjusted = f", adjusted for {self.family:,} comparisons" if self.family > 1 else ""
         match self.verdict:
             case "better" | "worse":
@@ -150,16 +151,6 @@ def against(reference: Variant, study: Study) -> dict[str, Comparison]:
         comparison.a: replace(comparison, p=p, family=family, planned=len(comparisons))
         for comparison, p in zip(comparisons, adjusted, strict=True)
     }
-
-
-def p_equation(p: float) -> str:
-    """`p = 0.03`, `p < 0.001`."""
-    return f"p {format_p(p)}" if p < 0.001 else f"p = {format_p(p)}"
-
-
-def format_p(p: float) -> str:
-    """A p-value with the digits that are meaningful: `0.03`, `0.003`, `< 0.001`; `?` for NaN."""
-    return "?" if isnan(p) else "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.01 else f"{p:.2f}"
 
 
 def _samples(a: Mapping[int, float], b: Mapping[int, float]) -> tuple[list[float], list[float], bool]:
