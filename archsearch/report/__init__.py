@@ -2,7 +2,7 @@
 
 Input: `options` parses the command line, `sources` finds the runs, `study` groups them into variants and studies,
 `separation` says why studies of one data set are not comparable, `class_names` names networks that were
-trained from Python, `naming` finds a variant by name.
+trained from Python, `failures` those of which no seed finished, `naming` finds a variant by name.
 
 Analysis: `statistics` has the tests, `verdict` compares two variants, `leaderboard` ranks all of them, `pareto` weighs
 accuracy against cost, `ablation` estimates what each setting does, `model_diff` and `prediction_diff` compare two

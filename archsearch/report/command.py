@@ -11,6 +11,7 @@ from archsearch.compose.request import Request
 from archsearch.config.settings import parse_settings
 from archsearch.errors import ConfigError, ReportError, TrackingError, first_line
 from archsearch.report.data import csv_text, json_text
+from archsearch.report.failures import failure_notes
 from archsearch.report.files import check_page, data_paths, page_path, write_files
 from archsearch.report.findings import Findings, analyze
 from archsearch.report.options import Options
@@ -87,7 +88,7 @@ def _analyze(selection: Selection, options: Options, data: Path) -> Sequence[Fin
         selection.notes.append(
             f"{len(states)} of {count(len(selection.runs), 'run')} left out, without an accuracy: {counts}"
         )
-    selection.notes += why_separate
+    selection.notes += [*failure_notes(selection.runs), *why_separate]
     if len(studies) == 1 or not (options.compare or options.baseline):
         return [analyze(study, options, data) for study in studies]
     return _analyze_where_named(studies, options, data)

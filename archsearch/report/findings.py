@@ -26,6 +26,13 @@ from archsearch.report.verdict import Comparison, Verdict, compare
 from archsearch.runs.formatting import count
 
 _MOST_SENTENCES = 5
+_RELATIONS: dict[Verdict, str] = {
+    "better": "is better",
+    "worse": "is worse",
+    "tied": "does not differ significantly",
+    "trivial": "differs by too little to matter",
+    "unknown": "cannot be compared yet",
+}
 _LARGE_FAMILY = 50  # comparisons
 
 
@@ -105,8 +112,11 @@ def _summary(board: Leaderboard) -> str:
         return lead
     if verdicts["unknown"] == verdicts.total():
         return f"{lead}; there are too few seeds to tell whether it is better"
-    counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in get_args(Verdict) if verdicts[verdict])
     against = f"the baseline {board.reference.label}" if board.is_baseline else "it"
+    if verdicts.total() == 1:
+        (verdict,) = verdicts
+        return f"{lead}; compared with {against}, the other variant {_RELATIONS[verdict]}"
+    counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in get_args(Verdict) if verdicts[verdict])
     return f"{lead}; compared with {against}, the {count(verdicts.total(), 'other variant')}: {counts}"
 
 
@@ -139,10 +149,10 @@ def _notes(board: Leaderboard) -> list[str]:
         )
     single = sum(len(variant.runs) == 1 for variant in study.variants)
     if single:
-        notes.append(
-            f"{single} of {count(len(study.variants), 'variant')} {'has' if single == 1 else 'have'} one seed:"
-            " Wilson's interval covers other images, not other seeds"
-        )
+        total = len(study.variants)
+        some = f"{single} of {total} variants {'has' if single == 1 else 'have'} one seed"
+        subject = some if single < total else "the variant has one seed" if total == 1 else "every variant has one seed"
+        notes.append(f"{subject}: Wilson's interval covers other images, not other seeds")
     if board.role == "leader" and study.pairs > _LARGE_FAMILY:
         notes.append(
             f"all {study.pairs:,} pairs are tested as one family, which requires many seeds; baseline=... tests only"
@@ -161,14 +171,14 @@ def _notes(board: Leaderboard) -> list[str]:
 
 
 def _tie(board: Leaderboard) -> str:
-    """Which variants are tied with the leader."""
-    contenders = board.contenders
-    others = contenders[1:]
+    """How many variants are tied with the leader."""
+    others = board.contenders[1:]
     is_tested = not any(isnan(board.p[0, index]) for index in others)
-    relation = "statistically tied" if is_tested else "not distinguishable with these seeds"
-    if contenders == list(range(len(contenders))):
-        return f"the top {len(contenders)} are {relation}"
-    return f"the leader and {count(len(others), 'other variant')} are {relation}"
+    if is_tested:
+        relation = "does not differ significantly" if len(others) == 1 else "do not differ significantly"
+        return f"{count(len(others), 'variant')} {relation} from the leader"
+    relation = "cannot be told from the leader with these seeds"
+    return f"{count(len(others), 'variant')} {relation}"
 
 
 def _compared(study: Study, options: Options) -> tuple[Variant, Variant]:

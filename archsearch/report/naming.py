@@ -10,7 +10,8 @@ _SHORTEST_ID = 6  # characters of a run id
 
 
 def find_variant(study: Study, name: str, setting: str) -> Variant:
-    """The variant that `name` refers to: `#2`, a label, values unique to it (`gap`, `head.type=gap`), or a run id.
+    """The variant that `name` refers to: `#2`, a label, values unique to it (`gap`, `head.type=gap`), a run
+    id, or a part of its label.
 
     Raises `ReportError` with the name of the `setting`.
     """
@@ -26,6 +27,8 @@ def find_variant(study: Study, name: str, setting: str) -> Variant:
         matches = [
             variant for variant in study.variants if any(run.run_id.startswith(name) for run in variant.runs.values())
         ]
+    if not matches:
+        matches = [variant for variant in study.variants if name in variant.label]
     if len(matches) == 1:
         return matches[0]
     if matches:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
+from stat import S_ISREG
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ from archsearch.tracking.mlflow_params import as_text, params_of
 _NOT_SETTINGS = ("seed", "data")  # among a run's params
 _INTERNAL = ("sweep_run", "variant")  # overrides that a sweep adds for its runs
 
+_Accuracy = Annotated[float | None, Field(ge=0, le=100)]
 _Count = Annotated[int, Field(ge=0, le=10**18)]
 _FINITE = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -40,8 +42,8 @@ class _Tracking:
 class _Scores:
     """An epoch in `result.json`; its keys contain slashes."""
 
-    val: Annotated[float | None, Field(alias="val/accuracy")] = None
-    test: Annotated[float | None, Field(alias="test/accuracy")] = None
+    val: Annotated[_Accuracy, Field(alias="val/accuracy")] = None
+    test: Annotated[_Accuracy, Field(alias="test/accuracy")] = None
     epoch: _Count = 0
 
 
@@ -81,8 +83,8 @@ def read_study_run(folder: Path, varying: Mapping[str, str] | None = None, port:
     is that of `archsearch.ui`.
     """
     try:
-        result = _RESULT.validate_json((folder / RESULT).read_bytes())
-        config = parse_config((folder / CONFIG).read_text(encoding="utf-8"))
+        result = _RESULT.validate_json(_content(folder / RESULT))
+        config = parse_config(_content(folder / CONFIG).decode())
         params = {key: as_text(value) for key, value in params_of(config, result.choices, result.data.name).items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
@@ -110,10 +112,17 @@ def read_study_run(folder: Path, varying: Mapping[str, str] | None = None, port:
     )
 
 
+def _content(path: Path) -> bytes:
+    """The content of a regular file; reading a pipe would wait for ever."""
+    if not S_ISREG(path.stat().st_mode):
+        raise OSError(f"{path} is not a regular file")
+    return path.read_bytes()
+
+
 def read_history(path: Path) -> list[tuple[int, float]]:
     """Epochs and accuracies of a `result.json`: on held-out images, else on the test set. Empty if it is damaged."""
     try:
-        epochs = _EPOCHS.validate_json(path.read_bytes()).history
+        epochs = _EPOCHS.validate_json(_content(path)).history
     except (OSError, ValueError):
         return []
     values = [(row.epoch, percent(row.test if row.val is None else row.val)) for row in epochs]

@@ -89,7 +89,11 @@ class Sources:
             raise ReportError(f"{selection.title}: no runs found")
         if len(sweeps) != 1 or options.run or is_search:
             selection.folder = selection.parent = selection.store = None
-        selection.runs = list({run.run_id: run for run in selection.runs}.values())
+        distinct = list({run.run_id: run for run in selection.runs}.values())
+        repeats = len(selection.runs) - len(distinct)
+        if repeats:
+            selection.notes.append(f"{count(repeats, 'run')} left out: another selected run has the same id")
+        selection.runs = distinct
         return selection
 
     def _add_sweep(self, selection: Selection, name: str) -> None:

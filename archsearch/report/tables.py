@@ -52,12 +52,13 @@ class Table:
 def leaderboard_table(board: Leaderboard, most: int | None = None) -> Table:
     """One row per variant, best first; at most `most` rows."""
     study = board.study
+    standing = "place" if board.compared is None else "pair"
     columns = [
-        "#", "place", "variant", study.judged_on, "95 % interval", f"vs. {board.role}", "verdict", "seeds",
+        "#", standing, "variant", study.judged_on, "95 % interval", f"vs. {board.role}", "verdict", "seeds",
         *([] if study.on_test else ["best", "test"]), "parameters", "MACs", "s per epoch",
     ]  # fmt: skip
     optional = [
-        "place", "seeds", "verdict", f"vs. {board.role}", "test", "parameters", "best", "95 % interval",
+        standing, "seeds", "verdict", f"vs. {board.role}", "test", "parameters", "best", "95 % interval",
         "s per epoch", "MACs",
     ]  # fmt: skip
     ranks = {column: rank for rank, column in enumerate(optional, 1)}
@@ -76,7 +77,7 @@ def _row(row: LeaderboardRow, board: Leaderboard) -> list[Cell]:
     others = [] if study.on_test else [_percent(variant.mean("best")), _percent(row.test.value if row.test else None)]
     return [
         Cell(str(row.number), row.number),
-        Cell("-" if row.place is None else f"{row.place}{'=' if row.tied else ''}", row.place),
+        _standing(row, board),
         Cell(variant.label, strong=row.place == 1),
         _percent(row.score.value),
         Cell(interval_text(row.score)),
@@ -87,6 +88,14 @@ def _row(row: LeaderboardRow, board: Leaderboard) -> list[Cell]:
         _count(variant.mean("macs")),
         _number(variant.mean("epoch_seconds"), ".1f"),
     ]
+
+
+def _standing(row: LeaderboardRow, board: Leaderboard) -> Cell:
+    """The row's place; in a comparison of two, which of them it is."""
+    if board.compared is not None:
+        names = {board.compared.a: "A", board.compared.b: "B"}
+        return Cell(names.get(row.variant.label, "-"), strong=row.variant.label in names)
+    return Cell("-" if row.place is None else f"{row.place}{'=' if row.tied else ''}", row.place)
 
 
 def pareto_table(points: Sequence[Point], study: Study, cost: Cost, only_front: bool) -> Table:

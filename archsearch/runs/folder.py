@@ -124,6 +124,8 @@ def read_config(folder: Path) -> dict[str, Any]:
 def read_sweep(folder: Path) -> dict[str, Any]:
     """The content of the `sweep.json` in `folder`. Raises `ResumeError` if it cannot be read."""
     try:
+        if not (folder / SWEEP).is_file() and (folder / SWEEP).exists():
+            raise OSError("not a regular file")  # reading a pipe would wait for ever
         content = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
         content.setdefault("runs", content.pop("variants", None))  # their old name, in format 1
         for key in ("overrides", "hydra", "config_dir"):  # keys that callers rely on

@@ -1,6 +1,8 @@
 """Damaged, hostile and unfinished files: a report leaves them out or refuses them, and never ends in a traceback."""
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
@@ -12,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from archsearch.errors import ReportError
+from archsearch.report.leaderboard import rank
+from archsearch.report.pictures import ranking_plot
 from archsearch.report.run_files import read_history, read_study_run
 from archsearch.report.study import studies_of
 from archsearch.report.sweep_files import read_record
 from tests.support.processes import Cli
-from tests.support.studies import write_run, write_sweep
+from tests.support.studies import study, write_run, write_sweep
 
 WRONG = [None, True, -1, 0, 1.5, 10**400, 1e308, "", "x", "\x1b[31m\x00", "²", [], [[1]], {}, {"a": [None]}]
 
@@ -105,6 +109,48 @@ def test_a_truncated_file_costs_no_traceback(report: Cli, workspace: Path, name:
         assert done.returncode == 2 and "sweep.json" in done.stderr
     else:
         assert done.returncode == 0 and "note: 1 run of the sweep left out: the folder is damaged" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["result.json", "config.yaml", "sweep.json"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(report: Cli, workspace: Path, name: str) -> None:
+    folder = write_sweep(workspace / "outputs" / "sweeps" / "a", {"model.dropout": ["0", "0.1"], "seed": ["1"]})
+    path = folder / name if name == "sweep.json" else folder / "0" / name
+    path.unlink()
+    os.mkfifo(path)
+    assert read_history(path) == []
+    done = report()
+    assert done.returncode == (2 if name == "sweep.json" else 0)
+    if name == "result.json":
+        assert "1 run of the sweep left out: the folder is damaged" in done.stdout
+
+
+@pytest.mark.parametrize("accuracy", [-1.0, 100.1, 9920.0])
+@pytest.mark.parametrize("split", ["val/accuracy", "test/accuracy"])
+def test_an_accuracy_that_cannot_be_is_damage(tmp_path: Path, split: str, accuracy: float) -> None:
+    final = {"epoch": 2, "val/accuracy": 99.0, "test/accuracy": 99.0, split: accuracy}
+    assert read_study_run(write_run(tmp_path / "a", final=final)) is None
+
+
+def test_a_copied_run_counts_once_with_a_note(report: Cli, workspace: Path) -> None:
+    shutil.copytree(write_run(workspace / "a"), workspace / "b")
+    done = report("run=a,b", "html=page.html")
+    assert "note: 1 run left out: another selected run has the same id" in done.stdout
+    assert "1 run of 1 variant" in done.stdout
+
+
+def test_a_variant_of_which_every_seed_failed_is_named(report: Cli, workspace: Path) -> None:
+    write_sweep(workspace / "outputs" / "sweeps" / "a", {"model.dropout": ["0", "0.1"], "seed": ["1", "2"]})
+    for number, seed in ((9, 1), (10, 2)):
+        write_run(workspace / f"{number}", "model.dropout=0.9", seed=seed, state="FAILED", final=None, best=None)
+    write_run(workspace / "11", "model.dropout=0.1", seed=3, state="FAILED", final=None, best=None)
+    done = report("sweep=a", "run=9,10,11", "html=page.html")
+    assert "note: every seed failed of dropout=0.9\n" in done.stdout, done.stderr
+
+
+def test_glyphs_that_matplotlib_lacks_cause_no_warning(recwarn: pytest.WarningsRecorder) -> None:
+    board = rank(study({"模型": [99.1, 99.2], "naïve": [99.0, 99.1]}))
+    assert "模型" in ranking_plot(board)
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 @pytest.mark.parametrize("folder", ["../../../elsewhere", "/etc", "a\0b"])

@@ -38,10 +38,16 @@ def test_a_variant_is_found_by_values_that_only_it_has(grid: Study, name: str) -
     assert dict(find_variant(grid, name, "compare").values) == {"model.head.type": "gap", "model.dropout": "0"}
 
 
+@pytest.mark.parametrize("name", ["linear dropout=0.1", "type=linear dropout=0.1", "ear dropout=0.1"])
+def test_a_variant_is_found_by_a_part_of_its_label(grid: Study, name: str) -> None:
+    assert find_variant(grid, name, "baseline").label == "head.type=linear dropout=0.1"
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
         ("gap", "compare: got gap, must match one variant, matches 2: "),
+        ("ap", "compare: got ap, must match one variant, matches 2: "),
         ("#9", "must be a row of the leaderboard, #1 to #4"),
         ("gip", "compare: got gip, must be one of head.type="),
         ("seed=1", "must not name a seed"),

@@ -15,6 +15,7 @@ from archsearch.report.page import page_text
 from archsearch.report.pareto import points_of
 from archsearch.report.statistics import seeds_needed
 from archsearch.report.study import Study, Variant, studies_of
+from archsearch.report.tables import leaderboard_table
 from archsearch.report.text import improvement_sentence, text
 from archsearch.report.verdict import Comparison, against, compare
 from tests.support.studies import draws, replicates, study, study_run
@@ -91,7 +92,8 @@ def test_comparisons_with_a_baseline_are_adjusted_as_one_family() -> None:
 def test_the_leader_of_tied_variants_is_said_to_be_overstated() -> None:
     tied = study({"0": [99.1, 99.3, 99.2], "0.1": [99.0, 99.3, 99.25], "0.2": [97.0, 97.1, 97.05]})
     notes = analyze(tied, Options(), Path()).notes
-    assert "the top 2 are statistically tied; picking the best overstates its accuracy by about 0.04 points" in notes
+    tie = "1 variant does not differ significantly from the leader"
+    assert f"{tie}; picking the best overstates its accuracy by about 0.04 points" in notes
 
 
 def simulated_verdict(random: np.random.Generator, mean_a: float, mean_b: float, seeds: int) -> str:
@@ -186,6 +188,33 @@ def test_contenders_and_the_front_agree_with_the_verdicts_beside_a_baseline() ->
     assert board.p[0, index] == board.p[index, 0] == verdict.p and index not in board.contenders
     (point,) = [point for point in points_of(board, "params") if point.number == index + 1]
     assert not point.on_front and not point.maybe_on_front
+
+
+def test_both_of_a_compared_pair_are_marked_in_the_leaderboard(three_seeds: Study) -> None:
+    table = leaderboard_table(compared(three_seeds, "0.2", "0").board)
+    column = table.columns.index("pair")
+    assert [row[column].text for row in table.rows] == ["B", "-", "A"] and "place" not in table.columns
+
+
+@pytest.mark.parametrize(
+    ("worse", "relation"),
+    [([97.0, 97.1, 97.05], "is worse"), ([99.05, 99.2, 99.3], "does not differ significantly")],
+)
+def test_a_single_other_variant_has_a_sentence_of_its_own(worse: list[float], relation: str) -> None:
+    findings = analyze(study({"0": [99.1, 99.3, 99.2], "0.1": worse}), Options(), Path())
+    assert findings.summary.endswith(f"; compared with it, the other variant {relation}")
+
+
+@pytest.mark.parametrize(
+    ("scores", "subject"),
+    [
+        ({"0": [99.2]}, "the variant has"), ({"0": [99.2], "0.1": [99.1]}, "every variant has"),
+        ({"0": [99.2], "0.1": [99.1, 99.2]}, "1 of 2 variants has"),
+    ],
+)  # fmt: skip
+def test_variants_with_one_seed_are_counted(scores: dict[str, list[float]], subject: str) -> None:
+    notes = analyze(study(scores), Options(), Path()).notes
+    assert f"{subject} one seed: Wilson's interval covers other images, not other seeds" in notes
 
 
 @pytest.mark.parametrize(("seeds", "has_interval"), [(2, False), (9, False), (10, True)])
