@@ -7,7 +7,7 @@ import numpy as np
 
 from archsearch.report.leaderboard import Leaderboard, LeaderboardRow
 from archsearch.report.pictures import WIDTH
-from archsearch.report.plot_labels import cut, variant_labels
+from archsearch.report.plot_labels import in_lines, variant_labels
 from archsearch.report.svg import ACCENT, FOURTH, LINE, OTHER, THIRD, svg_style, to_svg
 from archsearch.runs.figures import new_figure
 
@@ -45,7 +45,7 @@ def curves_plot(board: Leaderboard) -> str | None:
         axes.set_xlabel("epoch")
         axes.set_ylabel(f"{board.study.judged_on} accuracy, %")
         axes.grid(color=LINE)
-        title = None if names.settings is None else cut(names.settings, 60)
+        title = None if names.settings is None else in_lines(names.settings, WIDTH / 2)
         axes.legend(loc="lower right", fontsize=8, frameon=False, title=title, title_fontsize=8)
         return to_svg(figure, f"{board.study.judged_on} accuracy by epoch, with the range over seeds", {})
 

@@ -8,7 +8,7 @@ from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.options import Cost
 from archsearch.report.pareto import COSTS, REFERENCE, REFERENCE_ACCURACY, Point
 from archsearch.report.pictures import WIDTH, accuracy_text
-from archsearch.report.plot_labels import cut, variant_labels
+from archsearch.report.plot_labels import in_lines, variant_labels
 from archsearch.report.statistics import Estimate
 from archsearch.report.svg import ACCENT, INK, LABEL_BOX, LINE, MUTED, OTHER, add_tooltip, svg_style, to_svg
 from archsearch.report.tables import has_reference
@@ -59,7 +59,8 @@ def pareto_plot(points: Sequence[Point], board: Leaderboard, cost: Cost) -> str:
             axes.grid(color=LINE)
         axes.set_xlabel(COSTS[cost])
         if labels_of_points.settings is not None:
-            figure.axes[0].set_title(cut(labels_of_points.settings, 60), fontsize=8, loc="left", color=MUTED)
+            settings = in_lines(labels_of_points.settings, WIDTH - 0.8)
+            figure.axes[0].set_title(settings, fontsize=8, loc="left", color=MUTED)
         _place(figure, labels)
         title = f"Accuracy against {COSTS[cost]}, with 95 % intervals; the table has the numbers"
         return to_svg(figure, title, tooltips)

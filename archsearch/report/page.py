@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from archsearch import __version__
 from archsearch.report import pictures
@@ -36,6 +36,9 @@ from archsearch.runs.formatting import count
 _TEMPLATE = Path(__file__).with_name("page.html")
 _MOST_IMAGES = 16
 _MOST_RUNS = 100  # in the table of runs; the CSV file has all
+_DOTS = re.compile(r"\.(?=[^\W\d])")  # not those of numbers
+_BREAKS = re.compile(rf"{_DOTS.pattern}|=")
+_LONG_WORD = 24  # characters
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # not allowed in HTML
 
 
@@ -49,6 +52,7 @@ def page_text(
 ) -> str:
     """The page, with one section per study; `files` are the names of the data files beside it."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    environment.filters["breakable"] = _breakable
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     families = sorted({study.board.family for study in findings})
     text = template.render(
@@ -64,6 +68,13 @@ def page_text(
     )
     text = text.replace(" +- ", " ± ").replace(" -&gt; ", " → ")
     return _CONTROL.sub("?", text)
+
+
+def _breakable(name: str) -> Markup:
+    """A variant's name, one box per setting, which may be broken after dots, and after `=` if it is long."""
+    words = [re.sub(_BREAKS if len(word) > _LONG_WORD else _DOTS, r"\g<0><wbr>", str(escape(word)))
+             for word in name.split(" ")]  # fmt: skip
+    return Markup(" ".join(f"<span>{word}</span>" if word else "" for word in words))
 
 
 def _study(findings: Findings, cost: Cost) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from archsearch.compose.labels import labels
 from archsearch.report.ablation import Ablation, Effect
 from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.numerals import points
-from archsearch.report.plot_labels import LONGEST, cut, shortened, variant_labels
+from archsearch.report.plot_labels import LONGEST, cut, in_lines, shortened, variant_labels
 from archsearch.report.statistics import Estimate
 from archsearch.report.svg import ACCENT, INK, LINE, MUTED, OTHER, add_tooltip, svg_style, to_svg
 from archsearch.runs.figures import new_figure
@@ -30,7 +30,8 @@ def ranking_plot(board: Leaderboard) -> str:
     """One row per variant, best first: its runs as dots, its mean as a diamond with its interval."""
     rows = board.rows[:MOST_ROWS]
     with svg_style():
-        figure = new_figure(WIDTH, 0.9 + 0.3 * len(rows))
+        height = 0.9 + 0.3 * len(rows)
+        figure = new_figure(WIDTH, height)
         axes = figure.add_subplot()
         tooltips: dict[str, str] = {}
         for y, row in enumerate(rows):
@@ -44,7 +45,7 @@ def ranking_plot(board: Leaderboard) -> str:
             add_tooltip(marker, f"{row.variant.label}: {accuracy_text(row.score)}", tooltips)
         names = variant_labels(rows)
         _label_rows(axes, names.texts)
-        axes.set_ylabel(cut(names.settings or "", 60))
+        axes.set_ylabel(in_lines(names.settings or "", height - 0.7))
         axes.set_xlabel(f"{board.study.judged_on} accuracy, %")
         axes.grid(axis="x", color=LINE)
         title = f"Variants by {board.study.judged_on} accuracy with 95 % intervals; the table above has the numbers"

@@ -1,5 +1,6 @@
 """Labels of variants and values that are short enough for a plot and still tell them apart."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,6 +12,8 @@ from archsearch.report.svg import printable
 LONGEST = 28  # characters beside an axis
 _DOTS = "..."
 _SHORTEST_VALUE = 8  # characters, where a label has several values
+_SHORTEST_LINE = 12  # characters
+_POINTS = 4.8  # of a character, in the fonts of titles and axes
 _LONG_PREFIX = 6  # characters that are left out where all texts begin with them
 
 
@@ -92,6 +95,11 @@ def cut(text: str, longest: int = LONGEST) -> str:
     """`text` without control characters, and without its end if it is too long."""
     text = printable(text)
     return text if len(text) <= longest else f"{text[: longest - len(_DOTS)]}{_DOTS}"
+
+
+def in_lines(names: str, inches: float) -> str:
+    """Names of settings in lines that fit into `inches` of an axis or title."""
+    return textwrap.fill(names, max(_SHORTEST_LINE, int(inches * 72 / _POINTS)), break_long_words=False)
 
 
 def _shortened_column(texts: Sequence[str], longest: int) -> list[str]:

@@ -60,7 +60,7 @@ def to_svg(figure: "Figure", title: str, tooltips: Mapping[str, str]) -> str:
     from matplotlib.text import Text
 
     for label in figure.findobj(Text):
-        label.set_text(printable(label.get_text()))
+        label.set_text("\n".join(map(printable, label.get_text().split("\n"))))
     for axes in figure.axes:
         for artist in (*axes.lines, *axes.collections, *axes.patches):
             artist.set_in_layout(False)  # they are inside the axes; measuring them takes half of the time

@@ -8,7 +8,8 @@ import pytest
 from archsearch.report.findings import analyze
 from archsearch.report.options import Options
 from archsearch.report.page import page_text
-from tests.support.studies import study
+from archsearch.report.study import studies_of
+from tests.support.studies import study, study_run
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,15 @@ def test_names_are_escaped(page: str) -> None:
 def test_the_page_has_plots_and_needs_no_network(page: str) -> None:
     assert "<svg" in page
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]+"|http-equiv', "", page)
+
+
+def test_names_break_after_dots_but_not_in_words_and_numbers() -> None:
+    runs = [study_run(1, 99.0, **{"model__blocks.conv1.channels": str(value), "model__dropout": f"0.0{value}"})
+            for value in (8, 9) for _ in range(2)]  # fmt: skip
+    runs.append(study_run(1, 98.0, **{"model__blocks.conv1.channels": "8", "model__dropout": "0.09"}))
+    (found,) = studies_of(runs)
+    page = page_text("", None, [analyze(found, Options(), Path())], "params")
+    assert re.search(r"<span>conv1\.<wbr>channels=[89]</span> <span>dropout=0\.0[89]</span>", page)
 
 
 def test_ids_are_unique(page: str) -> None:
