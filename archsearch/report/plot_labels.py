@@ -81,11 +81,10 @@ def shortened(texts: Sequence[str], longest: int) -> list[str]:
     whole = [printable(text) for text in texts]
     if max(map(len, whole), default=0) <= longest:
         return whole
-    first, last = min(whole), max(whole)
-    prefix = first[: next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
-    words = prefix.rstrip("".join(filter(str.isalnum, prefix)))
-    candidates = [_cut_texts(whole, longest, words), _cut_texts(whole, longest, "")]
-    candidates += [_cut_texts(whole, longest, prefix), _cut_texts(whole, longest, prefix, in_the_middle=True)]
+    prefixes = _prefixes(whole)
+    words = [prefix.rstrip("".join(filter(str.isalnum, prefix))) for prefix in prefixes]
+    candidates = [_cut_texts(whole, longest, words), _cut_texts(whole, longest, [""] * len(whole))]
+    candidates += [_cut_texts(whole, longest, prefixes), _cut_texts(whole, longest, prefixes, in_the_middle=True)]
     distinct = next((texts for texts in candidates if len(set(texts)) == len(set(whole))), None)
     return distinct or [f"{cut(text, longest - 4)} ({number})" if len(text) > longest else text
             for number, text in enumerate(whole, 1)]  # fmt: skip
@@ -108,11 +107,24 @@ def _shortened_column(texts: Sequence[str], longest: int) -> list[str]:
     return [short[text] for text in texts]
 
 
-def _cut_texts(texts: Sequence[str], longest: int, prefix: str, in_the_middle: bool = False) -> list[str]:
-    """The texts with dots in place of a long `prefix` that all have, cut at the end or in the middle."""
-    if len(prefix) >= _LONG_PREFIX and prefix not in texts:
-        texts = [_DOTS + text[len(prefix) :] for text in texts]
+def _prefixes(texts: Sequence[str]) -> list[str]:
+    """What each text has in common with all others that begin like it; empty if that is a whole text."""
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        groups.setdefault(text[:_LONG_PREFIX], []).append(text)
+    prefixes: dict[str, str] = {}
+    for start, group in groups.items():
+        first, last = min(group), max(group)
+        end = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+        prefixes[start] = "" if first[:end] in group else first[:end]
+    return [prefixes[text[:_LONG_PREFIX]] for text in texts]
+
+
+def _cut_texts(texts: Sequence[str], longest: int, prefixes: Sequence[str], in_the_middle: bool = False) -> list[str]:
+    """The texts with dots in place of their `prefixes`, if these are long, and cut at the end or in the middle."""
+    rests = [
+        _DOTS + text[len(prefix) :] if len(prefix) >= _LONG_PREFIX else text
+        for text, prefix in zip(texts, prefixes, strict=True)
+    ]
     tail = (longest - len(_DOTS)) // 2 if in_the_middle else 0
-    return [
-        text if len(text) <= longest else cut(text, longest - tail) + text[len(text) - tail :] for text in texts
-    ]  # fmt: skip
+    return [text if len(text) <= longest else cut(text, longest - tail) + text[len(text) - tail :] for text in rests]

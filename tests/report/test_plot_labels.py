@@ -67,6 +67,7 @@ def test_labels_that_are_cut_where_they_differ_have_the_row_number_of_the_leader
         (["session4", "session4_gap", "session4_end_dropout"], ["session4", "session4_gap", "session4_end_..."]),
         (["x" * 30 + "1" + "y" * 30, "x" * 30 + "2" + "y" * 30], ["...1yyyyyyyyy...", "...2yyyyyyyyy..."]),
         (["0.1", "0.2"], ["0.1", "0.2"]),
+        (["plain", *("y" * 30 + end for end in ("_one", "_two"))], ["plain", "...one", "...two"]),
     ],
 )
 def test_values_are_never_cut_where_they_differ(values: list[str], short: list[str]) -> None:
