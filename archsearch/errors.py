@@ -92,9 +92,10 @@ class SweepError(RunError):
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """` (did you mean X?)` if one of `choices` resembles `word`, else an empty string."""
-    close = get_close_matches(word, list(choices), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]}?)" if close else ""
+    """` (did you mean X?)` if one of `choices` resembles `word`, in any case, else an empty string."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
+    return f" (did you mean {by_lower[close[0]]}?)" if close else ""
 
 
 def first_line(error: BaseException) -> str:

@@ -3,24 +3,25 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
+from pathlib import PurePath
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 
-from archsearch.compose.composition import group_options, plain_values
+from archsearch.compose.composition import compose_config, group_options, plain_values
 from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
+    as_typed,
     complete_arguments,
     config_folder,
-    model_levels,
-    model_settings,
     parse_arguments,
 )
+from archsearch.compose.suggestions import unknown_setting
 from archsearch.compose.validate import validate
 from archsearch.config.schema import format_value
 from archsearch.errors import ConfigError, Problem, did_you_mean, first_line
@@ -34,7 +35,6 @@ _OWN_OVERRIDES = (
     "hydra.sweep.dir=",
     "hydra.searchpath=",
 )
-_CLOSE = 0.75  # similarity from which a setting of another group is suggested
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
@@ -44,27 +44,53 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
     accepts what remains; that is then validated as usual.
     """
     parsed = parse_arguments(complete_arguments(arguments))
-    remaining = _without_sweeps(parsed.composable if parsed is not None else [])
+    overrides = parsed.composable if parsed is not None else []
+    remaining = _without_sweeps(overrides)
+    # With -m, each of several values is composed on its own, so they are no error.
+    several = [] if parsed is None or parsed.multirun else [text for text in overrides if text not in remaining]
+    failure: Exception | None = None if several else error
     refused: list[tuple[Exception, str]] = []
+    others: tuple[Problem, ...] = ()
     with _fresh_hydra():
         while True:
-            culprit = next((override for override in remaining if _concerns(error, override)), None)
+            if failure is None:
+                try:
+                    composed = compose(CONFIG_NAME, overrides=remaining, return_hydra_config=True)
+                    config = plain_values(composed)
+                except Exception as next_error:  # Hydra, OmegaConf and ANTLR each have their own
+                    failure = next_error
+                else:
+                    several = several if composed.hydra.mode != RunMode.MULTIRUN else []
+                    result = validate(config)
+                    others = (*result.problems, *result.violations)
+                    break
+            cause = failure
+            culprit = next((override for override in remaining if _concerns(cause, override)), None)
             culprit = culprit or _by_elimination(remaining)
             if culprit is None:
                 config = plain_values(compose(CONFIG_NAME))
-                others: tuple[Problem, ...] = (Problem("command line", _message(error)),)
+                others = (Problem("command line", _message(failure)),)
                 break
-            refused.append((error, culprit))
+            refused.append((failure, culprit))
             remaining.remove(culprit)
-            try:
-                config = plain_values(compose(CONFIG_NAME, overrides=remaining))
-            except Exception as next_error:  # Hydra, OmegaConf and ANTLR each have their own
-                error = next_error
-            else:
-                result = validate(config)
-                others = (*result.problems, *result.violations)
-                break
-    return ConfigError([*(_problem(reason, culprit, config) for reason, culprit in refused), *others])
+            failure = None
+    problems = [*(_problem(reason, culprit, config) for reason, culprit in refused), *map(_several, several), *others]
+    return ConfigError(problems or [Problem("command line", _message(error))])
+
+
+def problems_of(arguments: Sequence[str]) -> tuple[Problem, ...]:
+    """Everything that is wrong with the command line `arguments`, whose words have the right form."""
+    try:
+        arguments = complete_arguments(arguments)
+        parsed = parse_arguments(arguments)
+        if parsed is not None and parsed.multirun:
+            arguments = _without_sweeps(arguments)
+        result = validate(plain_values(compose_config(arguments)))
+    except ConfigError as error:
+        return error.problems
+    except Exception as error:  # Hydra, OmegaConf and ANTLR each have their own
+        return explain(error, arguments).problems
+    return (*result.problems, *result.violations)
 
 
 @contextmanager
@@ -93,6 +119,12 @@ def _without_sweeps(overrides: Sequence[str]) -> list[str]:
             return text  # a pattern, an empty sweep, or what Hydra will refuse
 
     return [first_value(text) for text in overrides]
+
+
+def _several(override: str) -> Problem:
+    """`override` has several values, but it is for a single run."""
+    setting, _, values = as_typed(override).partition("=")
+    return Problem(setting, f"got {values}, which are several values; add -m for a sweep, or quote it")
 
 
 def _by_elimination(overrides: Sequence[str]) -> str | None:
@@ -131,6 +163,9 @@ def _concerns(error: Exception, override: str) -> bool:
 
 def _problem(error: Exception, override: str, config: Mapping[str, Any]) -> Problem:
     """What is wrong with `override`; `config` is the configuration without it."""
+    group, _, value = override.lstrip("+").partition("=")
+    if group in group_options() and re.search(r"/|\.ya?ml$", value):
+        return _file_for_a_group(group, value)
     missing, options = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
     if missing is not None and options:
         group, _, option = missing.rpartition("/")
@@ -143,10 +178,18 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any]) -> Prob
             _key(override), f"got {value}, must be one of {', '.join(options)}{did_you_mean(value, options)}"
         )
     if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(override), config):
-        return _unknown_setting(_key(override), config)
+        return unknown_setting(_key(override), config, removed=override.startswith("~"))
     if "Could not override" in str(error):
         return _replaced_group(override, config)
     return Problem(_key(override), _message(error))
+
+
+def _file_for_a_group(group: str, file: str) -> Problem:
+    options = group_options()[group]
+    name = PurePath(file).stem
+    example = name if name in options else options[0]
+    rule = f"must be a name, as in {group}={example}; those of your own lie in conf/{group}/, or in --config-dir"
+    return Problem(group, f"got {file}, {rule}")
 
 
 def _replaced_group(override: str, config: Mapping[str, Any]) -> Problem:
@@ -167,44 +210,6 @@ def _exists(path: str, config: Mapping[str, Any]) -> bool:
             return False
         node = node[name]
     return True
-
-
-def _unknown_setting(path: str, config: Mapping[str, Any]) -> Problem:
-    """Names the first part of `path` that `config` does not have, and the nearest one that it has."""
-    names = path.replace("/", ".").split(".")
-    if names[0] == "hydra":
-        return Problem(path, "unknown setting; --cfg hydra shows those of Hydra, its launcher and its sweeper")
-    node: Any = config
-    depth = 0
-    while depth < len(names) - 1 and isinstance(node, Mapping) and names[depth] in node:
-        node = node[names[depth]]
-        depth += 1
-    unknown, place = names[depth], ".".join(names[: depth + 1])
-    alternatives = list(node) if isinstance(node, Mapping) else []
-    for pattern, settings in model_levels():
-        if pattern.match(f"{place}="):
-            alternatives += settings
-    hint = did_you_mean(unknown, alternatives)
-    if depth == 0 and not hint:
-        hint = _elsewhere(unknown, config)
-    if names[:depth] == ["model", "blocks"]:
-        return Problem(place, f"unknown block{hint}; +{place}={{channels: ...}} adds one")
-    return Problem(place, f"unknown setting{hint}")
-
-
-def _elsewhere(name: str, config: Mapping[str, Any]) -> str:
-    """` (did you mean trainer.epochs?)` for `epochs`: the settings of that name, or the nearest one, in any group."""
-    places: dict[str, list[str]] = {}
-    for group, settings in config.items():
-        if isinstance(settings, Mapping):
-            known = [*settings, *(model_settings() if group == "model" else ())]
-            for setting in dict.fromkeys(known):
-                typed = isinstance(settings.get(setting), Mapping) and "type" in settings[setting]
-                places.setdefault(str(setting), []).append(f"{group}.{setting}{'.type' if typed else ''}")
-    nearest = get_close_matches(name, places, n=1, cutoff=_CLOSE)
-    if not nearest:
-        return ""
-    return f" (did you mean {' or '.join(places[nearest[0]])}?)"
 
 
 def _message(error: Exception) -> str:

@@ -5,7 +5,7 @@ the rule, and the nearest valid choice.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -90,7 +90,7 @@ def read(cls: type[T], values: object, path: str) -> tuple[T | None, list[Proble
     Returns the instance and no problems, or None and all problems.
     """
     if not isinstance(values, Mapping):
-        return None, [Problem(path, f"got {format_value(values)}, {_MAPPING}")]
+        return None, [_no_mapping([cls], values, path)]
     try:
         # As JSON, because strict mode reads nested dataclasses from mappings only in JSON.
         text = json.dumps({str(key): value for key, value in values.items()}, default=_plain)
@@ -111,7 +111,7 @@ def read_typed(
 ) -> tuple[T | None, list[Problem]]:
     """Like `read`, with the class that `type:` names in `registry`."""
     if not isinstance(values, Mapping):
-        return None, [Problem(path, f"got {format_value(values)}, {_MAPPING}")]
+        return None, [_no_mapping(registry.values(), values, path)]
     kind = values.get("type", default)
     if not isinstance(kind, str) or kind not in registry:
         return None, [Problem(f"{path}.type", f"got {format_value(kind)}, {_one_of(registry, kind)}")]
@@ -190,7 +190,8 @@ def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
         case "literal_error":
             message = f"got {format_value(value)}, {_one_of(_choices(annotation), value)}"
         case "dataclass_type" | "model_attributes_type" | "dict_type":
-            message = f"got {format_value(value)}, {_MAPPING}"
+            owner = _single_dataclass(annotation)
+            return _no_mapping([owner] if owner else [], value, location.path or "configuration")
         case "value_error":
             message = str(details["ctx"]["error"])
         case "json_invalid":
@@ -198,6 +199,13 @@ def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
         case kind:
             message = f"got {format_value(value)}, {_rule(kind, details.get('ctx', {}), details['msg'])}"
     return Problem(location.path or "configuration", message)
+
+
+def _no_mapping(classes: Iterable[type], value: object, path: str) -> Problem:
+    """`value` stands where settings are expected; it may be meant for one of them."""
+    meant = dict.fromkeys(name for cls in classes for name in names_of(cls) if value in allowed_values(cls, name))
+    advice = f"; use {path}.{next(iter(meant))}={value}" if meant and path else ""
+    return Problem(path, f"got {format_value(value)}, {_MAPPING}{advice}")
 
 
 def _one_of(choices: Mapping[str, object] | list[str], value: object) -> str:

@@ -189,7 +189,7 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
     ]
     inherited = {key: value for key, value in values.items() if key in names_of(Defaults)}
     defaults, default_problems = read(Defaults, inherited, path)
-    width, width_problems = read(_Width, {"width": values.get("width", 1.0)}, path)
+    width, width_problems = read(Width, {"width": values.get("width", 1.0)}, path)
     problems += default_problems + width_problems
 
     if defaults is None:
@@ -215,8 +215,10 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class _Width:
-    width: Annotated[float, Field(gt=0, le=1000)]
+class Width:
+    """The setting of the model that no block has."""
+
+    width: Annotated[float, Field(gt=0, le=1000)] = 1.0
     """factor of every block's channels"""
 
 
@@ -246,6 +248,9 @@ def _read_block(
             rule = f"needs `channels`, or `type: pool` for a block that only pools{_similar_block(path, names)}"
             return None, [Problem(path, rule), *read(ConvBlock, {"channels": 1, **raw}, path)[1]]
         raw = {**inherited, **raw}
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        rule = f"must be a mapping of settings; use {path}.channels={raw}"
+        return None, [Problem(path, f"got {raw}, {rule}")]
     return read_typed(BLOCKS, raw, path, "conv")
 
 

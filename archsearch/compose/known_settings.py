@@ -1,0 +1,56 @@
+"""Every setting that a configuration can have, whether or not its YAML mentions it. No torch."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from archsearch.compose.composition import compose_config, plain_values
+from archsearch.compose.overrides import complete_arguments
+from archsearch.config.schema import allowed_values, groups_of, names_of
+from archsearch.config.settings import Settings
+from archsearch.model.spec import BLOCKS, HEADS, Defaults, Width
+
+
+def known_settings(config: Mapping[str, Any]) -> dict[str, list[type]]:
+    """The path of every setting with the classes that have it, for the options and the blocks of `config`."""
+    places: dict[str, list[type]] = {}
+
+    def add(prefix: str, classes: Sequence[type]) -> None:
+        for cls in classes:
+            for name in names_of(cls):
+                places.setdefault(f"{prefix}{name}", []).append(cls)
+
+    groups = groups_of(Settings)
+    places |= {name: [Settings] for name in names_of(Settings) if name not in groups}
+    for group, classes in groups.items():
+        chosen = config.get(group)
+        kind = chosen.get("type") if isinstance(chosen, Mapping) else None
+        add(f"{group}.", [cls for cls in classes if kind is None or kind in allowed_values(cls, "type")])
+    add("model.", [Defaults, Width])
+    for block in blocks_of(config):
+        add(f"model.blocks.{block}.", list(BLOCKS.values()))
+    add("model.head.", list(HEADS.values()))
+    return {path: classes for path, classes in places.items() if not path.startswith("sweep_run")}
+
+
+def blocks_of(config: Mapping[str, Any]) -> list[str]:
+    """The names of the blocks in the model of `config`, a configuration of plain values that may be invalid."""
+    model = config.get("model")
+    blocks = model.get("blocks") if isinstance(model, Mapping) else None
+    return [str(name) for name in blocks] if isinstance(blocks, Mapping) else []
+
+
+def options_with(setting: str) -> list[str]:
+    """The options of a group (`multistep` of `scheduler`) that have `setting` (`scheduler.gamma`)."""
+    group, _, name = setting.rpartition(".")
+    classes = groups_of(Settings).get(group, [])
+    return [kind for cls in classes if name in names_of(cls) for kind in allowed_values(cls, "type")]
+
+
+def likely_config(words: Sequence[str]) -> dict[str, Any]:
+    """The configuration that the overrides among `words` compose, or else the default one; empty without either."""
+    overrides = [word for word in words if "=" in word and "," not in word and not word.startswith("-")]
+    for arguments in (overrides, []):
+        with suppress(Exception):  # Hydra, OmegaConf and ANTLR each have their own
+            return plain_values(compose_config(complete_arguments(arguments)))
+    return {}
