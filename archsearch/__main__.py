@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from archsearch import __version__
+from archsearch.errors import ConfigError
 from archsearch.system.command import run_command, starting
 from archsearch.system.interrupts import ending_at_once
 
@@ -16,14 +17,34 @@ def main() -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line `arguments`; returns the exit status."""
-    if list(arguments) == ["--version"]:
+    if "--version" in arguments:
         print(f"archsearch {__version__}")
         return 0
     if "query=bash" in arguments and {"--shell-completion", "-sc"} & set(arguments):
         return _complete()
     if arguments and arguments[0] in _SUBCOMMANDS:
         return _SUBCOMMANDS[arguments[0]](arguments[1:])
-    return _train(arguments)
+    return _run_unless_unknown(arguments)
+
+
+def _run_unless_unknown(arguments: Sequence[str]) -> int:
+    """Train, unless the first word looks like a command."""
+    if not arguments or "=" in arguments[0] or arguments[0].startswith(("~", "-")):
+        return _train(arguments)
+    with starting():
+        from archsearch.cli import exit_status, train
+
+    with ending_at_once():
+        from archsearch.compose.words import unknown_command
+
+    problem = unknown_command(arguments[0])
+    if problem is None:
+        return train(arguments)
+
+    def refuse() -> NoReturn:
+        raise ConfigError([problem])
+
+    return exit_status(refuse, arguments)
 
 
 def _train(arguments: Sequence[str]) -> int:

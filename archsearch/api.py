@@ -48,11 +48,10 @@ def train(*settings: str, network: nn.Module | None = None) -> Run:
     """
     from archsearch.cli import parse_command
     from archsearch.compose import session
-    from archsearch.compose.overrides import complete_arguments
 
     with _called(settings) as call:
         arguments = _checked(settings, "train")
-        command = parse_command(complete_arguments(arguments))
+        command = parse_command(arguments)
         if command.request is None:
             raise ConfigError([Problem("train", "these settings ask for a sweep; use archsearch.run_sweep")])
         from archsearch.runs.prepare import prepare
@@ -84,11 +83,10 @@ def run_sweep(*settings: str) -> Sweep:
     """
     from archsearch.cli import parse_command
     from archsearch.compose import session
-    from archsearch.compose.overrides import complete_arguments
 
     folders: list[Path] = []
     with _called(settings):
-        command = parse_command(complete_arguments(["-m", *_checked(settings, "run_sweep")]))
+        command = parse_command(["-m", *_checked(settings, "run_sweep")])
         from archsearch.sweep.job import run_job
 
         with _unchanged_process():

@@ -37,6 +37,7 @@ from archsearch.compose.overrides import (
     resume_of,
 )
 from archsearch.compose.request import Request
+from archsearch.compose.words import check_words
 from archsearch.errors import ArchsearchError, ConfigError, Problem, StorageError, first_line
 from archsearch.runs.resume import run_arguments, sweep_arguments
 from archsearch.system.interrupts import ending_at_once
@@ -73,7 +74,7 @@ def dispatch(
             print(help_text([argument for argument in arguments if argument not in _HELP]))
             return
         with ending_at_once(), doing("reading the configuration"):
-            command = parse_command(complete_arguments(arguments))
+            command = parse_command(arguments)
         prepared = prepare(command.request) if command.request is not None else None
         failure: Exception | None = None
 
@@ -162,7 +163,13 @@ class Command:
 
 
 def parse_command(arguments: Sequence[str]) -> Command:
-    """What the completed command line `arguments` asks for. Raises what Hydra raises; see `translate`."""
+    """What the command line `arguments` asks for. Raises `ConfigError`, and what Hydra raises; see `translate`."""
+    malformed, words = check_words(arguments)
+    if malformed:
+        from archsearch.compose.explain import problems_of
+
+        raise ConfigError([*malformed, *problems_of(words)])
+    arguments = complete_arguments(arguments)
     parsed = parse_arguments(arguments)
     if parsed is None or parsed.only_shows:
         return Command(arguments)

@@ -108,7 +108,7 @@ def test_only_tracking_knows_mlflow_and_only_the_command_line_knows_hydra() -> N
         ("mlflow", {f"tracking.{name}" for name in ("mlflow_recorder", "models", "reader", "run_opening", "store")}),
         (
             "hydra",
-            {"cli", "compose.explain", "compose.overrides", "compose.composition", "compose.completion"}
+            {"cli", "compose.explain", "compose.overrides", "compose.composition"}
             | {"compose.session"}
             | {f"sweep.{name}" for name in of_sweep},
         ),

@@ -1,10 +1,12 @@
 """The command line, parsed and completed for Hydra. Imports nothing heavy: `--cfg job` and `--help` pass through."""
 
 import re
+from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 from hydra._internal.utils import get_args_parser
 
@@ -18,6 +20,7 @@ _FLAGS_WITH_VALUE = frozenset(
     "--cfg -c --package -p --config-path -cp --config-name -cn --config-dir -cd --experimental-rerun".split()
 )
 _FLAGS_WITH_OPTIONAL_VALUE = frozenset(("--info", "-i"))
+_INFO = frozenset("all config defaults defaults-tree plugins searchpath".split())  # the values of --info
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ def config_folder() -> Path:
 def parse_arguments(arguments: Sequence[str]) -> ParsedArguments | None:
     """Parse a command line as Hydra does; None where Hydra will refuse it.
 
-    Raises `ConfigError` if `--config-dir` names no folder, which Hydra would ignore.
+    Raises `ConfigError` if a flag has a wrong value, or `--config-dir` names no folder, which Hydra would ignore.
     """
-    parsed, unknown = get_args_parser().parse_known_args(list(arguments))
+    parsed, unknown = _parser().parse_known_args(list(arguments))
     if unknown:
         return None
     if parsed.config_dir is not None and not Path(parsed.config_dir).is_dir():
@@ -82,6 +85,19 @@ def as_typed(override: str) -> str:
     return bare if complete_override(bare) == override else override
 
 
+def _parser() -> ArgumentParser:
+    """Hydra's parser of flags, which raises `ConfigError` instead of printing its usage."""
+
+    def refuse(message: str) -> NoReturn:
+        named = re.match(r"argument (-[^/:]+)[^:]*: ", message)
+        flag, rule = (named[1], message[named.end() :]) if named else ("command line", message)
+        raise ConfigError([Problem(flag, rule)])
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser
+
+
 def resume_of(override: str) -> str | None:
     """The value of a `resume=` override; None for any other. Raises `ResumeError` for an empty value."""
     match = re.fullmatch(r"\+{0,2}resume=(['\"]?)(.*)\1", override, re.DOTALL)
@@ -95,10 +111,32 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     flags: list[str] = []
     overrides: list[str] = []
     for position, argument in enumerate(arguments):
-        before = arguments[position - 1] if position else ""
-        is_value = before in _FLAGS_WITH_VALUE or (before in _FLAGS_WITH_OPTIONAL_VALUE and argument.isalpha())
+        is_value = position > 0 and takes_value(arguments[position - 1], argument)
         (flags if argument.startswith("-") or is_value else overrides).append(argument)
     return flags, overrides
+
+
+def takes_value(flag: str, word: str) -> bool:
+    """Whether `word` is the value of the `flag` before it."""
+    abbreviated = len(flag) > 2 and any(option.startswith(flag) for option in _FLAGS_WITH_VALUE)
+    return abbreviated or flag in _FLAGS_WITH_VALUE or (flag in _FLAGS_WITH_OPTIONAL_VALUE and word in _INFO)
+
+
+def flags() -> list[str]:
+    """All flags, which are Hydra's."""
+    return [option for action in get_args_parser()._actions for option in action.option_strings]
+
+
+def is_flag(word: str) -> bool:
+    """Whether Hydra knows the flag that `word` is, or abbreviates, or has its value attached."""
+    name = word.partition("=")[0]
+    known = flags()
+    if name in known or (word.startswith("--") and any(flag.startswith(name) for flag in known)):
+        return True
+    try:
+        return not word.startswith("--") and not _parser().parse_known_args([word])[1]
+    except ConfigError:
+        return False
 
 
 @cache

@@ -16,7 +16,7 @@ from tests.support.command_line import Command
         (("data=mnist", "data.root=/nowhere/at/all"), ("data=digits", "train-images-idx3-ubyte", "/nowhere/at/all")),
         (("trainer.device=cuda:77", "data=digits"), ("trainer.device: got 'cuda:77'",)),
         (("resume=nothing",), ("resume=nothing: no run with this id",)),
-        (("model.dropout=0,1",), ("add --multirun",)),
+        (("model.dropout=0,1",), ("model.dropout: got 0,1, which are several values; add -m",)),
         (("tracking.uri=sqlite:////proc/x/mlflow.db", "data=digits"), ("/proc/x",)),
         (("hydra.run.dir=/proc/nowhere", "data=digits", "tracking=none"), ("/proc/nowhere", "set hydra.run.dir")),
     ],
@@ -58,3 +58,72 @@ def test_a_setting_without_its_group_gets_the_group(command: Command, guess: str
 
 def test_a_name_like_no_setting_gets_no_suggestion(command: Command) -> None:
     assert command("foo=1", module="archsearch.check").stderr == "archsearch: foo: unknown setting\n"
+
+
+@pytest.mark.parametrize(
+    ("argument", "advice"),
+    [
+        ("model.head=gap", "use model.head.type=gap"),
+        ("model.blocks.conv3=8", "use model.blocks.conv3.channels=8"),
+        ("init=dirac", "use init.convs=dirac"),
+        ("model.head.type=GAP", "(did you mean gap?)"),
+    ],
+)
+def test_a_value_in_place_of_settings_gets_the_setting(command: Command, argument: str, advice: str) -> None:
+    done = command(argument, module="archsearch.check")
+    assert done.returncode == 2 and done.stderr.endswith(f"{advice}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--epochs=3",), "unknown flag --epochs; settings are written without dashes: trainer.epochs=3"),
+        (("--model", "session4"), "unknown flag --model; settings are written without dashes: model=session4"),
+        (("--lr", "0.1"), "unknown flag --lr; settings are written without dashes: optimizer.lr=0.1"),
+        (("-lr", "0.1"), "unknown flag -lr; settings are written without dashes: optimizer.lr=0.1"),
+        (("--batch-size", "4", "seed=2"), "settings are written without dashes: trainer.batch_size=4"),
+        (("-v",), "unknown flag -v; see --help"),
+        (("--multrun",), "unknown flag --multrun (did you mean --multirun?); see --help"),
+        (("--cfg", "jobs"), "--cfg: invalid choice: 'jobs'"),
+    ],
+)
+def test_a_flag_that_does_not_exist_gets_one_message(
+    command: Command, arguments: tuple[str, ...], message: str
+) -> None:
+    done = command(*arguments)
+    assert done.returncode == 2 and message in done.stderr
+    assert "usage:" not in done.stderr and len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "output"),
+    [(("-c", "job"), "batch_size: 128"), (("--info", "defaults-tree"), "session4"), (("--cf", "job"), "seed: 1")],
+)
+def test_hydras_flags_work(command: Command, flags: tuple[str, ...], output: str) -> None:
+    done = command(*flags)
+    assert done.returncode == 0 and output in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "setting"),
+    [
+        (("model.dropout==0.1",), "model.dropout"),
+        (("model.dropout = 0.1",), "model.dropout"),
+        (("model.dropout", "=", "0.1"), "model.dropout"),
+        (("model.dropout=", "0.1"), "model.dropout"),
+        (("model.dropout", "=0.1"), "model.dropout"),
+        (("=3",), "=3"),
+    ],
+)
+def test_spaces_around_the_equals_sign_are_named(command: Command, words: tuple[str, ...], setting: str) -> None:
+    rule = "must have the form setting=value, without spaces around ="
+    assert command(*words, module="archsearch.check").stderr == f"archsearch: {setting}: {rule}\n"
+
+
+def test_words_of_the_wrong_form_and_other_errors_come_together(command: Command) -> None:
+    done = command("-m", "model.dropout=0,0.1", "trainr.epochs=3", "nonsense", module="archsearch.check")
+    assert done.stderr.splitlines() == [
+        "archsearch:",
+        "nonsense: must have the form setting=value",
+        "trainr: unknown setting (did you mean trainer?)",
+    ]

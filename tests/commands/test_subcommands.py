@@ -36,3 +36,27 @@ def test_help_of_a_group_shows_only_that(workspace: object, capfd: pytest.Captur
 def test_help_of_an_unknown_group_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["help", "optimizr"]) == 2
     assert "did you mean optimizer?" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trian"], "trian: unknown command (did you mean train?)"),
+        (["chekc", "model=session4"], "chekc: unknown command (did you mean check?)"),
+        (["reprot"], "reprot: unknown command (did you mean report?)"),
+        (["sweep", "model.dropout=0,0.1"], "sweep: unknown command; a sweep is `archsearch -m ...`"),
+        (["run"], "run: unknown command; a run is `archsearch ...`"),
+        (["test"], "test: unknown command; the commands are train, check, report, ui, help"),
+        (["version"], "version: unknown command; use --version"),
+        (["session4"], "session4: unknown command (did you mean model=session4?)"),
+        (["check", "report"], "report: a command comes first, as in `archsearch report`"),
+        (["model.dropout"], "model.dropout: must have the form setting=value"),
+        (["epochs"], "epochs: must have the form setting=value, as in trainer.epochs=..."),
+    ],
+)
+def test_a_wrong_first_word_is_no_setting(
+    workspace: object, capfd: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    assert run(arguments) == 2
+    error = capfd.readouterr().err
+    assert error.startswith(f"archsearch: {message}") and len(error.splitlines()) == 1
