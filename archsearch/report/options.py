@@ -22,22 +22,28 @@ _LISTS = ("sweep", "run", "experiment", "compare")
 HELP = """archsearch.report: rank and compare trained variants, with significance tests
 
 Select runs (default: the last sweep):
-  python -m archsearch.report sweep=NAME,last          sweeps, by folder, name or `last`
-  python -m archsearch.report run=ID,ID                runs, by folder, id or `last`
-  python -m archsearch.report experiment=NAME          all runs of an MLflow experiment
-  python -m archsearch.report filter="params.model = 'session4'"   runs that match an MLflow search filter
+  archsearch report sweep=NAME,last      sweeps, by folder, name or `last`
+  archsearch report run=ID,ID            runs, by folder, id or `last`
+  archsearch report experiment=NAME      all runs of an MLflow experiment
+  archsearch report filter="params.model = 'session4'"
+                                         runs that match an MLflow search filter
 
 Options:
   compare=A,B     compare two variants block by block and image by image
                   (default: the leader with the baseline or the runner-up)
-  baseline=A      test every variant against this one instead of testing all pairs
-  cost=params     the cost to weigh accuracy against: params, macs or epoch_seconds
-  html=PATH       the HTML page (default: report.html in the sweep's folder, else in outputs/reports/)
-  tracking.uri=   the MLflow store (default: MLFLOW_TRACKING_URI, else outputs/mlflow.db)
-  data.root=      the folder of the data sets, for test images (default: ARCHSEARCH_DATA, else data)
+  baseline=A      test every variant against this one instead of all pairs
+  cost=params     the cost to weigh accuracy against: params, macs or
+                  epoch_seconds
+  html=PATH       the HTML page (default: report.html in the sweep's folder,
+                  else in outputs/reports/)
+  tracking.uri=   the MLflow store (default: MLFLOW_TRACKING_URI, else
+                  outputs/mlflow.db)
+  data.root=      the folder of the data sets, for test images (default:
+                  ARCHSEARCH_DATA, else data)
 
-Name a variant by its row in the leaderboard (#2), its label, a unique part of its label
-(gap, head.type=gap, dropout=0.05 width=1.5), or the id of one of its runs.
+Name a variant by its row in the leaderboard (#2), its label, a unique part of
+its label (gap, head.type=gap, dropout=0.05 width=1.5), or the id of one of its
+runs. `python -m archsearch.report` does the same.
 """
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from archsearch.errors import ConfigError
-from archsearch.report.options import parse_options
+from archsearch.report.options import HELP, parse_options
 
 
 def test_lists_of_names_may_be_quoted_or_in_brackets() -> None:
@@ -45,3 +45,7 @@ def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_options(["sweeep=a", "compare=A", "cost=flops"])
     assert len(caught.value.problems) == 3
+
+
+def test_the_help_fits_80_columns() -> None:
+    assert max(map(len, HELP.splitlines())) <= 80
