@@ -82,6 +82,9 @@ def _ui(arguments: Sequence[str]) -> int:
 
 
 def _help(arguments: Sequence[str]) -> int:
+    """The help of the command, or of the groups of settings, that `arguments` name."""
+    if len(arguments) == 1 and arguments[0] in _SUBCOMMANDS and arguments[0] != "help":
+        return _SUBCOMMANDS[arguments[0]](["--help"])
     with starting():
         from archsearch.cli import exit_status
 

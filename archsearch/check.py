@@ -21,7 +21,7 @@ def check(arguments: Sequence[str]) -> int:
         from archsearch.cli import dispatch, traceless_overrides
 
     with traceless_overrides() as overrides:
-        return dispatch([*arguments, *overrides], _validate, _show_layers, _show_plan)
+        return dispatch([*arguments, *overrides], _validate, _show_layers, _show_plan, "check")
 
 
 def _validate(request: "Request") -> Any:

@@ -14,9 +14,10 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import wraps
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ from archsearch.errors import ArchsearchError, ConfigError, Problem, StorageErro
 from archsearch.runs.resume import run_arguments, sweep_arguments
 from archsearch.system.interrupts import ending_at_once
 from archsearch.system.process import gc_paused
-from archsearch.system.screen import doing
+from archsearch.system.screen import doing, wrapped
+from archsearch.system.terminal import terminal_width
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 _HELP = {"-h", "--help"}
@@ -59,11 +61,12 @@ def dispatch(
     prepare: Callable[[Request], Any],
     run: Callable[[Any], None],
     sweep: Callable[[Sequence[str]], None],
+    command: str = "train",
 ) -> int:
     """Do what the command line `arguments` asks for; returns the exit status.
 
     A single run is prepared before Hydra makes its folder, so that what `prepare` refuses (with a `UserError`) leaves
-    no trace; then Hydra calls `run`. A multirun's command line goes to `sweep`.
+    no trace; then Hydra calls `run`. A multirun's command line goes to `sweep`. Help is that of `command`.
     """
     started = False
 
@@ -71,11 +74,11 @@ def dispatch(
         if _HELP & set(arguments):
             from archsearch.compose.help import help_text
 
-            print(help_text([argument for argument in arguments if argument not in _HELP]))
+            print(help_text([argument for argument in arguments if argument not in _HELP], command))
             return
         with ending_at_once(), doing("reading the configuration"):
-            command = parse_command(arguments)
-        prepared = prepare(command.request) if command.request is not None else None
+            parsed = parse_command(arguments)
+        prepared = prepare(parsed.request) if parsed.request is not None else None
         failure: Exception | None = None
 
         def job(_config: DictConfig) -> None:
@@ -86,10 +89,14 @@ def dispatch(
             except Exception as error:  # raised again outside of Hydra, which would add messages of its own
                 failure = error
 
-        if command.multirun:
-            sweep(command.arguments)
+        if "--hydra-help" in arguments:
+            with redirect_stdout(StringIO()) as text, suppress(SystemExit):
+                _run_hydra(parsed.arguments, job)
+            print(text.getvalue().replace("Show Hydra's version", "Show archsearch's version"), end="")
+        elif parsed.multirun:
+            sweep(parsed.arguments)
         else:
-            _run_hydra(command.arguments, job, single=True)
+            _run_hydra(parsed.arguments, job, single=True)
         if failure is not None:
             raise failure
 
@@ -117,7 +124,9 @@ def exit_status(
     if show_traceback or not isinstance(error, ArchsearchError):
         traceback.print_exception(error)
     else:
-        print(f"archsearch: {error}" if "\n" not in str(error) else f"archsearch:\n{error}", file=sys.stderr)
+        text = f"archsearch: {error}" if "\n" not in str(error) else f"archsearch:\n{error}"
+        width = terminal_width(sys.stderr) if sys.stderr is not None else None
+        print(text if width is None else wrapped(text, width), file=sys.stderr)
     return error.exit_status if isinstance(error, ArchsearchError) else 1
 
 

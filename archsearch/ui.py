@@ -52,7 +52,7 @@ def ui(arguments: Sequence[str]) -> int:
         from archsearch.cli import dispatch, traceless_overrides
 
     with traceless_overrides() as overrides:
-        return dispatch([*arguments, *overrides], _prepare, _serve, _refuse_multirun)
+        return dispatch([*arguments, *overrides], _prepare, _serve, _refuse_multirun, "ui")
 
 
 def _refuse_multirun(_arguments: Sequence[str]) -> None:

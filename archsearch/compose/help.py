@@ -10,7 +10,7 @@ from archsearch.compose.overrides import complete_arguments
 from archsearch.config.schema import allowed_values, descriptions_of, format_value, groups_of, names_of
 from archsearch.config.settings import Settings
 from archsearch.errors import ConfigError, Problem, did_you_mean
-from archsearch.model.spec import BLOCKS, HEADS, Defaults
+from archsearch.model.spec import BLOCKS, HEADS, Defaults, Width
 
 USAGE = """\
 archsearch: experiments with small convolutional networks
@@ -24,16 +24,34 @@ archsearch: experiments with small convolutional networks
   archsearch help GROUP                 the settings of one group
 
 `python -m archsearch` and `python -m archsearch.check` do the same.
--c job prints the composed configuration; all other flags are Hydra's."""
+-c job prints the composed configuration, --version the version of archsearch;
+--hydra-help lists Hydra's flags."""
 
+CHECK_USAGE = """\
+archsearch check: print a model's layers, or the plan of a sweep; trains nothing
+
+  archsearch check model=session4           layers, sizes and parameters
+  archsearch check -m model.dropout=0,0.1   the runs of a sweep, with their sizes
+
+It takes the settings and the flags of training."""
+
+UI_USAGE = """\
+archsearch ui: open what was recorded in the MLflow UI, until Ctrl-C
+
+  archsearch ui                the UI on http://127.0.0.1:5000
+  archsearch ui ui.port=5001   on another port"""
+
+_USAGES = {"train": USAGE, "check": CHECK_USAGE, "ui": UI_USAGE}
 _HIDDEN = ("sweep_run",)  # set by the sweep
 _NARROW, _WIDE = 60, 100  # columns
 
 
-def help_text(arguments: Sequence[str] = ()) -> str:
-    """The whole help, for the configuration that `arguments` compose."""
+def help_text(arguments: Sequence[str] = (), command: str = "train") -> str:
+    """The help of `command`, with the values of the configuration that `arguments` compose."""
     config = plain_values(compose_config(complete_arguments(arguments)))
-    parts = [USAGE, "", "Groups (choose an option with group=option)", ""]
+    if command == "ui":
+        return "\n".join([UI_USAGE, "", *_current_settings("ui", config), "", *_current_settings("tracking", config)])
+    parts = [_USAGES[command], "", "Groups (choose an option with group=option)", ""]
     parts += _columns([(group, ", ".join(options)) for group, options in group_options().items()])
     parts += ["", "Settings (override with name=value)"]
     for group in ["", *groups_of(Settings)]:
@@ -59,9 +77,12 @@ def group_help(group: str) -> str:
     if group == "model":
         return "\n".join([*parts, *_model_settings(config, whole=True)])
     for cls in groups.get(group, []):
-        values = config.get(group)
-        current = values if isinstance(values, Mapping) and len(groups[group]) == 1 else {}
-        parts += [*_section(cls, group, current), ""]
+        kinds = allowed_values(cls, "type") if len(groups[group]) > 1 else []
+        for kind in kinds:
+            chosen = plain_values(compose_config([f"{group}={kind}"]))[group] if kind in options.get(group, []) else {}
+            parts += [*_section(cls, group, chosen, f"{group}={kind}"), ""]
+        if not kinds:
+            parts += [*_section(cls, group, config[group]), ""]
     return "\n".join(parts).rstrip()
 
 
@@ -73,14 +94,19 @@ def _current_settings(group: str, config: Mapping[str, Any]) -> list[str]:
     values = config[group]
     classes = groups_of(Settings)[group]
     by_kind = {kind: cls for cls in classes for kind in allowed_values(cls, "type")} if len(classes) > 1 else {}
-    return _section(by_kind[values["type"]] if by_kind else classes[0], group, values)
+    if not by_kind:
+        return _section(classes[0], group, values)
+    return _section(by_kind[values["type"]], group, values, f"{group} ({values['type']})")
 
 
 def _model_settings(config: Mapping[str, Any], *, whole: bool) -> list[str]:
-    lines = ["model: the network", *_rows(Defaults, "model", config["model"], names_of(Defaults))]
+    rows = [pair for cls in (Width, Defaults) for pair in _pairs(cls, "model", config["model"], names_of(cls))]
+    rows.append(("model.head.type=linear", f"kind of head; {' | '.join(HEADS)}"))
+    rows.append(("model.blocks.NAME.type=conv", f"kind of the block NAME; {' | '.join(BLOCKS)}"))
+    lines = ["model: the network", *_columns(rows)]
     kinds: dict[str, Mapping[str, type]] = {"blocks.NAME": BLOCKS, "head": HEADS}
     if not whole:
-        return [*lines, "  model.blocks.NAME.*, model.head.*: see `archsearch help model`"]
+        return [*lines, "  all of model.blocks.NAME and model.head: see `archsearch help model`"]
     for place, classes in kinds.items():
         for kind, cls in classes.items():
             names = [name for name in names_of(cls) if name not in (*names_of(Defaults), "type")]
@@ -91,11 +117,9 @@ def _model_settings(config: Mapping[str, Any], *, whole: bool) -> list[str]:
     return lines
 
 
-def _section(cls: type, group: str, values: Mapping[str, Any]) -> list[str]:
-    kinds = allowed_values(cls, "type") if "type" in names_of(cls) else []
-    title = f"{group} ({', '.join(kinds)})" if kinds else group
+def _section(cls: type, group: str, values: Mapping[str, Any], title: str = "") -> list[str]:
     names = [name for name in names_of(cls) if name != "type"]
-    heading = ": ".join(filter(None, [title, _summary(cls)]))
+    heading = ": ".join(filter(None, [title or group, _summary(cls) or ("" if names else "no settings")]))
     return [*textwrap.wrap(heading, _width()), *_rows(cls, group, values, names)]
 
 
@@ -105,6 +129,11 @@ def _summary(cls: type) -> str:
 
 
 def _rows(cls: type, prefix: str, values: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    return list(_columns(_pairs(cls, prefix, values, names)))
+
+
+def _pairs(cls: type, prefix: str, values: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each setting with its value, and its meaning with its choices."""
     descriptions = descriptions_of(cls)
     rows = []
     for name in names:
@@ -112,9 +141,10 @@ def _rows(cls: type, prefix: str, values: Mapping[str, Any], names: Sequence[str
         label = f"{prefix}.{name}" if prefix else name
         choices = allowed_values(cls, name)
         meaning = descriptions.get(name, "")
-        listed = f"{' | '.join(choices)}" if choices and choices != ["true", "false"] else ""
+        listed = f"or {choices[0]}" if len(choices) == 1 else " | ".join(choices)
+        listed = "" if choices == ["true", "false"] else listed
         rows.append((f"{label}={_shown(value)}", "; ".join(filter(None, [meaning, listed]))))
-    return list(_columns(rows))
+    return rows
 
 
 def _default(cls: type, name: str) -> object:

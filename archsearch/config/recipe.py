@@ -37,7 +37,7 @@ class AffineAugment:
     translate: Annotated[float, Field(ge=0, le=1)]
     """shift as a fraction of the image's side, drawn from [-translate, translate]"""
     scale: Fraction
-    """the factor is drawn from [1 - scale, 1 + scale]"""
+    """change of size: its factor is drawn from [1 - scale, 1 + scale]"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -69,7 +69,7 @@ class Adam:
     betas: Annotated[tuple[Fraction, Fraction], Field(strict=False)] = (0.9, 0.999)
     """decay of the averages of gradients and of their squares"""
     eps: PositiveFloat = 1e-8
-    """added to the denominator"""
+    """number added to the denominator"""
     weight_decay: NonNegativeFloat = 0.0
     """L2 penalty of the weights (adam), or decoupled decay (adamw)"""
     norm_lr_factor: Factor = 1.0
@@ -89,9 +89,9 @@ class MultiStep:
 
     type: Literal["multistep"] = "multistep"
     milestones: Annotated[tuple[PositiveInt, ...], Field(strict=False)]
-    """epochs after which the rate is multiplied"""
+    """epochs after which the learning rate is multiplied by gamma"""
     gamma: Factor = 0.1
-    """the factor at each milestone"""
+    """factor of the learning rate at each milestone"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -100,7 +100,7 @@ class Cosine:
 
     type: Literal["cosine"] = "cosine"
     min_lr: NonNegativeFloat = 0.0
-    """the rate at the end"""
+    """learning rate at the end"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -109,13 +109,13 @@ class OneCycle:
 
     type: Literal["one_cycle"] = "one_cycle"
     pct_start: Annotated[float, Field(gt=0, lt=1)] = 0.3
-    """share of the steps in which the rate rises"""
+    """share of the steps in which the learning rate rises"""
     div_factor: Factor = 25.0
-    """the rate starts at optimizer.lr / div_factor"""
+    """the learning rate starts at optimizer.lr / div_factor"""
     final_div_factor: Annotated[float, Field(ge=1e-6, le=1e12)] = 1e4
-    """the rate ends at its start / final_div_factor"""
+    """the learning rate ends at its start / final_div_factor"""
     anneal_strategy: Literal["cos", "linear"] = "cos"
-    """shape of the rise and the fall"""
+    """shape of the learning rate's rise and fall"""
     cycle_momentum: bool = True
     """let momentum fall and rise in the opposite direction"""
 

@@ -5,7 +5,7 @@ the rule, and the nearest valid choice.
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
@@ -201,10 +201,11 @@ def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
     return Problem(location.path or "configuration", message)
 
 
-def _no_mapping(classes: Iterable[type], value: object, path: str) -> Problem:
+def _no_mapping(classes: Collection[type], value: object, path: str) -> Problem:
     """`value` stands where settings are expected; it may be meant for one of them."""
-    meant = dict.fromkeys(name for cls in classes for name in names_of(cls) if value in allowed_values(cls, name))
-    advice = f"; use {path}.{next(iter(meant))}={value}" if meant and path else ""
+    meant = [name for cls in classes for name in names_of(cls) if value in allowed_values(cls, name)]
+    meant = [name for name in meant if not any(get_origin(get_type_hints(cls).get(name)) is tuple for cls in classes)]
+    advice = f"; use {path}.{min(meant, key=lambda name: name != 'type')}={value}" if meant and path else ""
     return Problem(path, f"got {format_value(value)}, {_MAPPING}{advice}")
 
 

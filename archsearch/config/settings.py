@@ -60,11 +60,11 @@ class TrainerSettings:
     test_every_epoch: bool = False
     """evaluate the test set after each epoch (the reference's protocol), not only once"""
     device: Annotated[str, AfterValidator(_check_device)] = "auto"
-    """auto, cpu, mps, cuda or cuda:<number>"""
+    """device to train on: auto, cpu, mps, cuda or cuda:<number>"""
     threads: Workers | None = None
     """torch's threads on the CPU; null leaves the number to torch"""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """of forward and backward passes"""
+    """number format of forward and backward passes"""
     channels_last: bool = True
     """keep the channels of a pixel next to each other in memory"""
     fused: bool = True
@@ -109,11 +109,11 @@ class Constraints:
     """Limits that a model must respect; null is no limit."""
 
     max_params: PositiveInt | None = None
-    """parameters at most"""
+    """largest number of parameters"""
     max_macs: PositiveInt | None = None
-    """multiply-accumulates per image at most"""
+    """largest number of multiply-accumulates per image"""
     min_receptive_field: PositiveInt | None = None
-    """side of the receptive field at least, in input pixels"""
+    """smallest side of the receptive field, in input pixels"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -121,9 +121,9 @@ class SweepSettings:
     """How the runs of a multirun are combined and distributed."""
 
     workers: Workers | None = None
-    """processes; null is one per CPU core, or jobs_per_gpu per GPU"""
+    """worker processes; null is one per CPU core, or jobs_per_gpu per GPU"""
     jobs_per_gpu: Workers = 1
-    """processes per GPU"""
+    """worker processes per GPU"""
     stack: Workers = 1
     """train up to this many runs as one network, where their layers allow it"""
     invalid: Literal["stop", "skip"] = "stop"
@@ -131,9 +131,9 @@ class SweepSettings:
     retries: NonNegativeInt = 0
     """further attempts at a run that failed, unless it diverged or took too long"""
     time_limit: PositiveFloat | None = None
-    """seconds for one run; null is no limit"""
+    """time limit of one run, in seconds; null is no limit"""
     max_runs: PositiveInt = 10_000
-    """a sweep with more runs is refused before they are composed"""
+    """largest number of runs; a sweep with more is refused before any is composed"""
     zip: Annotated[tuple[str | tuple[str, ...], ...], Field(strict=False)] = ()
     """settings that vary together: [a, b], or several such groups, [[a, b], [c, d]]"""
 
@@ -156,7 +156,7 @@ class UiSettings:
     """The MLflow UI that `python -m archsearch.ui` starts."""
 
     port: Annotated[int, Field(ge=1, le=65535)] = 5000
-    """of the UI, on 127.0.0.1"""
+    """port of the UI, on 127.0.0.1"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -175,7 +175,7 @@ class Settings:
     sweep: SweepSettings
     ui: UiSettings
     seed: Annotated[int, Field(ge=0, lt=2**63)]
-    """of initial weights, order of images, dropout and augmentation"""
+    """seed of initial weights, order of images, dropout and augmentation"""
     resume: str | None = None
     """the run to continue (id, folder or last); with -m the sweep (folder or last)"""
     overwrite: bool = False

@@ -36,21 +36,21 @@ class Defaults:
     kernel_size: Size = 3
     """side of the convolution's window, in pixels"""
     padding: Padding = 0
-    """pixels on each side, or `same` to keep height and width (stride 1 only)"""
+    """pixels of padding on each side (same keeps height and width, with stride 1 only)"""
     bias: bool = True
-    """of the convolution"""
+    """bias of the convolution"""
     activation: Activation = "relu"
     """activation function"""
     norm: Norm = "batch"
     """normalisation; layer is GroupNorm with one group"""
     norm_groups: Size = 1
-    """groups of group norm"""
+    """number of groups of group norm"""
     dropout: Fraction = 0.0
-    """probability"""
+    """probability of dropout"""
     dropout_kind: DropoutKind = "channel"
     """drop whole channels (Dropout2d) or single values (Dropout)"""
     order: Annotated[tuple[Step, ...], Field(strict=False)] = STEPS
-    """order of the four steps"""
+    """order of the block's four steps"""
 
     def __post_init__(self) -> None:
         if sorted(self.order) != sorted(STEPS):
@@ -70,17 +70,17 @@ class ConvBlock(Defaults):
     channels: Size
     """output channels, before `width`"""
     stride: Size = 1
-    """of the convolution, in pixels"""
+    """stride of the convolution, in pixels"""
     dilation: Size = 1
     """distance between the window's pixels"""
     groups: Groups = 1
-    """groups of channels; depthwise is one per channel"""
+    """groups of channels (depthwise is one per channel)"""
     pool: Pool = "none"
     """pooling after the block's steps"""
     pool_size: Size = 2
     """side of the pooling window, in pixels"""
     pool_stride: Size | None = None
-    """null is `pool_size`"""
+    """stride of the pooling window, in pixels; null is `pool_size`"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -93,7 +93,7 @@ class PoolBlock:
     pool_size: Size = 2
     """side of the pooling window, in pixels"""
     pool_stride: Size | None = None
-    """null is `pool_size`"""
+    """stride of the pooling window, in pixels; null is `pool_size`"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -104,11 +104,11 @@ class LinearHead:
     hidden: Annotated[tuple[Size, ...], Field(strict=False, max_length=_MOST_HIDDEN)] = ()
     """sizes of the hidden linear layers"""
     activation: Activation = "relu"
-    """after each hidden layer"""
+    """activation function after each hidden layer"""
     dropout: Fraction = 0.0
-    """probability, before every linear layer"""
+    """probability of dropout before every linear layer"""
     bias: bool = True
-    """of the linear layers"""
+    """bias of the linear layers"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -117,9 +117,9 @@ class GapHead:
 
     type: Literal["gap"] = "gap"
     dropout: Fraction = 0.0
-    """probability, before the linear layer"""
+    """probability of dropout before the linear layer"""
     bias: bool = True
-    """of the linear layer"""
+    """bias of the linear layer"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -128,9 +128,9 @@ class ConvHead:
 
     type: Literal["conv"] = "conv"
     dropout: Fraction = 0.0
-    """probability, before the convolution"""
+    """probability of dropout before the convolution"""
     bias: bool = True
-    """of the convolution"""
+    """bias of the convolution"""
 
 
 Block: TypeAlias = ConvBlock | PoolBlock

@@ -1,9 +1,13 @@
 """Errors that a person can correct: one message that names the setting, status 2, nothing created."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
 
+from archsearch.cli import exit_status
+from archsearch.errors import ConfigError, Problem
 from tests.support.command_line import Command
 
 
@@ -127,3 +131,27 @@ def test_words_of_the_wrong_form_and_other_errors_come_together(command: Command
         "nonsense: must have the form setting=value",
         "trainr: unknown setting (did you mean trainer?)",
     ]
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what is written."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "wraps"), [(Terminal(), True), (io.StringIO(), False)], ids=["terminal", "pipe"])
+def test_a_message_is_wrapped_between_words_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, wraps: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr(sys, "stderr", stream)
+    value = "/a/long/path" * 10
+
+    def fail() -> None:
+        raise ConfigError([Problem("data.root", f"got {value}, must be the folder of the data sets on this machine")])
+
+    assert exit_status(fail, []) == 2
+    lines = stream.getvalue().splitlines()
+    assert value in stream.getvalue() and (len(lines) > 1) == wraps
+    assert all(len(line) <= 40 or value in line for line in lines)

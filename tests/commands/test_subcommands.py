@@ -33,6 +33,24 @@ def test_help_of_a_group_shows_only_that(workspace: object, capfd: pytest.Captur
     assert "optimizer.lr" in output and "trainer.epochs" not in output
 
 
+@pytest.mark.parametrize("command", ["check", "report", "ui"])
+def test_help_of_a_command_is_its_usage(workspace: object, capfd: pytest.CaptureFixture[str], command: str) -> None:
+    assert run(["help", command]) == 0
+    usage = capfd.readouterr().out
+    assert usage.startswith((f"archsearch {command}: ", f"archsearch.{command}: "))
+    assert run([command, "--help"]) == 0
+    assert capfd.readouterr().out == usage
+
+
+def test_the_version_is_archsearchs_wherever_it_is_asked_for(
+    workspace: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["check", "--version"]) == 0
+    assert capfd.readouterr().out == f"archsearch {__version__}\n"
+    assert run(["--hydra-help"]) == 0
+    assert "--version : Show archsearch's version and exit" in capfd.readouterr().out
+
+
 def test_help_of_an_unknown_group_is_an_error(capfd: pytest.CaptureFixture[str]) -> None:
     assert run(["help", "optimizr"]) == 2
     assert "did you mean optimizer?" in capfd.readouterr().err

@@ -60,3 +60,40 @@ def test_every_setting_has_a_description() -> None:
         if name != "type" and name not in descriptions_of(cls)
     ]
     assert not missing
+
+
+def test_a_description_makes_sense_alone() -> None:
+    classes = {cls for members in groups_of(Settings).values() for cls in members}
+    descriptions = {
+        f"{cls.__name__}.{name}": text
+        for cls in {Settings, *classes, *BLOCKS.values(), *HEADS.values()}
+        for name, text in descriptions_of(cls).items()
+    }
+    elliptic = ("of ", "after ", "before ", "null is", "auto,")
+    fragments = {name: text for name, text in descriptions.items() if text.startswith(elliptic) or " " not in text}
+    assert not fragments
+
+
+def test_a_model_lists_its_width_and_the_types_of_head_and_block() -> None:
+    for text in (help_text(), group_help("model")):
+        lines = " ".join(text.split())
+        assert "model.width=1.0 factor of every block's channels" in lines
+        assert "model.head.type=linear kind of head; linear | gap | conv" in lines
+        assert "model.blocks.NAME.type=conv kind of the block NAME; conv | pool" in lines
+
+
+def test_a_group_shows_the_values_of_its_options() -> None:
+    text = " ".join(group_help("optimizer").split())
+    assert "optimizer=sgd optimizer.lr=0.1 " in text and "optimizer.nesterov=true" in text
+    assert "optimizer=adamw optimizer.lr=0.01 " in text and "optimizer.weight_decay=0.01 " in text
+    assert "scheduler.milestones=[9] " in group_help("scheduler")
+
+
+def test_a_choice_beside_numbers_is_no_word_on_its_own() -> None:
+    text = " ".join(group_help("model").split())
+    assert "; or same " in text and "; or depthwise " in text
+
+
+@pytest.mark.parametrize(("command", "usage"), [("check", "archsearch check: "), ("ui", "archsearch ui: ")])
+def test_help_of_a_command_begins_with_its_name(command: str, usage: str) -> None:
+    assert help_text(command=command).startswith(usage)
