@@ -57,10 +57,35 @@ def _train(arguments: Sequence[str]) -> int:
 def _complete() -> int:
     """What bash asks for when the tab key is pressed."""
     with ending_at_once():
-        from archsearch.compose.completion import completions
+        from archsearch.compose.completion import Offers, completions
+        from archsearch.config.schema import allowed_values, names_of
+        from archsearch.report.options import FLAGS, OVERRIDES, Options
 
-    print("\n".join(completions(os.environ.get("COMP_LINE", ""))))
+        line = os.environ.get("COMP_LINE", "")
+        several = bool({"-m", "--multirun"} & set(line.split()))
+        training = Offers(values={"resume": _sweep_names if several else _run_ids})
+        report = Offers(
+            (*names_of(Options), *OVERRIDES),
+            ("--help", *FLAGS),
+            {"run": _run_ids, "sweep": _sweep_names, "cost": lambda: allowed_values(Options, "cost")},
+        )
+        ui = Offers(("ui.port", "tracking.uri"))
+        print("\n".join(completions(line, {"train": training, "check": training, "report": report, "ui": ui})))
     return 0
+
+
+def _run_ids() -> list[str]:
+    from archsearch.runs.folder import OUTPUTS
+    from archsearch.runs.result import RESULT, read_result
+
+    results = [read_result(path.parent) for path in OUTPUTS.glob(f"**/{RESULT}")]
+    return ["last", *(str(result["run_id"]) for result in results if result and result["run_id"])]
+
+
+def _sweep_names() -> list[str]:
+    from archsearch.runs.folder import OUTPUTS, SWEEP
+
+    return ["last", *(path.parent.name for path in OUTPUTS.glob(f"**/{SWEEP}"))]
 
 
 def _check(arguments: Sequence[str]) -> int:

@@ -1,32 +1,59 @@
 """Tab completion of the console script: subcommands, flags, groups, settings and their choices. No torch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from archsearch.compose.composition import group_options
-from archsearch.compose.known_settings import known_settings, likely_config
-from archsearch.compose.overrides import flags
+from archsearch.compose.known_settings import blocks_of, known_settings, likely_config
+from archsearch.compose.overrides import FLAG_CHOICES, flags
 from archsearch.compose.words import COMMANDS
 from archsearch.config.schema import allowed_values, groups_of
 from archsearch.config.settings import Settings
 
 
-def completions(line: str) -> list[str]:
-    """What can follow the command `line` (as in bash's COMP_LINE), each with what of its last word is typed already."""
+@dataclass(frozen=True)
+class Offers:
+    """What a command offers instead of the settings of training.
+
+    `settings` and `flags` are all that it takes. `values` lists the values of settings of which the configuration knows
+    no choices.
+    """
+
+    settings: Sequence[str] | None = None
+    flags: Sequence[str] | None = None
+    values: Mapping[str, Callable[[], list[str]]] = field(default_factory=dict)
+
+
+def completions(line: str, offers: Mapping[str, Offers] | None = None) -> list[str]:
+    """What can follow the command `line` (as in bash's COMP_LINE), each with what of its last word is typed already.
+
+    `offers` are those of the subcommands; "train" is the command without one.
+    """
     words = line.split()
     current = "" if line.endswith(" ") or not words else words.pop()
     before = words[1:]
-    if before[:1] == ["help"]:
-        candidates: list[str] = [*group_options(), *groups_of(Settings)]
+    command = before[0] if before and before[0] in COMMANDS else "train"
+    offer = (offers or {}).get(command, Offers())
+    if before and before[-1] in FLAG_CHOICES:
+        candidates: list[str] = sorted(FLAG_CHOICES[before[-1]])
+    elif command == "help":
+        candidates = [*group_options(), *groups_of(Settings), *(name for name in COMMANDS if name != "help")]
     elif current.startswith("-"):
-        candidates = flags()
+        candidates = list(flags() if offer.flags is None else offer.flags)
+    elif current.startswith("~"):
+        candidates = [f"~model.blocks.{block}" for block in blocks_of(likely_config(before))]
     elif "=" in current:
         setting, _, typed = current.partition("=")
         done, comma, _ = typed.rpartition(",")  # of a sweep over several values
-        candidates = [f"{setting}={done}{comma}{choice}" for choice in _choices(setting.lstrip("+"), before)]
+        name = setting.lstrip("+")
+        choices = offer.values[name]() if name in offer.values else _choices(name, before)
+        candidates = [f"{setting}={done}{comma}{choice}" for choice in choices]
+    elif offer.settings is not None:
+        candidates = [f"{setting}=" for setting in offer.settings]
     else:
         candidates = list(_settings(current, before))
-        if not before:
-            candidates += COMMANDS
+    if not before and not current.startswith(("-", "~")):
+        candidates += COMMANDS
     return sorted({candidate for candidate in candidates if candidate.startswith(current)})
 
 

@@ -21,6 +21,8 @@ _FLAGS_WITH_VALUE = frozenset(
 )
 _FLAGS_WITH_OPTIONAL_VALUE = frozenset(("--info", "-i"))
 _INFO = frozenset("all config defaults defaults-tree plugins searchpath".split())  # the values of --info
+_CFG = frozenset(("job", "hydra", "all"))
+FLAG_CHOICES = {"--cfg": _CFG, "-c": _CFG, "--info": _INFO, "-i": _INFO}  # the values of flags that have a list of them
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ Cost = Literal["params", "macs", "epoch_seconds"]
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 
 # Overrides of the configuration: the locations of the store and of the data.
-_OVERRIDES = ("tracking.uri", "data.root")
-_FLAGS = ("--config-dir", "-cd")  # Hydra's, for a configuration of one's own
+OVERRIDES = ("tracking.uri", "data.root")
+FLAGS = ("--config-dir", "-cd")  # Hydra's, for a configuration of one's own
 _LISTS = ("sweep", "run", "experiment", "compare")
 
 HELP = """archsearch.report: rank and compare trained variants, with significance tests
@@ -70,10 +70,10 @@ def parse_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
     previous = ""
     for argument in arguments:
         name, equals, value = argument.partition("=")
-        if previous in _FLAGS or argument.partition("=")[0] in _FLAGS:
+        if previous in FLAGS or argument.partition("=")[0] in FLAGS:
             overrides.append(argument)
         elif argument.startswith("-"):
-            problems.append(Problem(argument, f"unknown flag{did_you_mean(argument, ['--help', *_FLAGS])}; see --help"))
+            problems.append(Problem(argument, f"unknown flag{did_you_mean(argument, ['--help', *FLAGS])}; see --help"))
         elif not equals:
             problems.append(
                 Problem(argument, f"must have the form setting=value{did_you_mean(argument, settings)}; see --help")
@@ -82,12 +82,12 @@ def parse_options(arguments: Sequence[str]) -> tuple[Options, list[str]]:
             values[name] = _names(value) if name in _LISTS else unquote(value)
             if values[name] in ("", ()):
                 problems.append(Problem(name, "must not be empty"))
-        elif name.lstrip("+") in _OVERRIDES:
+        elif name.lstrip("+") in OVERRIDES:
             overrides.append(argument)
         else:
-            problems.append(Problem(name, f"unknown setting{did_you_mean(name, [*settings, *_OVERRIDES])}"))
+            problems.append(Problem(name, f"unknown setting{did_you_mean(name, [*settings, *OVERRIDES])}"))
         previous = argument
-    if previous in _FLAGS:
+    if previous in FLAGS:
         problems.append(Problem(previous, "must be followed by a folder"))
     compared = values.get("compare", ())
     if isinstance(compared, tuple) and len(compared) == 1:

@@ -1,10 +1,14 @@
 """Completion: what can follow on the command line, from the schema and not only from what the YAML mentions."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from archsearch.__main__ import run
 from archsearch.compose.completion import completions
+from archsearch.runs.result import RESULT
+from tests.support.runs import made_up_result
 
 
 @pytest.mark.parametrize(
@@ -23,6 +27,11 @@ from archsearch.compose.completion import completions
         ("archsearch optimizer=adam optimizer.b", {"optimizer.betas=", "optimizer.bias_lr_factor="}),
         ("archsearch che", {"check"}),
         ("archsearch help op", {"optimizer"}),
+        ("archsearch help ch", {"check"}),
+        ("archsearch --cfg ", {"job", "hydra", "all"}),
+        ("archsearch check -c j", {"job"}),
+        ("archsearch --info defaults", {"defaults", "defaults-tree"}),
+        ("archsearch ~model.blocks.trans", {"~model.blocks.trans1", "~model.blocks.trans2"}),
         ("archsearch --multi", {"--multirun"}),
     ],
 )
@@ -45,3 +54,37 @@ def test_models_of_the_working_directory_are_offered(workspace: Path) -> None:
 
 def test_words_that_do_not_compose_do_not_stop_completion() -> None:
     assert completions("archsearch nonsense=1 trainer.ep") == ["trainer.epochs="]
+
+
+def completed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], line: str) -> set[str]:
+    """What bash gets for `line`."""
+    monkeypatch.setenv("COMP_LINE", line)
+    assert run(["-sc", "query=bash"]) == 0
+    return set(capfd.readouterr().out.split())
+
+
+def test_commands_offer_the_settings_that_they_accept(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = {f"{name}=" for name in "sweep run experiment filter compare baseline cost html".split()}
+    assert completed(monkeypatch, capfd, "archsearch report ") == own | {"tracking.uri=", "data.root="}
+    assert completed(monkeypatch, capfd, "archsearch report cost=m") == {"cost=macs"}
+    assert completed(monkeypatch, capfd, "archsearch report -") == {"--help", "--config-dir", "-cd"}
+    assert completed(monkeypatch, capfd, "archsearch ui ") == {"ui.port=", "tracking.uri="}
+    assert "trainer." in completed(monkeypatch, capfd, "archsearch check ")
+
+
+def test_runs_and_sweeps_on_disk_are_offered(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert completed(monkeypatch, capfd, "archsearch resume=") == {"resume=last"}
+    run_folder, sweep_folder = workspace / "outputs/runs/a", workspace / "outputs/sweeps/mine"
+    for folder in (run_folder, sweep_folder):
+        folder.mkdir(parents=True)
+    (run_folder / RESULT).write_text(json.dumps(made_up_result().as_dict()))
+    (sweep_folder / "sweep.json").write_text("{}")
+    run_id = made_up_result().run_id
+    assert completed(monkeypatch, capfd, "archsearch resume=") == {"resume=last", f"resume={run_id}"}
+    assert completed(monkeypatch, capfd, "archsearch -m resume=") == {"resume=last", "resume=mine"}
+    assert completed(monkeypatch, capfd, "archsearch report run=l") == {"run=last"}
+    assert completed(monkeypatch, capfd, "archsearch report sweep=last,m") == {"sweep=last,mine"}
