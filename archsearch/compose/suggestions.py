@@ -101,9 +101,9 @@ def _same(names: list[str], config: Mapping[str, Any], *, whole: bool = False) -
     targets = _targets(config)
     for start in range(1 if whole else len(names)):
         end = ".".join(names[start:])
-        found = {setting for path, setting in targets.items() if path == end or path.endswith(f".{end}")}
-        least = min((setting.count(".") for setting in found), default=0)
-        nearest = sorted(setting for setting in found if setting.count(".") == least)
+        matches = {setting for path, setting in targets.items() if path == end or path.endswith(f".{end}")}
+        least = min((setting.count(".") for setting in matches), default=0)
+        nearest = sorted(setting for setting in matches if setting.count(".") == least)
         if len(nearest) > _MOST and all(setting.startswith("model.blocks.") for setting in nearest):
             return [f"model.blocks.NAME.{end}"]
         if nearest:

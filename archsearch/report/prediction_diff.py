@@ -67,8 +67,8 @@ def prediction_diff(a: Variant, b: Variant, classes: int, images: int | None = N
     runs = [*a.runs.values(), *b.runs.values()]
     guesses_of, all_labels = _complete_predictions(runs, classes, images)
     labels = all_labels[0]
-    for variant, found in ((a, all_labels[: len(a.runs)]), (b, all_labels[len(a.runs) :])):
-        _check_labels(variant, found)
+    for variant, labels_of_runs in ((a, all_labels[: len(a.runs)]), (b, all_labels[len(a.runs) :])):
+        _check_labels(variant, labels_of_runs)
     if not np.array_equal(labels, all_labels[-1]):
         raise ReportError(f"{a.label} and {b.label} were not tested on the same images")
     by_seed = [{seed: guesses_of[run.run_id] for seed, run in variant.runs.items()} for variant in (a, b)]
@@ -114,13 +114,13 @@ def _complete_predictions(
     runs: Sequence[StudyRun], classes: int, images: int | None
 ) -> tuple[dict[str, _Ints], list[_Ints]]:
     """Predictions by run id, and the labels in the order of the runs; all of them have equally many images."""
-    found = [_predictions(run, classes) for run in runs]
-    total = max(images or 0, *(len(labels) for labels, _ in found))
-    for run, (labels, _) in zip(runs, found, strict=True):
+    tables = [_predictions(run, classes) for run in runs]
+    total = max(images or 0, *(len(labels) for labels, _ in tables))
+    for run, (labels, _) in zip(runs, tables, strict=True):
         if len(labels) < total:
             raise ReportError(f"{_source(run)} is incomplete: it has {len(labels):,} of {total:,} test images")
-    guesses = {run.run_id: guess for run, (_, guess) in zip(runs, found, strict=True)}
-    return guesses, [labels for labels, _ in found]
+    guesses = {run.run_id: guess for run, (_, guess) in zip(runs, tables, strict=True)}
+    return guesses, [labels for labels, _ in tables]
 
 
 def _check_labels(variant: Variant, labels: Sequence[_Ints]) -> None:

@@ -88,8 +88,9 @@ def _run_planned(
         record = resumed_record(before, planned, folder, master)
     else:
         record = new_record(planned, folder, master)
-    for device in {run.settings.trainer.device for run in planned.runs if run.settings is not None}:
-        check_device(device)
+    if _trains_here(master):
+        for device in {run.settings.trainer.device for run in planned.runs if run.settings is not None}:
+            check_device(device)
     with doing("opening the MLflow store"):
         store = open_store(planned.tracking)
     launcher = make_launcher()
@@ -251,6 +252,11 @@ def _package_of_launcher(master: DictConfig) -> str:
     return ".".join(str(master.hydra.launcher._target_).split(".")[:2])
 
 
+def _trains_here(master: DictConfig) -> bool:
+    """Whether archsearch's own launcher trains the runs, on this machine."""
+    return _package_of_launcher(master) == "hydra_plugins.archsearch"
+
+
 def _check_launcher(master: DictConfig) -> None:
     package = _package_of_launcher(master)
     if find_spec(package) is None:
@@ -261,7 +267,7 @@ def _check_launcher(master: DictConfig) -> None:
 
 
 def _check_stack(planned: SweepPlan, master: DictConfig) -> None:
-    if planned.sweep.stack > 1 and _package_of_launcher(master) != "hydra_plugins.archsearch":
+    if planned.sweep.stack > 1 and not _trains_here(master):
         rule = f"got {planned.sweep.stack}, must be 1 unless hydra/launcher=archsearch trains the runs"
         raise ConfigError([Problem("sweep.stack", rule)])
 
