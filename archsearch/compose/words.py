@@ -71,7 +71,7 @@ def check_words(arguments: Sequence[str]) -> tuple[list[Problem], list[str]]:
 
 def _is_spaced(word: str) -> bool:
     setting, _, value = word.partition("=")
-    return not setting or setting != setting.strip() or value.startswith("=")
+    return not setting or len(setting.split()) > 1 or setting != setting.strip() or value.startswith("=")
 
 
 def _without_value(word: str, arguments: Sequence[str]) -> Problem:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
 
 from archsearch.cli import exit_status
 from archsearch.errors import ConfigError, Problem
@@ -103,7 +104,10 @@ def test_a_flag_that_does_not_exist_gets_one_message(
     ("flags", "output"),
     [(("-c", "job"), "batch_size: 128"), (("--info", "defaults-tree"), "session4"), (("--cf", "job"), "seed: 1")],
 )
-def test_hydras_flags_work(command: Command, flags: tuple[str, ...], output: str) -> None:
+def test_hydras_flags_work(
+    command: Command, monkeypatch: pytest.MonkeyPatch, flags: tuple[str, ...], output: str
+) -> None:
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # which --cfg sets, as if a run had begun
     done = command(*flags)
     assert done.returncode == 0 and output in done.stdout + done.stderr
 
@@ -117,6 +121,7 @@ def test_hydras_flags_work(command: Command, flags: tuple[str, ...], output: str
         (("model.dropout=", "0.1"), "model.dropout"),
         (("model.dropout", "=0.1"), "model.dropout"),
         (("=3",), "=3"),
+        (("model dropout=3",), "model dropout"),
     ],
 )
 def test_spaces_around_the_equals_sign_are_named(command: Command, words: tuple[str, ...], setting: str) -> None:
