@@ -79,11 +79,13 @@ def open_standard_streams() -> None:
 
     Otherwise a file that is opened later takes their number, and receives what is meant for the screen.
     """
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    names = ("stdin", "stdout", "stderr")
+    for number in range(len(names)):
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
+    for name in names:
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w"))  # noqa: SIM115 # until the end
 
