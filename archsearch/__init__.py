@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from archsearch.api import build, make_report, parse_model, plan, run_sweep, train
+    from archsearch.config.schema import STRICT
     from archsearch.errors import (
         ArchsearchError,
         ConfigError,
         DataError,
         NonFiniteLossError,
         OutOfMemoryError,
+        PluginError,
         Problem,
         ReportError,
         ResumeError,
@@ -32,21 +34,28 @@ if TYPE_CHECKING:
         TrackingError,
         UserError,
     )
-    from archsearch.model.plan import Layer, Plan
+    from archsearch.model.blocks.base import Block, register_block
+    from archsearch.model.lowering import Lowering
+    from archsearch.model.plan import Plan
     from archsearch.model.spec import ModelSpec
     from archsearch.model.table import layer_table
+    from archsearch.model.tree import Layer
     from archsearch.results import Report, Run, Sweep, load
 
 __version__ = "0.1.0"
 __all__ = [
+    "STRICT",
     "ArchsearchError",
+    "Block",
     "ConfigError",
     "DataError",
     "Layer",
+    "Lowering",
     "ModelSpec",
     "NonFiniteLossError",
     "OutOfMemoryError",
     "Plan",
+    "PluginError",
     "Problem",
     "Report",
     "ReportError",
@@ -66,6 +75,7 @@ __all__ = [
     "make_report",
     "parse_model",
     "plan",
+    "register_block",
     "run_sweep",
     "train",
 ]
@@ -73,8 +83,12 @@ __all__ = [
 _HOMES = {
     "api": ("build", "make_report", "parse_model", "plan", "run_sweep", "train"),
     "errors": tuple(name for name in __all__ if name.endswith("Error") or name == "Problem"),
-    "model.plan": ("Layer", "Plan"),
+    "config.schema": ("STRICT",),
+    "model.blocks.base": ("Block", "register_block"),
+    "model.lowering": ("Lowering",),
+    "model.plan": ("Plan",),
     "model.spec": ("ModelSpec",),
+    "model.tree": ("Layer",),
     "model.table": ("layer_table",),
     "results": ("Report", "Run", "Sweep", "load"),
 }

@@ -62,11 +62,14 @@ def dispatch(
     run: Callable[[Any], None],
     sweep: Callable[[Sequence[str]], None],
     command: str = "train",
+    *,
+    leaves_files: bool = True,
 ) -> int:
     """Do what the command line `arguments` asks for; returns the exit status.
 
     A single run is prepared before Hydra makes its folder, so that what `prepare` refuses (with a `UserError`) leaves
-    no trace; then Hydra calls `run`. A multirun's command line goes to `sweep`. Help is that of `command`.
+    no trace; then Hydra calls `run`, unless it `leaves_files` nowhere and needs no folder. A multirun's command line
+    goes to `sweep`. Help is that of `command`.
     """
     started = False
 
@@ -95,6 +98,8 @@ def dispatch(
             print(text.getvalue().replace("Show Hydra's version", "Show archsearch's version"), end="")
         elif parsed.multirun:
             sweep(parsed.arguments)
+        elif parsed.request is not None and not leaves_files:
+            run(prepared)
         else:
             _run_hydra(parsed.arguments, job, single=True)
         if failure is not None:

@@ -3,6 +3,7 @@
 ArchsearchError                 printed as a message, without a traceback
 ├── UserError                   exit status 2: correct the command or the configuration
 │   ├── ConfigError             invalid settings, all of them at once
+│   ├── PluginError             a module with blocks of one's own that cannot be imported
 │   ├── DataError               missing or damaged data
 │   ├── StorageError            a folder or file that cannot be written
 │   ├── TrackingError           a tracking store that cannot be reached or read
@@ -49,6 +50,10 @@ class ConfigError(UserError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class PluginError(UserError):
+    """A module with blocks of one's own cannot be imported."""
 
 
 class DataError(UserError):

@@ -10,7 +10,10 @@ from archsearch.compose.overrides import complete_arguments
 from archsearch.config.schema import allowed_values, descriptions_of, format_value, groups_of, names_of
 from archsearch.config.settings import Settings
 from archsearch.errors import ConfigError, Problem, did_you_mean
-from archsearch.model.spec import BLOCKS, HEADS, Defaults, Width
+from archsearch.model.blocks.base import Defaults
+from archsearch.model.heads import HEADS
+from archsearch.model.plugins import block_types
+from archsearch.model.spec import Width
 
 USAGE = """\
 archsearch: experiments with small convolutional networks
@@ -102,9 +105,9 @@ def _current_settings(group: str, config: Mapping[str, Any]) -> list[str]:
 def _model_settings(config: Mapping[str, Any], *, whole: bool) -> list[str]:
     rows = [pair for cls in (Width, Defaults) for pair in _pairs(cls, "model", config["model"], names_of(cls))]
     rows.append(("model.head.type=linear", f"kind of head; {' | '.join(HEADS)}"))
-    rows.append(("model.blocks.NAME.type=conv", f"kind of the block NAME; {' | '.join(BLOCKS)}"))
+    rows.append(("model.blocks.NAME.type=conv", f"kind of the block NAME; {' | '.join(block_types())}"))
     lines = ["model: the network", *_columns(rows)]
-    kinds: dict[str, Mapping[str, type]] = {"blocks.NAME": BLOCKS, "head": HEADS}
+    kinds: dict[str, Mapping[str, type]] = {"blocks.NAME": block_types(), "head": HEADS}
     if not whole:
         return [*lines, "  all of model.blocks.NAME and model.head: see `archsearch help model`"]
     for place, classes in kinds.items():

@@ -8,7 +8,10 @@ from archsearch.compose.composition import compose_config, plain_values
 from archsearch.compose.overrides import complete_arguments
 from archsearch.config.schema import allowed_values, groups_of, names_of
 from archsearch.config.settings import Settings
-from archsearch.model.spec import BLOCKS, HEADS, Defaults, Width
+from archsearch.model.blocks.base import Defaults
+from archsearch.model.heads import HEADS
+from archsearch.model.plugins import block_types
+from archsearch.model.spec import Width
 
 
 def known_settings(config: Mapping[str, Any]) -> dict[str, list[type]]:
@@ -27,17 +30,33 @@ def known_settings(config: Mapping[str, Any]) -> dict[str, list[type]]:
         kind = chosen.get("type") if isinstance(chosen, Mapping) else None
         add(f"{group}.", [cls for cls in classes if kind is None or kind in allowed_values(cls, "type")])
     add("model.", [Defaults, Width])
-    for block in blocks_of(config):
-        add(f"model.blocks.{block}.", list(BLOCKS.values()))
+    for block, cls in blocks_of(config).items():
+        add(f"model.blocks.{block}.", list(block_types().values()) if cls is None else [cls])
     add("model.head.", list(HEADS.values()))
     return {path: classes for path, classes in places.items() if not path.startswith("sweep_run")}
 
 
-def blocks_of(config: Mapping[str, Any]) -> list[str]:
-    """The names of the blocks in the model of `config`, a configuration of plain values that may be invalid."""
+def blocks_of(config: Mapping[str, Any]) -> dict[str, type | None]:
+    """The blocks in the model of `config`, plain values that may be invalid, with their classes: None if unknown.
+
+    Blocks in blocks have their path, such as `stage1.body.conv1`.
+    """
     model = config.get("model")
-    blocks = model.get("blocks") if isinstance(model, Mapping) else None
-    return [str(name) for name in blocks] if isinstance(blocks, Mapping) else []
+    blocks: dict[str, type | None] = {}
+    pending = [("", model.get("blocks") if isinstance(model, Mapping) else None)]
+    while pending:
+        prefix, group = pending.pop(0)
+        for name, values in group.items() if isinstance(group, Mapping) else ():
+            kind = values.get("type", "conv") if isinstance(values, Mapping) else None
+            cls = block_types().get(kind) if isinstance(kind, str) else None
+            blocks[f"{prefix}{name}"] = cls
+            for key, form in cls.nested.items() if cls is not None else ():
+                inner = values.get(key)
+                if form == "blocks":
+                    pending.append((f"{prefix}{name}.{key}.", inner))
+                elif isinstance(inner, Mapping):
+                    pending += [(f"{prefix}{name}.{key}.{branch}.", child) for branch, child in inner.items()]
+    return blocks
 
 
 def options_with(setting: str) -> list[str]:

@@ -145,16 +145,37 @@ def is_flag(word: str) -> bool:
 def model_levels() -> tuple[tuple[re.Pattern[str], frozenset[str]], ...]:
     """Where in a model's configuration which settings are known although its YAML need not mention them."""
     from archsearch.config.schema import names_of
-    from archsearch.model.spec import BLOCKS, HEADS, Defaults
+    from archsearch.model.blocks.base import Defaults
+    from archsearch.model.heads import HEADS
+    from archsearch.model.plugins import block_types
 
-    of_blocks = frozenset(name for block in BLOCKS.values() for name in names_of(block))
+    of_blocks = frozenset(name for block in block_types().values() for name in names_of(block))
     of_heads = frozenset(name for head in HEADS.values() for name in names_of(head))
+    nested = frozenset(name for block in block_types().values() for name in block.nested)
     return (
-        (re.compile(r"model\.([a-z_]+)="), frozenset(names_of(Defaults))),
+        (re.compile(r"model\.([a-z_]+)="), frozenset({"width", *names_of(Defaults)})),
         # Without `channels` and `type`, so that a misspelt block is an unknown block and not silently a new one.
-        (re.compile(r"model\.blocks\.[^.=]+\.([a-z_]+)="), of_blocks - {"channels", "type"}),
+        (re.compile(rf"{_block_pattern()}\.([a-z_]+)="), of_blocks - nested - {"channels", "type"}),
         (re.compile(r"model\.head\.([a-z_]+)="), of_heads - {"type"}),
     )
+
+
+@cache
+def _block_pattern() -> str:
+    """A pattern for the path of a block at any depth."""
+    from archsearch.model.plugins import block_types
+
+    forms: dict[str, list[str]] = {"blocks": [], "branches": []}
+    for cls in block_types().values():
+        for key, form in cls.nested.items():
+            forms[form].append(key)
+    blocks, branches = ("|".join(sorted(set(keys))) for keys in forms.values())
+    return rf"model\.blocks\.[^.=]+(?:\.(?:{blocks})\.[^.=]+|\.(?:{branches})\.[^.=]+\.[^.=]+)*"
+
+
+def holds_blocks(names: Sequence[str]) -> bool:
+    """Whether the setting with these names holds blocks: `model.blocks`, `model.blocks.stage1.body`."""
+    return re.fullmatch(_block_pattern(), ".".join([*names, "x"])) is not None
 
 
 def model_settings() -> frozenset[str]:

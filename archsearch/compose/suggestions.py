@@ -6,7 +6,7 @@ from typing import Any
 
 from archsearch.compose.composition import group_options
 from archsearch.compose.known_settings import blocks_of, known_settings, options_with
-from archsearch.compose.overrides import model_levels
+from archsearch.compose.overrides import holds_blocks, model_levels
 from archsearch.config.schema import allowed_values, groups_of
 from archsearch.config.settings import Settings
 from archsearch.errors import Problem, did_you_mean
@@ -61,7 +61,7 @@ def unknown_setting(path: str, config: Mapping[str, Any], *, removed: bool = Fal
     for pattern, settings in model_levels():
         if pattern.match(f"{place}="):
             alternatives += settings
-    if names[:depth] == ["model", "blocks"]:
+    if holds_blocks(names[:depth]):
         added = "" if removed else f"; +{place}={{channels: ...}} adds one"
         return Problem(place, f"unknown block{did_you_mean(unknown, alternatives)}{added}")
     options = options_with(path)
@@ -92,7 +92,8 @@ def _targets(config: Mapping[str, Any]) -> dict[str, str]:
     """What can be named, with the setting that is meant: `model.head` is `model.head.type`."""
     known = known_settings(config)
     targets = {path: path for path in [*known, *group_options()]}
-    targets |= {f"model.blocks.{block}": f"model.blocks.{block}.channels" for block in blocks_of(config)}
+    channels = {f"model.blocks.{block}": f"model.blocks.{block}.channels" for block in blocks_of(config)}
+    targets |= {block: setting for block, setting in channels.items() if setting in known}
     return {"model.head": "model.head.type", **targets}
 
 

@@ -10,7 +10,7 @@ from archsearch.config.settings import Constraints, Settings, parse_settings
 from archsearch.data.info import DatasetInfo, dataset_info, holdout_size, steps_per_epoch
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan, plan
-from archsearch.model.spec import ModelSpec, parse_model
+from archsearch.model.spec import ModelSpec, at_width, parse_model
 
 _MOST_PARAMS = 10**9
 
@@ -58,6 +58,7 @@ def validate(
     if spec is not None or (count is not None and settings is not None):
         try:
             if spec is not None:
+                spec = at_width(spec, dataset.shape[0])
                 network = plan(spec, dataset.shape, len(dataset.classes))
             elif count is not None and settings is not None:
                 network = count(settings, dataset)

@@ -189,6 +189,8 @@ def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
             message = "is missing"
         case "literal_error":
             message = f"got {format_value(value)}, {_one_of(_choices(annotation), value)}"
+            if value is False and "none" in _choices(annotation):
+                message += " (YAML reads off and no as false; use none)"
         case "dataclass_type" | "model_attributes_type" | "dict_type":
             owner = _single_dataclass(annotation)
             return _no_mapping([owner] if owner else [], value, location.path or "configuration")
@@ -234,9 +236,16 @@ def _choices(annotation: Any) -> list[str]:
 
 
 def _merge_alternatives(problems: list[Problem]) -> list[Problem]:
-    """Merge the problems of a union, one per member, to one: "got 'sme', must be a whole number or one of same"."""
+    """Merge the problems of a union, one per member, to one: "got 'sme', must be a whole number or one of same".
+
+    A value out of range has the type of a member, so what the other members ask for is left out.
+    """
     merged: dict[str, Problem] = {}
+    ranges = tuple(f", must be {comparison} " for _, comparison in _BOUNDS.values())
+    out_of_range = {problem.path for problem in problems if any(rule in problem.message for rule in ranges)}
     for problem in problems:
+        if problem.path in out_of_range and not any(rule in problem.message for rule in ranges):
+            continue
         first = merged.get(problem.path)
         if first is None:
             merged[problem.path] = problem

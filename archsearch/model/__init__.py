@@ -1,5 +1,5 @@
-"""The model language: parsing, planning, building. Only `builder` imports torch.
+"""Models: their language, their layers by arithmetic, and the networks that are built from them.
 
-`spec` parses a model's YAML into a `ModelSpec`, `plan` lowers it to layers with shapes, parameters, MACs and receptive
-fields, `builder` builds an `nn.Sequential` from a plan, `table` prints a plan. Open `spec` first.
+`spec` reads the language, with the blocks of `blocks/` and `heads`, and those of `plugins`. `plan` lowers a model to a
+`tree` of layers, with the methods of `lowering`; `builder` makes the network. Open `plan` first.
 """

@@ -1,12 +1,14 @@
 """Plan to network: an `nn.Sequential` of named blocks, each an `nn.Sequential` of named layers."""
 
+import importlib
 from collections import OrderedDict
-from itertools import groupby
 
 from torch import nn
 
-from archsearch.model.plan import Layer, Plan, Shape, plan
+from archsearch.model.layers import Parallel
+from archsearch.model.plan import Plan, plan
 from archsearch.model.spec import ModelSpec
+from archsearch.model.tree import Layer, Node, Sequence, Shape
 
 
 def build(spec: ModelSpec, input_shape: Shape, classes: int) -> nn.Sequential:
@@ -19,16 +21,26 @@ def build(spec: ModelSpec, input_shape: Shape, classes: int) -> nn.Sequential:
 
 
 def build_plan(plan: Plan) -> nn.Sequential:
-    """Build the network of `plan`. Each submodule is named by its `Layer.path`."""
-    return nn.Sequential(
-        OrderedDict(
-            (block, nn.Sequential(OrderedDict((layer.name, _module(layer)) for layer in layers)))
-            for block, layers in groupby(plan.layers, key=lambda layer: layer.block)
-        )
-    )
+    """Build the network of `plan`. Each submodule is named by the path of its node."""
+    return _sequential(plan.nodes)
 
 
-def _module(layer: Layer) -> nn.Module:
-    module = getattr(nn, layer.kind)(**layer.arguments)
-    assert isinstance(module, nn.Module)
-    return module
+def _sequential(nodes: tuple[Node, ...]) -> nn.Sequential:
+    return nn.Sequential(OrderedDict((node.path.rpartition(".")[2], _module(node)) for node in nodes))
+
+
+def _module(node: Node) -> nn.Module:
+    if isinstance(node, Layer):
+        return _layer(node)
+    if isinstance(node, Sequence):
+        return _sequential(node.children)
+    branches = {branch.path.rpartition(".")[2]: _sequential(branch.children) for branch in node.branches}
+    return Parallel(branches, node.join)
+
+
+def _layer(layer: Layer) -> nn.Module:
+    module, _, name = layer.kind.rpartition(":")
+    layer_class = getattr(importlib.import_module(module) if module else nn, name)
+    instance = layer_class(**layer.arguments)
+    assert isinstance(instance, nn.Module)
+    return instance

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from archsearch.errors import ConfigError, Problem, first_line
-from archsearch.model.plan import Layer, Plan, Shape
+from archsearch.model.plan import Plan
+from archsearch.model.tree import Layer, Shape
 
 _BATCH = 2  # images; batch norm needs two to train
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -152,7 +153,7 @@ def _count_into(layers: list[Layer], network: nn.Module) -> Iterator[Any]:
         params = sum(parameter.numel() for parameter in new)
         shape = tuple(output.shape[1:])
         macs = _macs(module, inputs, output)
-        layers.append(Layer(path or "(network)", "", type(module).__name__, {}, shape, params, macs, 0, 0))
+        layers.append(Layer(path or "(network)", "", type(module).__name__, {}, shape, params, macs, (0, 0), (0, 0)))
 
     for path, module in network.named_modules():
         if not list(module.children()) or list(module.parameters(recurse=False)):

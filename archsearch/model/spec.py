@@ -1,146 +1,34 @@
 """The model language: the settings of a model, its blocks and its head, validated.
 
 A model is a mapping of named blocks and a head. `parse_model` turns the composed configuration into a `ModelSpec`, in
-which every block has its channels (after `width`) and all the settings that it inherits from the model. Whether the
+which every block has all the settings that it inherits from the model. `at_width` scales its channels. Whether the
 blocks fit together is checked in `archsearch.model.plan`.
 """
 
-import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from archsearch.config.schema import STRICT, Fraction, Size, format_value, names_of, read, read_typed
+from archsearch.config.schema import STRICT, format_value, names_of, read, read_typed
 from archsearch.errors import Problem, did_you_mean
-
-Activation = Literal["relu", "leaky_relu", "gelu", "silu", "elu", "tanh", "relu6", "hardswish", "mish", "none"]
-Norm = Literal["batch", "group", "layer", "instance", "none"]
-DropoutKind = Literal["channel", "element"]
-Pool = Literal["max", "avg", "none"]
-Step = Literal["conv", "activation", "norm", "dropout"]
-Padding = Annotated[int, Field(ge=0, le=65_536)] | Literal["same"]
-Groups = Size | Literal["depthwise"]
-_MOST_HIDDEN = 100  # hidden layers of a head
-STEPS: tuple[Step, ...] = ("conv", "activation", "norm", "dropout")
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class Defaults:
-    """Settings of the model that every convolution block inherits unless it sets them itself."""
-
-    kernel_size: Size = 3
-    """side of the convolution's window, in pixels"""
-    padding: Padding = 0
-    """pixels of padding on each side (same keeps height and width, with stride 1 only)"""
-    bias: bool = True
-    """bias of the convolution"""
-    activation: Activation = "relu"
-    """activation function"""
-    norm: Norm = "batch"
-    """normalisation; layer is GroupNorm with one group"""
-    norm_groups: Size = 1
-    """number of groups of group norm"""
-    dropout: Fraction = 0.0
-    """probability of dropout"""
-    dropout_kind: DropoutKind = "channel"
-    """drop whole channels (Dropout2d) or single values (Dropout)"""
-    order: Annotated[tuple[Step, ...], Field(strict=False)] = STEPS
-    """order of the block's four steps"""
-
-    def __post_init__(self) -> None:
-        if sorted(self.order) != sorted(STEPS):
-            raise ValueError(f"`order` (={list(self.order)}) must name each of {', '.join(STEPS)} once")
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class ConvBlock(Defaults):
-    """A convolution, activation, norm and dropout in any order, then an optional pooling.
-
-    `padding: same` keeps height and width (stride 1 only). `groups: depthwise` is one group per channel. Norm `layer`
-    is `GroupNorm(1, channels)`; `instance` has weight and bias like the others. Dropout `channel` drops whole channels
-    (Dropout2d), `element` single values (Dropout).
-    """
-
-    type: Literal["conv"] = "conv"
-    channels: Size
-    """output channels, before `width`"""
-    stride: Size = 1
-    """stride of the convolution, in pixels"""
-    dilation: Size = 1
-    """distance between the window's pixels"""
-    groups: Groups = 1
-    """groups of channels (depthwise is one per channel)"""
-    pool: Pool = "none"
-    """pooling after the block's steps"""
-    pool_size: Size = 2
-    """side of the pooling window, in pixels"""
-    pool_stride: Size | None = None
-    """stride of the pooling window, in pixels; null is `pool_size`"""
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class PoolBlock:
-    """A block that only pools. `pool_stride` is `pool_size` unless set."""
-
-    type: Literal["pool"] = "pool"
-    pool: Literal["max", "avg"] = "max"
-    """kind of pooling"""
-    pool_size: Size = 2
-    """side of the pooling window, in pixels"""
-    pool_stride: Size | None = None
-    """stride of the pooling window, in pixels; null is `pool_size`"""
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class LinearHead:
-    """Flatten, then a linear layer with `activation` for each size in `hidden`, then one to the classes."""
-
-    type: Literal["linear"] = "linear"
-    hidden: Annotated[tuple[Size, ...], Field(strict=False, max_length=_MOST_HIDDEN)] = ()
-    """sizes of the hidden linear layers"""
-    activation: Activation = "relu"
-    """activation function after each hidden layer"""
-    dropout: Fraction = 0.0
-    """probability of dropout before every linear layer"""
-    bias: bool = True
-    """bias of the linear layers"""
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class GapHead:
-    """Global average pooling, then one linear layer to the classes."""
-
-    type: Literal["gap"] = "gap"
-    dropout: Fraction = 0.0
-    """probability of dropout before the linear layer"""
-    bias: bool = True
-    """bias of the linear layer"""
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class ConvHead:
-    """A 1x1 convolution to the classes, then global average pooling."""
-
-    type: Literal["conv"] = "conv"
-    dropout: Fraction = 0.0
-    """probability of dropout before the convolution"""
-    bias: bool = True
-    """bias of the convolution"""
-
-
-Block: TypeAlias = ConvBlock | PoolBlock
-Head: TypeAlias = LinearHead | GapHead | ConvHead
-
-# The classes that `type:` names.
-BLOCKS: dict[str, type[Block]] = {"conv": ConvBlock, "pool": PoolBlock}
-HEADS: dict[str, type[Head]] = {"linear": LinearHead, "gap": GapHead, "conv": ConvHead}
+from archsearch.model.blocks.base import Block, Blocks, Branches, Defaults, inherited_settings, scaled_blocks
+from archsearch.model.heads import HEADS, Head
+from archsearch.model.plugins import block_types
 
 _STRUCTURE = ("width", "blocks", "head")
+_DEEPEST = 20  # blocks in blocks
+_HOLDER = "x-"  # the beginning of keys that only hold what YAML's anchors refer to
+_MEANT = {
+    "channels": "; each block has its own",
+    "input_shape": "; it is that of the data set, so leave it out",
+    "classes": "; their number is that of the data set, so leave it out",
+    "layers": " (did you mean blocks?)",
+}
 
 # Block names become attributes of an nn.Sequential. These are its own attributes, and `head` (a test checks the list).
 RESERVED = frozenset(
@@ -153,39 +41,38 @@ RESERVED = frozenset(
     set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
     head""".split()
 )
+NESTED_RESERVED = RESERVED - {"head"}
 
 
 @plain_dataclass(frozen=True)
 class ModelSpec:
     """A validated model: its named blocks in order, with all inherited settings filled in, and its head."""
 
-    blocks: tuple[tuple[str, Block], ...]
+    blocks: Blocks
     head: Head
+    width: float = 1.0
 
 
-def scale_channels(block: ConvBlock, width: float, in_channels: int = 1) -> int:
-    """The channels of `block` at `width`; `in_channels` are those of its input at that width.
-
-    At width 1 this is `block.channels`. Otherwise it is the multiple of `groups` (and of `norm_groups` with group norm)
-    nearest to channels x width, halves rounded up, and at least one such multiple.
-    """
-    if width == 1:
-        return block.channels
-    unit = in_channels if block.groups == "depthwise" else block.groups
-    if block.norm == "group":
-        unit = math.lcm(unit, block.norm_groups)
-    return max(1, math.floor(block.channels * width / unit + 0.5)) * unit
+def at_width(spec: ModelSpec, channels: int) -> ModelSpec:
+    """`spec` with the channels that its blocks have for images of `channels`, at width 1."""
+    if spec.width == 1:
+        return spec
+    blocks, _ = scaled_blocks(spec.blocks, spec.width, channels)
+    return replace(spec, blocks=blocks, width=1.0)
 
 
 def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, list[Problem]]:
     """Read a `model` section. Returns the spec and no problems, or None and all problems."""
     if not isinstance(values, Mapping):
         return None, [Problem(path, f"got {format_value(values)}, must be a mapping with blocks and head")]
+    misplaced = _misplaced(values, path)
+    if misplaced is not None:
+        return None, [misplaced]
     settings = (*_STRUCTURE, *names_of(Defaults))
     problems = [
-        Problem(f"{path}.{key}", f"unknown setting{did_you_mean(str(key), settings)}")
+        Problem(f"{path}.{key}", f"unknown setting{_MEANT.get(str(key)) or did_you_mean(str(key), settings)}")
         for key in values
-        if key not in settings
+        if key not in settings and not str(key).startswith(_HOLDER)
     ]
     inherited = {key: value for key, value in values.items() if key in names_of(Defaults)}
     defaults, default_problems = read(Defaults, inherited, path)
@@ -194,24 +81,33 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
 
     if defaults is None:
         inherited = {}  # so that each block does not report the invalid default again
-    blocks: list[tuple[str, Block]] = []
-    raw_blocks = values.get("blocks")
-    if not isinstance(raw_blocks, Mapping) or not raw_blocks:
-        problems.append(Problem(f"{path}.blocks", f"got {format_value(raw_blocks)}, must be a mapping of named blocks"))
-        raw_blocks = {}
-    for name, raw in raw_blocks.items():
-        block_path = f"{path}.blocks.{name}"
-        problems += _check_name(str(name), block_path)
-        block, block_problems = _read_block(raw, inherited, block_path, raw_blocks)
-        problems += block_problems
-        if block is not None:
-            blocks.append((str(name), block))
-
-    head, head_problems = read_typed(HEADS, values.get("head"), f"{path}.head", "linear")
+    reader = _Reader(inherited, problems)
+    blocks = reader.read_blocks(values.get("blocks"), f"{path}.blocks", reserved=RESERVED)
+    head, head_problems = _read_head(values.get("head"), f"{path}.head")
     problems += head_problems
     if problems or width is None or head is None:
         return None, problems
-    return ModelSpec(tuple(_scaled(blocks, width.width)), head), []
+    return ModelSpec(blocks, head, width.width), []
+
+
+def _misplaced(values: Mapping[Any, object], path: str) -> Problem | None:
+    """The problem of a model whose blocks stand in the wrong place."""
+    nested = values.get("model")
+    if isinstance(nested, Mapping) and "blocks" in nested:
+        return Problem(f"{path}.model", "a model's file has `blocks` and `head` at its top, not below `model:`")
+    if values.get("blocks") is None:
+        known = (*_STRUCTURE, *names_of(Defaults))
+        names = [str(key) for key, value in values.items() if isinstance(value, Mapping) and key not in known]
+        names = [name for name in names if not name.startswith(_HOLDER)]
+        if names:
+            return Problem(path, f"needs `blocks:`, with {', '.join(names)} below it")
+    return None
+
+
+def _read_head(raw: object, path: str) -> tuple[Head | None, list[Problem]]:
+    if raw is None:
+        return None, [Problem(path, f"is missing; add head: {{type: gap}}, or one of {', '.join(HEADS)}")]
+    return read_typed(HEADS, raw, path, "linear")
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -222,36 +118,92 @@ class Width:
     """factor of every block's channels"""
 
 
-def _scaled(blocks: Iterable[tuple[str, Block]], width: float) -> Iterator[tuple[str, Block]]:
-    channels = 1
-    for name, block in blocks:
-        if isinstance(block, ConvBlock):
-            channels = scale_channels(block, width, channels)
-            yield name, replace(block, channels=channels)
-        else:
-            yield name, block
+@plain_dataclass
+class _Reader:
+    """Reads blocks, and blocks in blocks. Appends to `problems`."""
+
+    inherited: Mapping[Any, object]
+    problems: list[Problem]
+    depth: int = 0
+
+    def read_blocks(self, raw: object, path: str, reserved: frozenset[str], *, may_be_empty: bool = False) -> Blocks:
+        """The blocks at `path`; those with problems are left out."""
+        if not isinstance(raw, Mapping) or not (raw or may_be_empty):
+            self.problems.append(Problem(path, f"got {format_value(raw)}, must be a mapping of named blocks"))
+            return ()
+        if self.depth == _DEEPEST:
+            self.problems.append(Problem(path, f"blocks can be nested {_DEEPEST} times at most"))
+            return ()
+        self.depth += 1
+        blocks: list[tuple[str, Block]] = []
+        for name, values in raw.items():
+            if values is None and len(raw) > 1:  # an inherited block that is taken out
+                continue
+            problems = _check_name(name, f"{path}.{name}", reserved)
+            self.problems += problems
+            if problems:
+                continue
+            block = self.read_block(values, f"{path}.{name}", raw)
+            if block is not None:
+                blocks.append((str(name), block))
+        self.depth -= 1
+        return tuple(blocks)
+
+    def read_block(self, raw: object, path: str, names: Iterable[object]) -> Block | None:
+        """The block at `path`, which stands among `names`."""
+        types = block_types()
+        kind = raw.get("type", "conv") if isinstance(raw, Mapping) else None
+        cls = types.get(kind) if isinstance(kind, str) else None
+        if isinstance(raw, int) and not isinstance(raw, bool):
+            rule = f"must be a mapping of settings; use {path}.channels={raw}"
+            self.problems.append(Problem(path, f"got {raw}, {rule}"))
+            return None
+        if cls is None or not isinstance(raw, Mapping):
+            _, problems = read_typed(types, raw, path, "conv")
+            self.problems += problems
+            return None
+        values = {key: value for key, value in raw.items() if key not in cls.nested}
+        inherits = inherited_settings(cls)
+        values = {**{key: value for key, value in self.inherited.items() if key in inherits}, **values}
+        if kind == "conv" and "channels" not in raw:
+            rule = f"needs `channels`, or `type: pool` for a block that only pools{_similar_block(path, names)}"
+            self.problems.append(Problem(path, rule))
+            values["channels"] = 1
+        before = len(self.problems)
+        parts = {
+            key: self._read_nested(form, raw.get(key), f"{path}.{key}") for key, form in cls.nested.items()
+        }  # fmt: skip
+        block, problems = read(cls, values, path)
+        self.problems += problems
+        if block is None or len(self.problems) > before:
+            return None
+        return replace(block, **parts) if parts else block  # type: ignore[type-var]
+
+    def _read_nested(self, form: str, raw: object, path: str) -> Blocks | Branches:
+        if form == "blocks":
+            return self.read_blocks(raw, path, NESTED_RESERVED)
+        if not isinstance(raw, Mapping) or len(raw) < 2:
+            self.problems.append(Problem(path, f"got {format_value(raw)}, must be a mapping of two or more branches"))
+            return ()
+        branches = []
+        for name, blocks in raw.items():
+            self.problems += _check_name(name, f"{path}.{name}", NESTED_RESERVED)
+            read = self.read_blocks(blocks, f"{path}.{name}", NESTED_RESERVED, may_be_empty=True)
+            branches.append((str(name), read))
+        return tuple(branches)
 
 
-def _check_name(name: str, path: str) -> list[Problem]:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+def _check_name(name: object, path: str, reserved: frozenset[str]) -> list[Problem]:
+    if isinstance(name, bool) or name in ("True", "False"):
+        rule = "YAML reads on, off, yes and no as true and false; give the block another name"
+        return [Problem(path, rule)]
+    if name == "head" and name in reserved:
+        return [Problem(path, "`head` stands beside `blocks`, not in it")]
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)):
         return [Problem(path, "a block's name must consist of letters, digits and _, and begin with a letter")]
-    if name in RESERVED:
+    if name in reserved:
         return [Problem(path, f"`{name}` is reserved; give the block another name")]
     return []
-
-
-def _read_block(
-    raw: object, inherited: Mapping[object, object], path: str, names: Iterable[object]
-) -> tuple[Block | None, list[Problem]]:
-    if isinstance(raw, Mapping) and raw.get("type", "conv") == "conv":
-        if "channels" not in raw:
-            rule = f"needs `channels`, or `type: pool` for a block that only pools{_similar_block(path, names)}"
-            return None, [Problem(path, rule), *read(ConvBlock, {"channels": 1, **raw}, path)[1]]
-        raw = {**inherited, **raw}
-    if isinstance(raw, int) and not isinstance(raw, bool):
-        rule = f"must be a mapping of settings; use {path}.channels={raw}"
-        return None, [Problem(path, f"got {raw}, {rule}")]
-    return read_typed(BLOCKS, raw, path, "conv")
 
 
 def _similar_block(path: str, names: Iterable[object]) -> str:

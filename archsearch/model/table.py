@@ -2,7 +2,8 @@
 
 from typing import TextIO
 
-from archsearch.model.plan import Layer, Plan
+from archsearch.model.plan import Plan
+from archsearch.model.tree import Layer
 from archsearch.system.screen import wrapped
 from archsearch.system.terminal import Column, TextTable, format_table, terminal_width
 
@@ -55,13 +56,13 @@ def _totals(plan: Plan) -> list[str]:
 
 def _cells(number: int, layer: Layer) -> tuple[str, ...]:
     return (
-        f"{layer.kind}-{number}",
+        f"{layer.type_name}-{number}",
         str([-1, *layer.output]),
         f"{layer.params:,}",
         f"{layer.macs:,}",
         str(layer.receptive_field or "-"),
         str(layer.jump or "-"),
-        layer.block,
+        layer.place,
     )
 
 

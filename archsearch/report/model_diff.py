@@ -1,15 +1,17 @@
 """Compares two architectures block by block: settings, parameters, MACs, receptive field and output shapes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, Literal
 
 from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError
-from archsearch.model.plan import Layer, Plan, Shape, plan
-from archsearch.model.spec import ModelSpec, parse_model
+from archsearch.model.blocks.base import flat_settings
+from archsearch.model.plan import Plan, plan
+from archsearch.model.spec import ModelSpec, at_width, parse_model
+from archsearch.model.tree import Layer, Shape
 from archsearch.report.study import StudyRun
 from archsearch.runs.folder import CONFIG, parse_config
 
@@ -82,13 +84,16 @@ def _network(run: StudyRun, info: DatasetInfo) -> tuple[ModelSpec, Plan] | None:
     try:
         config = parse_config(path.read_text(encoding="utf-8"))
         spec, _ = parse_model(config.get("model") if isinstance(config, Mapping) else None)
-        return None if spec is None else (spec, plan(spec, info.shape, len(info.classes)))
+        if spec is None:
+            return None
+        spec = at_width(spec, info.shape[0])
+        return spec, plan(spec, info.shape, len(info.classes))
     except (OSError, ValueError, ConfigError):
         return None
 
 
 def _settings(spec: ModelSpec) -> dict[str, Mapping[str, Any]]:
-    return {name: asdict(block) for name, block in (*spec.blocks, (HEAD, spec.head))}
+    return {name: flat_settings(block) for name, block in (*spec.blocks, (HEAD, spec.head))}
 
 
 def _sides(network: Plan) -> dict[str, Side]:
@@ -116,7 +121,10 @@ def _aligned(a: Sequence[str], b: Sequence[str]) -> list[tuple[str, bool]]:
 
 
 def _changes(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [(name, _text(a[name]), _text(b[name])) for name in a if name in b and a[name] != b[name]]
+    names = [name for name in dict.fromkeys([*a, *b]) if a.get(name) != b.get(name)]
+    is_nested = any("." in name for name in names)  # blocks in the block can be in one of them only
+    return [(name, _text(a.get(name, "-")), _text(b.get(name, "-"))) for name in names
+            if is_nested or (name in a and name in b)]  # fmt: skip
 
 
 def _text(value: Any) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from archsearch.compose.labels import describe, labels
+from archsearch.compose.overrides import as_typed
 from archsearch.compose.request import Request
 from archsearch.errors import first_line
 from archsearch.runs.folder import read_config
@@ -74,7 +75,7 @@ def _description(record: SweepRecord, outcomes: Sequence[RunOutcome]) -> str:
 def _outline(record: SweepRecord, outcomes: Sequence[RunOutcome]) -> str:
     trained = sum(outcome.state == "FINISHED" for outcome in outcomes)
     seconds = duration(record.seconds)
-    return f"{_counts(outcomes)}, {trained} trained in {seconds}: `{' '.join(record.overrides)}`"
+    return f"{_counts(outcomes)}, {trained} trained in {seconds}: `{' '.join(map(as_typed, record.overrides))}`"
 
 
 def _closing_lines(planned: SweepPlan, record: SweepRecord, folder: Path, outcomes: Sequence[RunOutcome]) -> list[str]:

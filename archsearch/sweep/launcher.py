@@ -1,5 +1,6 @@
 """The launcher that trains the jobs of a multirun on this machine: it prepares them and passes them to a pool."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -26,6 +27,8 @@ from archsearch.tracking.sweeps import begun_runs, end_run
 from archsearch.training.stacked.rules import why_not_stackable
 
 WORKERS_LOG = "workers.log"
+
+log = logging.getLogger(__name__)
 
 
 def launch(
@@ -72,6 +75,9 @@ def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, A
     seconds = {job.number: _estimate(job.prepared, slowness) for job in jobs}
     # The longest first, so that at the end no worker trains a long team while the others are idle.
     teams = sorted(teams_of(jobs, settings), key=lambda team: -sum(seconds[job.number] for job in team))
+    reason = why_alone(teams, settings)
+    if reason is not None:
+        log.info("sweep.stack=%d: every run trains alone: %s", settings.stack, reason)
     names = {job.number: job.prepared.request.name for job in jobs}
     with Display(names, seconds, min(len(slots), len(teams))) as display:
         pool = Pool(
@@ -102,6 +108,18 @@ def teams_of(jobs: Sequence[Job], settings: SweepSettings) -> list[Team]:
         else:
             team.append(job)
     return [tuple(team) for team in teams]
+
+
+def why_alone(teams: Sequence[Team], settings: SweepSettings) -> str | None:
+    """Why no two jobs train as one network although `sweep.stack` asks for it; None if some do."""
+    if settings.stack == 1 or len(teams) < 2 or any(len(team) > 1 for team in teams):
+        return None
+    if settings.time_limit is not None:
+        return "sweep.time_limit applies to single runs"
+    fresh = [team[0].prepared for team in teams if team[0].prepared.resumed is None]
+    if len(fresh) < 2:
+        return "runs that continue from a checkpoint cannot be stacked"
+    return next(filter(None, (why_not_stackable([fresh[0], other]) for other in fresh[1:])), None)
 
 
 def _stackable(first: PreparedRun, second: PreparedRun) -> bool:

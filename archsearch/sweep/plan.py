@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm import tqdm
 
 from archsearch.compose.composition import task_overrides
-from archsearch.compose.overrides import resume_of
+from archsearch.compose.overrides import as_typed, resume_of
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
 from archsearch.config.schema import read
@@ -86,8 +86,9 @@ def plan_sweep(
     """
     sweep, tracking, ui = _shared_settings(master)
     overrides = _sweep_overrides(master)
-    moved = [override for override in overrides if before is not None and override not in before.overrides]
-    unchanged = before is not None and set(before.overrides) <= set(overrides) and all(map(may_move, moved))
+    begun_with = set(map(as_typed, before.overrides)) if before is not None else set()
+    moved = [override for override in overrides if before is not None and as_typed(override) not in begun_with]
+    unchanged = begun_with <= set(map(as_typed, overrides)) and all(map(may_move, moved))
     if before is not None and unchanged:
         points = [GridPoint(_replace(entry.overrides, moved), entry.values) for entry in before.entries]
         numbers = [entry.number for entry in before.entries]

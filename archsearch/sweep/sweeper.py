@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from archsearch.compose.composition import task_overrides
 from archsearch.compose.labels import labels
-from archsearch.compose.overrides import resume_of
+from archsearch.compose.overrides import as_typed, resume_of
 from archsearch.config.settings import Settings, SweepRunSettings
 from archsearch.data.info import DatasetInfo
 from archsearch.data.load import ResolvedDataset, resolve_dataset
@@ -235,7 +235,7 @@ class _Sweep:
             # Tags, because MLflow params cannot change, and resuming can enlarge a sweep.
             {
                 "sweep.id": record.id,
-                "sweep.overrides": " ".join(record.overrides),
+                "sweep.overrides": " ".join(map(as_typed, record.overrides)),
                 "folder": str(self.folder.absolute()),
             },
         )

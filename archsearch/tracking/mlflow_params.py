@@ -11,6 +11,8 @@ _SETTINGS = {
     "trainer": ("epochs", "batch_size", "label_smoothing", "precision"),
 }
 
+_HOLDER = "x-"  # the beginning of keys that only hold what YAML's anchors refer to
+
 RUN_NUMBER = "sweep.run"  # tag: a run's number in its sweep
 LEGACY_RUN_NUMBER = "sweep.variant"  # the same tag in older stores
 
@@ -26,14 +28,16 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
     def add(path: str, value: object) -> None:
         if isinstance(value, dict):
             for key, child in value.items():
-                add(f"{path}.{key}", child)
+                if not str(key).startswith(_HOLDER):
+                    add(f"{path}.{key}", child)
         elif value is not None:
             params[path] = value
 
     for section in _SECTIONS:
         add(section, config.get(section))
     if "blocks" in config["model"]:
-        params["model.blocks"] = " ".join(config["model"]["blocks"])  # no other param records the order of the blocks
+        blocks = [name for name, block in config["model"]["blocks"].items() if block is not None]
+        params["model.blocks"] = " ".join(blocks)  # no other param records the order of the blocks
     for section, names in _SETTINGS.items():
         for name in names:
             add(f"{section}.{name}", config[section].get(name))

@@ -6,7 +6,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from archsearch.model.layers import Parallel, StochasticDepth
 from archsearch.training.layers import is_plain, leaf_layers
+
+# Layers whose output is a new tensor that nothing else sees.
+_ALLOCATING = (nn.Conv2d, nn.Linear, nn.BatchNorm2d, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d, Parallel)
 
 
 @torch.no_grad()
@@ -14,19 +18,22 @@ def folded(network: nn.Module) -> nn.Module:
     """A network that computes what `network` computes in eval mode, up to rounding, in fewer passes over memory.
 
     A batch norm after a convolution is merged into that convolution. One before an unpadded convolution or a linear
-    layer is merged into that layer, also across average pooling, flattening and dropout. All others stay. Unchanged
-    parameters are shared with `network`, so fold again after each training step.
+    layer is merged into that layer, also across average pooling, flattening and dropout. All others stay. Branches are
+    folded one by one. Unchanged parameters are shared with `network`, so fold again after each training step.
     """
     network = network.eval()
-    if not is_plain(network):
-        return network
+    return _folded(network) if is_plain(network) else network
+
+
+def _folded(network: nn.Module) -> nn.Sequential:
+    assert isinstance(network, nn.Sequential)
     layers: list[nn.Module] = []
     pending: nn.BatchNorm2d | None = None  # a batch norm that a later layer may absorb
     position = 0  # of the pending batch norm in `layers`
     for layer in leaf_layers(network):
-        if isinstance(layer, nn.Dropout | nn.Dropout2d):
+        if isinstance(layer, nn.Dropout | nn.Dropout2d | StochasticDepth):
             continue
-        current = layer
+        current = layer.with_branches(_folded) if isinstance(layer, Parallel) else layer
         if pending is not None and not commutes_with_affine(layer):
             merged = _with_norm_before(pending, layer)
             if merged is None:
@@ -35,7 +42,7 @@ def folded(network: nn.Module) -> nn.Module:
                 current = merged
             pending = None
         if not isinstance(current, nn.BatchNorm2d) or not current.track_running_stats:
-            layers.append(_in_place(current) if layers else current)
+            layers.append(_in_place(current) if layers and isinstance(layers[-1], _ALLOCATING) else current)
         elif layers and isinstance(layers[-1], nn.Conv2d):
             layers[-1] = fuse_conv_bn_eval(layers[-1], current)
         else:

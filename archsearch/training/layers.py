@@ -5,29 +5,37 @@ from typing import TypeGuard
 
 from torch import nn
 
-_UNDERSTOOD = ("torch.nn.modules.", "archsearch.")  # where layers are defined that do what their class says
+from archsearch.model.layers import Parallel
+
+
+def is_sequence(module: nn.Module) -> TypeGuard[nn.Sequential]:
+    """Whether `module` does nothing but call its children one after another. Subclasses can do something else."""
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
 def leaf_layers(network: nn.Sequential) -> Iterator[nn.Module]:
-    """The layers of `network` in order, including those of nested `nn.Sequential`s."""
+    """The layers of `network` in order, including those of sequences in it; any other module is one layer."""
     for layer in network:
-        if isinstance(layer, nn.Sequential):
+        if is_sequence(layer):
             yield from leaf_layers(layer)
         else:
             yield layer
 
 
 def is_plain(network: nn.Module) -> TypeGuard[nn.Sequential]:
-    """Whether `network` does nothing but call torch's and archsearch's layers one after another.
+    """Whether a pass may replace layers of `network`: it is a sequence, and no hook sees its layers.
 
-    Only then may a pass replace its layers. Subclasses can compute something else, and hooks can see the layers.
+    Modules that are neither sequences nor archsearch's branches are left as they are.
     """
-    if not isinstance(network, nn.Sequential):
-        return False
-    return all(
-        type(layer).__module__.startswith(_UNDERSTOOD)
-        and not (isinstance(layer, nn.Sequential) and type(layer).forward is not nn.Sequential.forward)
-        and not layer._forward_hooks
-        and not layer._forward_pre_hooks
-        for layer in network.modules()
-    )
+    return is_sequence(network) and not any(map(_has_hooks, _replaceable(network)))
+
+
+def _replaceable(module: nn.Module) -> Iterator[nn.Module]:
+    yield module
+    if is_sequence(module) or isinstance(module, Parallel):
+        for child in module.children():
+            yield from _replaceable(child)
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks)

@@ -10,6 +10,7 @@ import torch
 from hydra.core.global_hydra import GlobalHydra
 
 import archsearch
+from archsearch.compose.overrides import as_typed
 from archsearch.sweep.record import SweepRecord
 from tests.support.runs import isolated, without_times
 from tests.support.sweeps import TINY, record_of, results_of, train_sweep
@@ -79,7 +80,7 @@ def test_runs_are_those_of_the_table(sweep: archsearch.Sweep) -> None:
 
 
 def test_its_folder_is_a_sweeps(sweep: archsearch.Sweep) -> None:
-    assert isinstance(sweep.record, SweepRecord) and sweep.record.overrides == list(SETTINGS)
+    assert isinstance(sweep.record, SweepRecord) and list(map(as_typed, sweep.record.overrides)) == list(SETTINGS)
     assert sweep.folder.parent.name == "sweeps"
     assert {"sweep.json", "multirun.yaml", "table.csv", "sweep.log"} <= {path.name for path in sweep.folder.iterdir()}
 

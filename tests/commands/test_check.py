@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.command_line import Command
 
 
@@ -28,3 +30,23 @@ def test_it_finds_models_in_the_working_directory(command: Command, workspace: P
     (folder / "mine.yaml").write_text("blocks: {only: {channels: 3}}\nhead: {type: gap}\n")
     done = command("model=mine", "model.blocks.only.kernel_size=5", module="archsearch.check")
     assert done.returncode == 0 and "Total params: 124" in done.stdout, done.stderr
+
+
+def test_a_network_is_shown_without_its_data(command: Command, workspace: Path) -> None:
+    done = command("model=resnet20", "input=3x32x32", "classes=100", module="archsearch.check")
+    assert done.returncode == 0, done.stderr
+    assert "Total MACs: 40,556,800 for one 3x32x32 image" in done.stdout and "[-1, 100]" in done.stdout
+    assert not list(workspace.iterdir())
+
+
+def test_a_sweep_is_planned_without_its_data(command: Command) -> None:
+    done = command("-m", "model=resnet20,resnet20_b", "input=3x32x32", module="archsearch.check")
+    assert done.returncode == 0, done.stderr
+    assert "269,722" in done.stdout and "272,474" in done.stdout
+
+
+@pytest.mark.parametrize("word", ["input=3x32", "input=0x32x32", "input=3x32x32x1", "classes=ten", "classes=0"])
+def test_sizes_that_cannot_be_are_refused(command: Command, word: str) -> None:
+    done = command(word, module="archsearch.check")
+    name, _, value = word.partition("=")
+    assert done.returncode == 2 and f"archsearch: {name}: got '{value}', must be" in done.stderr

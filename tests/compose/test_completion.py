@@ -14,7 +14,7 @@ from tests.support.runs import made_up_result
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("archsearch model.head.type=", {f"model.head.type={kind}" for kind in ("linear", "gap", "conv")}),
+        ("archsearch model.head.type=", {f"model.head.type={kind}" for kind in ("linear", "gap", "conv", "none")}),
         ("archsearch trainer.precision=b", {"trainer.precision=bfloat16"}),
         ("archsearch trainer.fused=", {"trainer.fused=true", "trainer.fused=false"}),
         ("archsearch optimizer=ad", {"optimizer=adam", "optimizer=adamw"}),
@@ -24,6 +24,10 @@ from tests.support.runs import made_up_result
             {f"model.blocks.conv1.activation=relu{end}" for end in ("", "6")},
         ),
         ("archsearch model.blocks.trans", {"model.blocks.trans1.", "model.blocks.trans2."}),
+        (
+            "archsearch model=resnet20 model.blocks.stage1.body.conv1.g",
+            {"model.blocks.stage1.body.conv1.groups="},
+        ),
         ("archsearch optimizer=adam optimizer.b", {"optimizer.betas=", "optimizer.bias_lr_factor="}),
         ("archsearch che", {"check"}),
         ("archsearch help op", {"optimizer"}),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from archsearch.compose.composition import group_options
 from archsearch.compose.explain import explain
 from archsearch.compose.overrides import complete_arguments
 from tests.support.requests import ask
@@ -21,8 +22,7 @@ def explanations(*arguments: str) -> list[str]:
     [
         (
             "model=sesion4",
-            "model: got 'sesion4', must be one of session4, session4_conv_head, session4_end_dropout, session4_gap,"
-            " session5_step1 (did you mean session4?)",
+            f"model: got 'sesion4', must be one of {', '.join(group_options()['model'])} (did you mean session4?)",
         ),
         ("trainer.epocs=3", "trainer.epocs: unknown setting (did you mean epochs?)"),
         ("trainr.epochs=3", "trainr: unknown setting (did you mean trainer?)"),
@@ -141,5 +141,25 @@ def test_several_values_without_m_are_named(arguments: tuple[str, ...], messages
 @pytest.mark.parametrize("file", ["/tmp/foo.yaml", "conf/model/session4.yaml"])
 def test_a_file_is_no_option(file: str) -> None:
     (problem,) = explanations(f"model={file}")
-    assert problem.startswith(f"model: got {file}, must be a name, as in model=session4; ")
+    example = "session4" if "session4" in file else "all_cnn_c"
+    assert problem.startswith(f"model: got {file}, must be a name, as in model={example}; ")
     assert problem.endswith("lie in conf/model/, or in --config-dir")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "model.blocks.stage2.body.covn1.channels=4",
+            "model.blocks.stage2.body.covn1: unknown block (did you mean conv1?);"
+            " +model.blocks.stage2.body.covn1={channels: ...} adds one",
+        ),
+        (
+            "model.blocks.stage2.body.conv1.chanels=4",
+            "model.blocks.stage2.body.conv1.chanels: unknown setting (did you mean channels?)",
+        ),
+    ],
+)
+def test_suggestions_reach_any_depth(override: str, message: str) -> None:
+    (problem,) = explanations("model=resnet20", override)
+    assert problem.startswith(message)

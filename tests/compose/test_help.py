@@ -8,7 +8,8 @@ from archsearch.compose.help import group_help, help_text
 from archsearch.config.schema import descriptions_of, groups_of, names_of
 from archsearch.config.settings import Settings, SweepRunSettings
 from archsearch.errors import ConfigError
-from archsearch.model.spec import BLOCKS, HEADS
+from archsearch.model.heads import HEADS
+from archsearch.model.plugins import block_types
 
 WIDTHS = (80, 120)
 
@@ -52,7 +53,7 @@ def test_an_unknown_group_gets_a_suggestion() -> None:
 
 def test_every_setting_has_a_description() -> None:
     classes = {cls for members in groups_of(Settings).values() for cls in members}
-    classes |= {*BLOCKS.values(), *HEADS.values()}
+    classes |= {*block_types().values(), *HEADS.values()}
     missing = [
         f"{cls.__name__}.{name}"
         for cls in classes - {SweepRunSettings}
@@ -66,7 +67,7 @@ def test_a_description_makes_sense_alone() -> None:
     classes = {cls for members in groups_of(Settings).values() for cls in members}
     descriptions = {
         f"{cls.__name__}.{name}": text
-        for cls in {Settings, *classes, *BLOCKS.values(), *HEADS.values()}
+        for cls in {Settings, *classes, *block_types().values(), *HEADS.values()}
         for name, text in descriptions_of(cls).items()
     }
     elliptic = ("of ", "after ", "before ", "null is", "auto,")
@@ -79,7 +80,7 @@ def test_a_model_lists_its_width_and_the_types_of_head_and_block() -> None:
         lines = " ".join(text.split())
         assert "model.width=1.0 factor of every block's channels" in lines
         assert "model.head.type=linear kind of head; linear | gap | conv" in lines
-        assert "model.blocks.NAME.type=conv kind of the block NAME; conv | pool" in lines
+        assert "model.blocks.NAME.type=conv kind of the block NAME; adaptive_pool | conv |" in lines
 
 
 def test_a_group_shows_the_values_of_its_options() -> None:

@@ -13,7 +13,15 @@ from tests.support.requests import ask
 
 @pytest.mark.parametrize(
     "override",
-    ["model.blocks.conv3.kernel_size=5", "model.head.hidden=[32]", "model.norm=group", "model.blocks.x.dropout=0"],
+    [
+        "model.blocks.conv3.kernel_size=5",
+        "model.head.hidden=[32]",
+        "model.norm=group",
+        "model.width=0.5",
+        "model.blocks.x.dropout=0",
+        "model.blocks.stage.body.conv.padding=1",
+        "model.blocks.stage.body.split.branches.a.conv.kernel_size=3",
+    ],
 )
 def test_settings_of_the_model_language_need_no_plus(override: str) -> None:
     assert complete_override(override) == f"++{override}"
@@ -22,7 +30,15 @@ def test_settings_of_the_model_language_need_no_plus(override: str) -> None:
 
 @pytest.mark.parametrize(
     "override",
-    ["trainer.epochs=3", "model.blocks.x.channels=3", "model.head.type=gap", "++trainer.epochs=3", "model=x"],
+    [
+        "trainer.epochs=3",
+        "model.blocks.stage.body={}",
+        "model.blocks.x.body.y.channels=3",
+        "model.blocks.x.channels=3",
+        "model.head.type=gap",
+        "++trainer.epochs=3",
+        "model=x",
+    ],
 )
 def test_other_overrides_stay_as_typed(override: str) -> None:
     assert complete_override(override) == as_typed(override) == override
@@ -34,6 +50,16 @@ def test_settings_that_the_models_yaml_does_not_mention_are_composed() -> None:
     assert model["blocks"]["conv3"] == {"channels": 24, "kernel_size": 5}
     assert model["head"] == {"type": "linear", "hidden": [32]}
     assert (model["norm"], model["norm_groups"]) == ("group", 2)
+
+
+def test_overrides_reach_any_depth() -> None:
+    words = (
+        "model=resnet20",
+        "model.blocks.stage2.body.conv1.channels=24",
+        "model.blocks.stage2.body.conv1.kernel_size=1",
+    )
+    body = ask(*complete_arguments(words)).config["model"]["blocks"]["stage2"]["body"]
+    assert body["conv1"] == {"channels": 24, "kernel_size": 1}
 
 
 def test_blocks_are_added_and_removed_by_override() -> None:

@@ -75,8 +75,11 @@ def test_constraints_include_their_bounds() -> None:
     [
         ("model.blocks.conv1.channels=100000000000000000000", "model.blocks.conv1.channels: got 100000000000000000000"),
         ("++model.width=1e308", "model.width: got 1e+308, must be at most 1000.0"),
-        ("model.head.type=[1,2]", "model.head.type: got [1, 2], must be one of linear, gap, conv"),
-        ("+model.blocks.x={type: [conv], channels: 3}", "model.blocks.x.type: got ['conv'], must be one of conv, pool"),
+        ("model.head.type=[1,2]", "model.head.type: got [1, 2], must be one of linear, gap, conv, none"),
+        (
+            "+model.blocks.x={type: [conv], channels: 3}",
+            "model.blocks.x.type: got ['conv'], must be one of adaptive_pool, conv",
+        ),
     ],
 )
 def test_values_beyond_sense_are_refused(override: str, problem: str) -> None:

@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archsearch.errors import ConfigError
 from archsearch.model.builder import build_plan
-from tests.support.models import BLOCKS, HEADS, MNIST, lower, problems_of
+from archsearch.model.tree import steps
+from tests.support.models import ALL_BLOCKS, HEADS, MNIST, lower, problems_of
 from tests.support.requests import ask, session4
 
 
@@ -56,7 +57,7 @@ def test_all_misfits_are_reported_at_once() -> None:
     assert problems_of(model) == [
         "model.blocks.conv6: `channels` (=7) must be divisible by `groups` (=2)",
         "model.blocks.conv6: kernel_size 5 does not fit its 3x3 input",
-        "model.blocks.conv7: `padding` (=same) needs `stride` 1, got 2",
+        "model.blocks.conv7: `padding` (=same) needs `stride` 1, got 2; use padding 1",
         "model.blocks.conv7: `channels` (=7) must be divisible by `norm_groups` (=2)",
     ]
 
@@ -82,7 +83,7 @@ def test_misfits_name_the_block_and_the_rule(change: dict[str, Any], message: st
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
-    blocks=st.lists(BLOCKS, min_size=1, max_size=4),
+    blocks=st.lists(ALL_BLOCKS, min_size=1, max_size=4),
     head=HEADS,
     size=st.sampled_from([(1, 28, 28), (3, 19, 24), (2, 9, 7)]),
     width=st.sampled_from([0.5, 1, 1.3]),
@@ -101,9 +102,11 @@ def test_arithmetic_agrees_with_the_built_network(
         module.register_forward_hook(lambda _m, _i, out, path=path: shapes.__setitem__(path, tuple(out.shape[1:])))
 
     network.train()(torch.randn(2, *size))  # a training step must work, too
-    assert {layer.path: layer.output for layer in plan.layers} == {
-        path: shape for path, shape in shapes.items() if "." in path
-    }
+    nodes = {step.path: step.output for node in plan.nodes for step in steps(node)}
+    assert nodes == {path: shape for path, shape in shapes.items() if path in nodes}
+    called = [path for path, module in network.named_modules() if path and not list(module.children())]
+    identities = [path for path in called if isinstance(network.get_submodule(path), nn.Sequential)]
+    assert [layer.path for layer in plan.layers] == [path for path in called if path not in identities]
     for layer in plan.layers:
         assert sum(weight.numel() for weight in network.get_submodule(layer.path).parameters()) == layer.params
     assert plan.output_shape == (10,)

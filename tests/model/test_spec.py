@@ -3,7 +3,9 @@
 import pytest
 from torch import nn
 
-from archsearch.model.spec import RESERVED, ConvBlock, PoolBlock, parse_model, scale_channels
+from archsearch.model.blocks.conv import ConvBlock
+from archsearch.model.blocks.pool import PoolBlock
+from archsearch.model.spec import RESERVED, at_width, parse_model
 from tests.support.requests import session4
 
 
@@ -16,7 +18,7 @@ def problems_of(model: object) -> list[str]:
 def conv_blocks(model: object) -> dict[str, ConvBlock]:
     spec, problems = parse_model(model)
     assert spec is not None, problems
-    return {name: block for name, block in spec.blocks if isinstance(block, ConvBlock)}
+    return {name: block for name, block in at_width(spec, 1).blocks if isinstance(block, ConvBlock)}
 
 
 def test_blocks_keep_their_order() -> None:
@@ -44,11 +46,12 @@ def test_all_errors_of_a_model_are_reported_at_once() -> None:
         "model.wdth: unknown setting (did you mean width?)",
         "model.blocks.conv3.kernel_size: got 0, must be at least 1",
         "model.blocks.conv3.chanels: unknown setting (did you mean channels?)",
-        "model.blocks.conv4.padding: got 'sme', must be a whole number or one of same (did you mean same?)",
+        "model.blocks.conv4.padding: got 'sme', must be a whole number or a list or one of same (did you mean same?)",
         "model.blocks.conv4.activation: got 'rleu', must be one of relu, leaky_relu, gelu, silu, elu, tanh, relu6,"
         " hardswish, mish, none (did you mean relu?)",
-        "model.blocks.conv5.type: got 'cnov', must be one of conv, pool (did you mean conv?)",
-        "model.head.type: got 'lin', must be one of linear, gap, conv (did you mean linear?)",
+        "model.blocks.conv5.type: got 'cnov', must be one of adaptive_pool, conv, group, inverted_residual, parallel,"
+        " pool, residual, separable, spatial_attention, squeeze_excite (did you mean conv?)",
+        "model.head.type: got 'lin', must be one of linear, gap, conv, none (did you mean linear?)",
     ]
 
 
@@ -93,7 +96,7 @@ def test_a_model_must_be_a_mapping_with_blocks(values: object) -> None:
     assert any(problem.startswith(("model: ", "model.blocks: ")) for problem in problems_of(values))
 
 
-@pytest.mark.parametrize("raw", [None, 3, "conv", []])
+@pytest.mark.parametrize("raw", [3, "conv", []])
 def test_a_block_must_be_a_mapping(raw: object) -> None:
     model = session4()
     model["blocks"]["conv3"] = raw
@@ -127,12 +130,12 @@ def test_all_public_attributes_of_sequential_are_reserved() -> None:
 def test_width_rounds_channels_to_the_nearest_multiple_of_groups(
     channels: int, width: float, groups: int, expected: int
 ) -> None:
-    assert scale_channels(ConvBlock(channels=channels, groups=groups), width) == expected
+    assert ConvBlock(channels=channels, groups=groups).scaled(width, 1)[1] == expected
 
 
 def test_width_keeps_channels_divisible_by_norm_groups() -> None:
     block = ConvBlock(channels=12, groups=2, norm="group", norm_groups=3)
-    assert [scale_channels(block, width) for width in (0.5, 0.75, 1.25)] == [6, 12, 18]
+    assert [block.scaled(width, 1)[1] for width in (0.5, 0.75, 1.25)] == [6, 12, 18]
 
 
 def test_width_keeps_channels_of_depthwise_blocks_divisible_by_their_inputs() -> None:
@@ -145,7 +148,86 @@ def test_width_keeps_channels_of_depthwise_blocks_divisible_by_their_inputs() ->
 
 
 def test_pool_blocks_inherit_nothing() -> None:
-    model = session4()
+    model = session4() | {"padding": 1}
     model["blocks"]["pool"] = {"type": "pool", "pool": "avg"}
     spec, _ = parse_model(model)
     assert spec is not None and spec.blocks[-1][1] == PoolBlock(pool="avg")
+
+
+def test_an_inherited_block_is_taken_out_with_null() -> None:
+    model = session4()
+    model["blocks"]["conv3"] = None
+    assert list(conv_blocks(model)) == ["conv1", "conv2", "trans1", "conv4", "conv5", "trans2"]
+
+
+def test_keys_that_begin_with_x_hold_what_anchors_refer_to() -> None:
+    assert not problems_of(session4() | {"x-common": {"channels": 3}})
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"model": session4()}, "model.model: a model's file has `blocks` and `head` at its top, not below `model:`"),
+        ({"conv1": {"channels": 4}, "head": {"type": "gap"}}, "model: needs `blocks:`, with conv1 below it"),
+        (session4() | {"head": "gap"}, "model.head: got 'gap', must be a mapping of settings; use model.head.type=gap"),
+        (session4() | {"head": None}, "model.head: is missing; add head: {type: gap}, or one of linear, gap, conv,"
+         " none"),
+        (session4() | {"channels": 3}, "model.channels: unknown setting; each block has its own"),
+        (session4() | {"classes": 10}, "model.classes: unknown setting; their number is that of the data set, so leave"
+         " it out"),
+        (session4() | {"norm": False}, "model.norm: got false, must be one of batch, group, layer, instance, none (YAML"
+         " reads off and no as false; use none)"),
+        (session4(**{"True": {"channels": 3}}), "model.blocks.True: YAML reads on, off, yes and no as true and false;"
+         " give the block another name"),
+        (session4(head={"type": "gap"}), "model.blocks.head: `head` stands beside `blocks`, not in it"),
+    ],
+)  # fmt: skip
+def test_what_was_meant_is_said(model: object, message: str) -> None:
+    assert problems_of(model) == [message]
+
+
+NESTED = {
+    "padding": 1,
+    "blocks": {
+        "stage": {
+            "type": "residual",
+            "body": {"conv1": {"chanels": 4}, "conv2": {"channels": 4, "activation": "rleu"}, "conv3": {"type": "pol"}},
+            "strid": 2,
+        },
+        "split": {"type": "parallel", "branches": {"a": {"c": {"channels": 0}}, "b": {}}},
+        "alone": {"type": "parallel", "branches": {"a": {"c": {"channels": 4}}}},
+        "empty": {"type": "group", "blocks": {}},
+    },
+    "head": {"type": "gap"},
+}
+
+
+def test_errors_at_any_depth_come_together() -> None:
+    problems = problems_of(NESTED)
+    starts = [
+        "model.blocks.stage.body.conv1: needs `channels`",
+        "model.blocks.stage.body.conv1.chanels: unknown setting (did you mean channels?)",
+        "model.blocks.stage.body.conv2.activation: got 'rleu', must be one of",
+        "model.blocks.stage.body.conv3.type: got 'pol', must be one of",
+        "model.blocks.stage.strid: unknown setting (did you mean stride?)",
+        "model.blocks.split.branches.a.c.channels: got 0, must be at least 1",
+        "model.blocks.alone.branches: got {'a': {'c': {'channels': 4}}}, must be a mapping of two or more branches",
+        "model.blocks.empty.blocks: got {}, must be a mapping of named blocks",
+    ]
+    assert len(problems) == len(starts)
+    assert all(problem.startswith(start) for problem, start in zip(problems, starts, strict=True)), problems
+
+
+def test_blocks_cannot_be_nested_without_end() -> None:
+    block: dict[str, object] = {"channels": 4}
+    for _ in range(30):
+        block = {"type": "group", "blocks": {"inner": block}}
+    (problem,) = problems_of({"blocks": {"outer": block}, "head": {"type": "gap"}})
+    assert problem.endswith("blocks can be nested 20 times at most")
+
+
+def test_the_model_is_inherited_at_any_depth() -> None:
+    model = {"activation": "silu", "blocks": {"group": {"type": "group", "blocks": {"conv": {"channels": 4}}}}}
+    spec, problems = parse_model(model | {"head": {"type": "gap"}})
+    assert spec is not None, problems
+    assert dict(dict(spec.blocks)["group"].blocks)["conv"].activation == "silu"

@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from archsearch.compose.overrides import as_typed
 from tests.support.sweeps import TINY, TrainedSweep, record_of, results_of, sweep_folder, train_sweep
 
 pytestmark = pytest.mark.e2e  # MLflow starts in every process
@@ -57,7 +58,8 @@ def test_runs_are_children_of_the_sweeps_own_run(children: list[Run], parent: Ru
 
 
 def test_the_parent_has_the_overrides_and_the_table(recorded: TrainedSweep, parent: Run) -> None:
-    assert parent.data.tags["sweep.overrides"] == " ".join(record_of(recorded.workspace)["overrides"])
+    overrides = record_of(recorded.workspace)["overrides"]
+    assert parent.data.tags["sweep.overrides"] == " ".join(map(as_typed, overrides))
     description = parent.data.tags["mlflow.note.content"]
     assert description.startswith("4 runs of 2 variants, 4 trained in ") and "| dropout |" in description
 

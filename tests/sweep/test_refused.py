@@ -22,8 +22,11 @@ SEEDS = ("-m", "seed=1,2")
         ((*SEEDS, "hydra.sweep.subdir=/tmp/x/${hydra.job.num}"), "got '/tmp/x/0', must be a folder inside"),
         (("-m", "seed=range(0,1,0)"), "seed: got range(0,1,0), which has a step of 0"),
         (("-m", "seed=range(5,1)"), "seed: got range(5,1), which has no values"),
-        (("-m", "model=glob(nothing*)"), "model: got glob(nothing*), which no option matches; there are session4,"),
-        (("-m", "model.head.type=linear,[gap]"), "model.head.type: got ['gap'], must be one of linear, gap, conv"),
+        (("-m", "model=glob(nothing*)"), "model: got glob(nothing*), which no option matches; there are all_cnn_c,"),
+        (
+            ("-m", "model.head.type=linear,[gap]"),
+            "model.head.type: got ['gap'], must be one of linear, gap, conv, none",
+        ),
         (("-m", "model.width=1,1e308"), "model.width: got 1e+308, must be at most"),
         (("-m", "seed=range(0,1000000)"), "seed: got range(0,1000000), which has 1,000,000 values, more than"),
         ((*SEEDS, "trainer.device=cuda:1"), "must be cuda in a sweep; choose its GPUs with CUDA_VISIBLE_DEVICES"),

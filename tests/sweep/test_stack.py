@@ -16,7 +16,7 @@ from archsearch.config.settings import SweepSettings
 from archsearch.runs import folder as run_folder
 from archsearch.runs.prepare import PreparedRun, prepare
 from archsearch.runs.train import train_run
-from archsearch.sweep.launcher import teams_of
+from archsearch.sweep.launcher import teams_of, why_alone
 from archsearch.sweep.worker import Job
 from archsearch.tracking.store import open_experiment, resolve_store
 from tests.support.processes import Cli, start, wait_until
@@ -51,6 +51,18 @@ def runs() -> list[PreparedRun]:
     plain, other = prepared("seed=1"), prepared("seed=2", "model.dropout=0.2", "optimizer.lr=0.01")
     wider, begun = prepared("model.width=0.5"), replace(plain, resumed=Path("x"))
     return [plain, wider, begun, other, wider, other, plain]
+
+
+def test_a_sweep_says_why_no_run_is_stacked(runs: list[PreparedRun]) -> None:
+    def reason(settings: SweepSettings, numbers: list[int]) -> str | None:
+        jobs = [Job(number, runs[number], Path(str(number))) for number in numbers]
+        return why_alone(teams_of(jobs, settings), settings)
+
+    stack = SweepSettings(stack=8)
+    assert reason(stack, [0, 3]) is None and reason(SweepSettings(), [0, 1]) is None
+    assert "must have the same out_channels in conv1.conv, but have" in (reason(stack, [0, 1]) or "")
+    assert "sweep.time_limit" in (reason(SweepSettings(stack=8, time_limit=9), [0, 3]) or "")
+    assert "from a checkpoint" in (reason(stack, [0, 2]) or "")
 
 
 def teams(settings: SweepSettings, runs: list[PreparedRun]) -> list[list[int]]:

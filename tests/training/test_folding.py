@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from torch import nn
 
 from archsearch.training.folding import folded
-from tests.support.models import networks, trained
+from tests.support.models import ALL_BLOCKS, networks, trained
 from tests.support.requests import session4
 
 
@@ -16,7 +16,7 @@ def kinds(network: nn.Module) -> list[str]:
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
-@given(networks())
+@given(networks(kinds=ALL_BLOCKS))
 def test_folding_changes_neither_outputs_nor_inputs_nor_the_network(
     drawn: tuple[list[nn.Sequential], tuple[int, ...]],
 ) -> None:

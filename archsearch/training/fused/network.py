@@ -5,6 +5,7 @@ from collections import deque
 import torch
 from torch import nn
 
+from archsearch.model.layers import Parallel
 from archsearch.training.layers import is_plain, leaf_layers
 
 _MAX_THREADS = 2  # fused layers use one thread; with more than this many, torch's own layers are faster
@@ -19,18 +20,24 @@ def fused(network: nn.Module, device: torch.device) -> nn.Module:
     """
     if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not is_plain(network):
         return network
-    remaining = deque(leaf_layers(network))
-    if not any(map(_can_fuse, remaining)):
+    if not any(map(_can_fuse, network.modules())):
         return network
     from archsearch.training.fused import kernels  # imports Numba
 
-    if not kernels.usable():
-        return network
+    return _fused(network) if kernels.usable() else network
+
+
+def _fused(network: nn.Module) -> nn.Sequential:
     from archsearch.training.fused.layer import FusedNorm
 
+    assert isinstance(network, nn.Sequential)
     layers: list[nn.Module] = []
+    remaining = deque(leaf_layers(network))
     while remaining:
         layer = remaining.popleft()
+        if isinstance(layer, Parallel):
+            layers.append(layer.with_branches(_fused))
+            continue
         if not isinstance(layer, nn.BatchNorm2d) or not _can_fuse(layer):
             layers.append(layer)
             continue

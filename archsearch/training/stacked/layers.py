@@ -4,10 +4,28 @@ Images are (batch, K * channels, height, width), with member k's channels starti
 `MemberFlatten`, features are (K, batch, features).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
+
+from archsearch.model.layers import Parallel
+
+
+class MemberConcat(Parallel):
+    """Branches concatenated along each member's channels: (batch, K * channels, height, width), for each branch."""
+
+    def __init__(self, branches: Mapping[str, nn.Module], members: int) -> None:
+        super().__init__(branches, "concat")
+        self.members = members
+
+    def with_branches(self, transform: Callable[[nn.Module], nn.Module]) -> "MemberConcat":
+        """The same join of transformed branches."""
+        return MemberConcat({name: transform(branch) for name, branch in self.named_children()}, self.members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        outputs = [torch.unflatten(branch(images), 1, (self.members, -1)) for branch in self.children()]
+        return torch.cat(outputs, dim=2).flatten(1, 2)
 
 
 class MemberFlatten(nn.Module):

@@ -11,7 +11,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from archsearch.training.stacked.layers import MemberDropout, MemberFlatten, MemberLinear
+from archsearch.model.layers import Parallel
+from archsearch.training.stacked.layers import MemberConcat, MemberDropout, MemberFlatten, MemberLinear
 from archsearch.training.stacked.rules import CHANNELWISE, DROPOUTS
 
 # The attributes of a layer that count channels or groups. A stack has K times as many.
@@ -20,6 +21,7 @@ _COUNTS = {
     "BatchNorm2d": ("num_features",),
     "InstanceNorm2d": ("num_features",),
     "GroupNorm": ("num_groups", "num_channels"),
+    "BlurPool2d": ("channels",),
 }
 
 
@@ -40,21 +42,19 @@ class Stack(nn.Sequential):
     """
 
     def __init__(self, networks: Sequence[nn.Sequential]) -> None:
-        layers_by_slot = [_slots(network) for network in networks]
-        # Sorting puts a dropout that only some members have at its place among the other layers.
-        slots = sorted(set().union(*layers_by_slot))
-        super().__init__(*(_stacked(slot, [layers.get(slot) for layers in layers_by_slot]) for slot in slots))
+        layers: dict[str, nn.Module] = {}
+        super().__init__(*_stacked_layers(networks, "", layers))
         self.members = len(networks)
-        self._index_of = {slot.path: index for index, slot in enumerate(slots) if slot.is_layer}
+        self._layers = layers  # with weights, by path; a dictionary, so that they are no submodules once more
         self._templates = [copy.deepcopy(network).to("meta") for network in networks]
 
     def member(self, number: int) -> nn.Sequential:
         """Member `number`, counted from 0, as a network of its own, with copies of its weights."""
         network = copy.deepcopy(self._templates[number])
-        for path, layer in _leaves(network):
-            if path not in self._index_of:
+        for path, layer in network.named_modules():
+            stacked = self._layers.get(path)
+            if stacked is None:
                 continue
-            stacked = self[self._index_of[path]]
             for name, parameter in stacked.named_parameters():
                 value = self.part(parameter.detach(), number, number + 1).clone()
                 setattr(layer, name, nn.Parameter(value, requires_grad=parameter.requires_grad))
@@ -70,15 +70,51 @@ class Stack(nn.Sequential):
         return value[begin * size : end * size]
 
 
-def _leaves(network: nn.Sequential) -> Iterator[tuple[str, nn.Module]]:
-    for path, layer in network.named_modules():
-        if not isinstance(layer, nn.Sequential):
+def _leaves(network: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
+    """The layers by path, in order; a `Parallel` is one layer."""
+    for name, layer in network.named_children():
+        path = f"{prefix}{name}"
+        if type(layer) is nn.Sequential:
+            yield from _leaves(layer, f"{path}.")
+        else:
             yield path, layer
 
 
-def _slots(network: nn.Sequential) -> dict[_Slot, nn.Module]:
+def _stacked_layers(networks: Sequence[nn.Module], prefix: str, layers: dict[str, nn.Module]) -> list[nn.Module]:
+    """The layers that compute those of all `networks`; those that members have are added to `layers` by path."""
+    layers_by_slot = [_slots(network, prefix) for network in networks]
+    # Sorting puts a dropout that only some members have at its place among the other layers.
+    stacked = []
+    for slot in sorted(set().union(*layers_by_slot)):
+        members = [layers.get(slot) for layers in layers_by_slot]
+        if slot.kind == "Parallel":
+            stacked.append(_stacked_branches(slot, members, layers))
+            continue
+        stacked.append(_stacked(slot, members))
+        if slot.is_layer:
+            layers[slot.path] = stacked[-1]
+    return stacked
+
+
+def _stacked_branches(slot: _Slot, members: Sequence[nn.Module | None], layers: dict[str, nn.Module]) -> nn.Module:
+    first = members[0]
+    names = [None if layer is None else [name for name, _ in layer.named_children()] for layer in members]
+    joins = {getattr(layer, "join", None) for layer in members}
+    if not isinstance(first, Parallel) or len(joins) > 1 or any(other != names[0] for other in names):
+        raise ValueError(f"the networks of a stack must have the same branches, but differ in {slot.path}")
+    branches = {
+        name: nn.Sequential(
+            *_stacked_layers([layer.get_submodule(name) for layer in members if layer is not None],
+                             f"{slot.path}.{name}.", layers)
+        )
+        for name in names[0] or ()
+    }  # fmt: skip
+    return MemberConcat(branches, len(members)) if first.join == "concat" else Parallel(branches, first.join)
+
+
+def _slots(network: nn.Module, prefix: str) -> dict[_Slot, nn.Module]:
     slots, preceding = {}, 0
-    for path, layer in _leaves(network):
+    for path, layer in _leaves(network, prefix):
         kind = type(layer).__name__
         is_layer = kind not in DROPOUTS
         slots[_Slot(preceding, is_layer, path, kind)] = layer

@@ -6,14 +6,20 @@ from typing import Any, Protocol
 
 from archsearch.config.schema import format_value
 from archsearch.config.settings import Settings
-from archsearch.model.plan import Layer, Plan
+from archsearch.model.plan import Plan
+from archsearch.model.tree import Layer, Node, Parallel, steps
 
 # Layers that treat each channel separately, so that they are the same for one member's channels and for K members'.
 CHANNELWISE = frozenset(
-    "ReLU LeakyReLU GELU SiLU ELU Tanh ReLU6 Hardswish Mish MaxPool2d AvgPool2d AdaptiveAvgPool2d".split()
+    """ReLU LeakyReLU GELU SiLU ELU Tanh ReLU6 Hardswish Mish Sigmoid Hardsigmoid
+    MaxPool2d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d""".split()
 )
 DROPOUTS = frozenset({"Dropout", "Dropout2d"})
-_KINDS = CHANNELWISE | DROPOUTS | {"Conv2d", "BatchNorm2d", "InstanceNorm2d", "GroupNorm", "Flatten", "Linear"}
+_KINDS = (
+    CHANNELWISE
+    | DROPOUTS
+    | {"Conv2d", "BatchNorm2d", "InstanceNorm2d", "GroupNorm", "BlurPool2d", "Flatten", "Linear", "Parallel"}
+)
 
 # Settings that may differ, because each member has its own or because they do not affect training. All others must be
 # equal, including settings added later.
@@ -50,8 +56,8 @@ def why_not_stackable(candidates: Sequence[Candidate]) -> str | None:
         return "there is nothing to stack"
     first, *others = candidates
     for layer in first.plan.layers:
-        if layer.kind not in _KINDS:
-            return f"{layer.path} is a {layer.kind}, which cannot be stacked"
+        if layer.type_name not in _KINDS:
+            return f"{layer.path} is a {layer.type_name}, which cannot be stacked"
     for number, other in enumerate(others, 2):
         difference = _settings_difference(first.settings, other.settings) or _plan_difference(first.plan, other.plan)
         if difference is not None:
@@ -72,23 +78,29 @@ def _settings_difference(first: Settings, second: Settings) -> str | None:
 def _plan_difference(first: Plan, second: Plan) -> str | None:
     if first.input_shape != second.input_shape:
         return f"images of the same shape, but have {first.input_shape} and {second.input_shape}"
-    layers, others = _without_dropout(first), _without_dropout(second)
+    layers, others = _without_dropout(first.nodes), _without_dropout(second.nodes)
     for layer, other in zip(layers, others, strict=False):
-        if (layer.path, layer.kind) != (other.path, other.kind):
-            kinds = f"{layer.path} ({layer.kind}) and {other.path} ({other.kind})"
+        if (layer.path, layer.type_name) != (other.path, other.type_name):
+            kinds = f"{layer.path} ({layer.type_name}) and {other.path} ({other.type_name})"
             return f"the same layers except for dropout, but have {kinds} in the same place"
-        for name in {**layer.arguments, **other.arguments}:
-            value, other_value = layer.arguments.get(name), other.arguments.get(name)
-            if value != other_value:
-                ours, theirs = format_value(value), format_value(other_value)
+        values, other_values = layer.arguments, other.arguments
+        for name in {**values, **other_values}:
+            if values.get(name) != other_values.get(name):
+                ours, theirs = format_value(values.get(name)), format_value(other_values.get(name))
                 return f"the same {name} in {layer.path}, but have {ours} and {theirs}"
     if len(layers) != len(others):
         return f"equally many layers except for dropout, but have {len(layers)} and {len(others)}"
     return None
 
 
-def _without_dropout(plan: Plan) -> list[Layer]:
-    return [layer for layer in plan.layers if layer.kind not in DROPOUTS]
+def _without_dropout(nodes: Sequence[Node]) -> list[Layer | Parallel]:
+    """The layers, and before those of branches how they are joined."""
+    return [
+        layer
+        for node in nodes
+        for layer in steps(node)
+        if layer.type_name not in DROPOUTS
+    ]  # fmt: skip
 
 
 def _as_dict(section: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import get_args
 import pytest
 
 from archsearch.data.load import Dataset
-from archsearch.model.spec import Activation, Pool
+from archsearch.model.blocks.base import Activation
+from archsearch.model.blocks.conv import Pool
 from archsearch.training.stacked.rules import CHANNELWISE, why_not_stackable
 from archsearch.training.stacked.setup import make_stacked_trainer
 from tests.support.models import lower
@@ -73,7 +74,7 @@ def test_an_empty_stack_is_refused() -> None:
 def test_an_unknown_layer_is_refused() -> None:
     candidate = member()
     layers = (candidate.plan.layers[0], replace(candidate.plan.layers[1], kind="Softmax2d"))
-    unknown = replace(candidate, plan=replace(candidate.plan, layers=layers))
+    unknown = replace(candidate, plan=replace(candidate.plan, nodes=layers))
     assert why_not_stackable([unknown]) == "conv1.activation is a Softmax2d, which cannot be stacked"
 
 

@@ -1,0 +1,141 @@
+"""The structure of a plan while it is made: sequences, branches, and the state that layers change. No torch."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import prod
+
+from archsearch.errors import Problem
+from archsearch.model.tree import Argument, Join, Layer, Node, Pair, Parallel, Sequence, Shape
+
+
+@dataclass
+class Structure:
+    """The nodes so far, and the shape, window and jumps of their output.
+
+    What does not fit is reported as a problem of the block, and lowering goes on. After a misfit, height and width are
+    unknown (`sized` is False), and only rules that do not depend on them are checked.
+    """
+
+    shape: Shape
+    window: Pair = (1, 1)
+    jumps: Pair = (1, 1)
+    sized: bool = True
+    problems: list[Problem] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)  # of the innermost sequence
+    _names: list[str] = field(default_factory=list)  # of the sequences around it
+    setting: str = ""  # the path of the current block's settings
+
+    @property
+    def channels(self) -> int:
+        """Channels of the current output."""
+        return self.shape[0]
+
+    @property
+    def side(self) -> Pair:
+        """Height and width of the current output."""
+        return self.shape[1], self.shape[2]
+
+    def report(self, message: str) -> None:
+        """Report a problem of the current block."""
+        self.problems.append(Problem(self.setting, message))
+
+    @contextmanager
+    def block(self, name: str, setting: str) -> Iterator[None]:
+        """The layers of block `name`, whose settings have the path `setting`."""
+        before, self.setting = self.setting, setting
+        with self.sequence(name):
+            yield
+        self.setting = before
+
+    @contextmanager
+    def sequence(self, name: str) -> Iterator[None]:
+        """Layers that are one module, an `nn.Sequential`. Nothing is appended if there are none."""
+        outer, self.nodes = self.nodes, []
+        self._names.append(name)
+        yield
+        children, self.nodes = self.nodes, outer
+        if children:
+            self.nodes.append(Sequence(".".join(self._names), tuple(children)))
+        self._names.pop()
+
+    def parallel(self, name: str, join: Join, branches: Mapping[str, Callable[[], None]]) -> None:
+        """Branches by name. Each function appends the layers of its branch; one that appends none passes its input on.
+
+        The shapes of `add` and `multiply` must agree, but for branches of shape (channels, 1, 1), which apply to every
+        pixel. Channels add up for `concat`.
+        """
+        outer, begin = self.nodes, (self.shape, self.window, self.jumps)
+        self._names.append(name)
+        nodes: list[Sequence] = []
+        ends: list[tuple[Shape, Pair, Pair]] = []
+        for branch, append in branches.items():
+            self.shape, self.window, self.jumps = begin
+            self.nodes = []
+            self._names.append(branch)
+            append()
+            nodes.append(Sequence(".".join(self._names), tuple(self.nodes)))
+            ends.append((self.shape, self.window, self.jumps))
+            self._names.pop()
+        self.nodes = outer
+        self._join(join, dict(zip(branches, ends, strict=True)))
+        self.nodes.append(
+            Parallel(".".join(self._names), join, tuple(nodes), self.shape, self.window, self.jumps)
+        )  # fmt: skip
+        self._names.pop()
+
+    def _join(self, join: Join, ends: Mapping[str, tuple[Shape, Pair, Pair]]) -> None:
+        largest = max((shape[1:] for shape, _, _ in ends.values()), key=prod)
+        # A branch that squeezes the image to 1x1 sees all of it, like the statistics of a norm layer.
+        full = {name: end for name, end in ends.items() if end[0][1:] == largest or join == "concat"}
+        shapes = [shape for shape, _, _ in full.values()]
+        squeezed = [shape for shape, _, _ in ends.values() if shape[1:] != largest]
+        channels = {shape[0] for shape, _, _ in ends.values()}
+        if join == "multiply" and len(channels) == 2:
+            channels.discard(1)  # one weight a pixel, for all channels
+        if join == "concat":
+            agree, total = len({shape[1:] for shape in shapes}) == 1, sum(shape[0] for shape in shapes)
+        else:
+            agree = len(channels) == 1 and all(shape[1:] == (1, 1) for shape in squeezed)
+            total = max(channels)
+        strides = {jumps for _, _, jumps in full.values()}
+        if self.sized and (not agree or len(strides) > 1):
+            texts = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, (shape, _, _) in ends.items())
+            same = "height and width" if join == "concat" else "shape"
+            stride = "" if len(strides) == 1 else ", and of the same total stride"
+            self.report(f"the branches must end with the same {same}{stride}, got {texts}; check padding and stride")
+            self.sized = False
+        self.shape = (total, *largest)
+        windows = [window for _, window, _ in full.values()]
+        self.window = (max(window[0] for window in windows), max(window[1] for window in windows))
+        self.jumps = max(strides)
+
+    def add(
+        self,
+        name: str,
+        kind: str,
+        arguments: Mapping[str, Argument] | None = None,
+        params: int = 0,
+        macs: int = 0,
+    ) -> None:
+        """Append a layer of class `kind`, from torch.nn or `module:Class`, whose output has the current shape."""
+        block, *inner = [*self._names, name]
+        layer = Layer(
+            block, ".".join(inner), kind, arguments or {}, self.shape, params, macs, self.window, self.jumps
+        )  # fmt: skip
+        self.nodes.append(layer)
+
+    def slide(self, extent: Pair, strides: Pair) -> None:
+        """Update window and jumps for a window of `extent` that moves by `strides`."""
+        jumps = self.jumps
+        self.window = (self.window[0] + (extent[0] - 1) * jumps[0], self.window[1] + (extent[1] - 1) * jumps[1])
+        self.jumps = (jumps[0] * strides[0], jumps[1] * strides[1])
+
+    def see_all(self) -> None:
+        """Let the window cover the current height and width."""
+        if len(self.shape) > 1:
+            height, width = self.side
+            self.window = (
+                self.window[0] + (height - 1) * self.jumps[0],
+                self.window[1] + (width - 1) * self.jumps[1],
+            )

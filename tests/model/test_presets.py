@@ -1,0 +1,97 @@
+"""The presets: their parameters and MACs, and their outputs where torchvision has the same network."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from archsearch.model.builder import build_plan
+from archsearch.model.layers import Parallel
+from tests.support.models import lower
+from tests.support.requests import ask
+
+CIFAR = (3, 32, 32)
+MNIST = (1, 28, 28)
+
+
+def model_of(preset: str) -> Any:
+    return ask(f"model={preset}").config["model"]
+
+
+@pytest.mark.parametrize(
+    ("preset", "shape", "classes", "params", "macs"),
+    [
+        ("lenet5", MNIST, 10, 61_706, 0.4165),
+        ("all_cnn_c", CIFAR, 10, 1_369_738, 270.8),
+        ("nin_cifar", CIFAR, 10, 966_986, 222.5),
+        ("vgg11_bn_cifar", CIFAR, 10, 9_231_114, 152.8),
+        ("resnet20", CIFAR, 10, 269_722, 40.55),
+        ("resnet20_b", CIFAR, 10, 272_474, 40.81),
+        ("mobilenet_v2_cifar", CIFAR, 10, 2_296_922, 91.155),
+        ("squeezenet1_1", (3, 224, 224), 1000, 1_235_496, 349.2),
+        ("pytorch_mnist", MNIST, 10, 1_199_882, 11.99),
+        ("keras_mnist", MNIST, 10, 34_826, 2.441),
+        ("cdeotte_mnist", MNIST, 10, 326_410, 15.16),
+    ],
+)
+def test_presets_have_their_parameters_and_macs(
+    preset: str, shape: tuple[int, ...], classes: int, params: int, macs: float
+) -> None:
+    plan = lower(model_of(preset), shape, classes)
+    assert plan.params == params
+    assert plan.macs / 1e6 == pytest.approx(macs, rel=3e-4)
+    network = build_plan(plan)
+    assert sum(weight.numel() for weight in network.parameters()) == params
+    with torch.no_grad():
+        assert network.eval()(torch.zeros(1, *shape)).shape == (1, classes)
+
+
+@pytest.mark.filterwarnings("ignore:.*pretrained|.*weights")
+def test_squeezenet_computes_what_torchvisions_does() -> None:
+    from torchvision.models import squeezenet1_1
+
+    torch.manual_seed(0)
+    theirs = squeezenet1_1(num_classes=20).eval()
+    ours = build_plan(lower(model_of("squeezenet1_1"), (3, 224, 224), 20)).eval()
+    for weight, value in zip(ours.parameters(), theirs.parameters(), strict=True):
+        weight.data.copy_(value.data)
+    images = torch.randn(2, 3, 224, 224)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs(images), rtol=1e-4, atol=1e-5)
+
+
+def test_inverted_residuals_compute_what_torchvisions_do() -> None:
+    from torchvision.models.mobilenetv2 import InvertedResidual
+
+    torch.manual_seed(0)
+    settings = {"type": "inverted_residual", "activation": "relu6", "padding": 1, "bias": False}
+    order = ["conv", "norm", "activation", "dropout"]
+    for channels, stride, expansion in ((8, 1, 6), (12, 1, 6), (8, 2, 3), (8, 1, 1)):
+        block = {**settings, "order": order, "channels": channels, "stride": stride, "expansion": expansion}
+        plan = lower({"blocks": {"block": block}, "head": {"type": "gap"}}, (8, 16, 16))
+        ours = build_plan(plan).get_submodule("block").train()
+        theirs = InvertedResidual(8, channels, stride, expansion).train()
+        for weight, value in zip(ours.parameters(), theirs.parameters(), strict=True):
+            weight.data.copy_(value.data)
+        images = torch.randn(4, 8, 16, 16)
+        torch.testing.assert_close(ours(images), theirs(images))
+
+
+def test_residuals_compute_what_torchvisions_basic_block_does() -> None:
+    from torchvision.models.resnet import BasicBlock
+
+    torch.manual_seed(0)
+    theirs = BasicBlock(8, 8).train()
+    body = {"conv1": {"channels": 8, "padding": 1}, "conv2": {"channels": 8, "padding": 1, "activation": "none"}}
+    model = {
+        "bias": False,
+        "order": ["conv", "norm", "activation", "dropout"],
+        "blocks": {"block": {"type": "residual", "body": body}},
+        "head": {"type": "gap"},
+    }
+    ours = build_plan(lower(model, (8, 16, 16))).get_submodule("block").train()
+    for weight, value in zip(ours.parameters(), theirs.parameters(), strict=True):
+        weight.data.copy_(value.data)
+    images = torch.randn(4, 8, 16, 16)
+    torch.testing.assert_close(ours(images), theirs(images))
+    assert any(isinstance(module, Parallel) for module in ours.modules())
