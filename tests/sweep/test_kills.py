@@ -135,7 +135,8 @@ def test_runs_that_finished_before_the_kill_are_left_alone(killed: Story) -> Non
 
 def test_a_killed_sweep_repeats_at_most_the_epochs_that_were_being_trained(killed: Story) -> None:
     assert sum(result["epochs_trained"] for result in results_of(killed.workspace).values()) == 40
-    assert 40 <= sum(epochs_logged(killed.workspace).values()) <= 42
+    # Each of the two workers was killed in an epoch, which it trained again or had saved but not yet logged.
+    assert 38 <= sum(epochs_logged(killed.workspace).values()) <= 42
 
 
 def test_a_killed_sweep_continues_its_mlflow_runs(killed: Story) -> None:
