@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsearch.compose.overrides import as_typed
 from archsearch.errors import ReportError, ResumeError, first_line
 from archsearch.runs.folder import CHECKPOINT, LAYERS, PREDICTIONS, SWEEP, find_run, find_sweep, read_config, sweep_of
 from archsearch.runs.result import RESULT, read_result
@@ -164,6 +163,8 @@ class Sweep:
 
     def __repr__(self) -> str:
         record = self.record
+        from archsearch.compose.overrides import as_typed  # which imports Hydra
+
         overrides = " ".join(map(as_typed, record.overrides))
         return f"<Sweep {overrides}: {len(record.entries)} runs, {record.state}, in {self.folder}>"
 
