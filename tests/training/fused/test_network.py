@@ -1,17 +1,22 @@
 """Networks with fused layers."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
 from archsearch.model.builder import build_plan
+from archsearch.model.plan import Plan
 from archsearch.training.fused.layer import FusedNorm
 from archsearch.training.fused.network import fused
+from tests.support.models import lower
 from tests.support.training import CPU, candidate
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+SEPARABLE = {"type": "separable", "channels": 4}
 
 
 @pytest.mark.parametrize(
@@ -28,7 +33,31 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 )
 def test_a_fused_network_trains_like_the_plain_one_in_double_precision(overrides: tuple[str, ...]) -> None:
     """In single precision torch's own sums are a thousand times less accurate than the tolerance."""
-    plan = candidate("model.dropout=0.2", *overrides).plan
+    check_training(candidate("model.dropout=0.2", *overrides).plan)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "residual", "body": {"a": {"channels": 8}, "b": {"channels": 8, "activation": "none"}}, "stride": 2},
+        {"type": "inverted_residual", "channels": 4, "repeat": 2},
+        {
+            "type": "parallel",
+            "branches": {"a": {"a": {"channels": 4}}, "b": {"b": {"type": "separable", "channels": 4}}},
+        },
+        {"type": "group", "blocks": {"a": {"channels": 4}, "b": {"type": "squeeze_excite", "reduction": 2}}},
+    ],
+    ids=lambda block: str(block["type"]),
+)
+@pytest.mark.parametrize("order", ["conv activation norm dropout", "norm activation conv dropout"])
+def test_a_network_with_branches_does_too(block: dict[str, Any], order: str) -> None:
+    blocks = {"first": {"channels": 4}, "block": block}
+    model = {"padding": 1, "dropout": 0.2, "order": order.split(), "blocks": blocks, "head": {"type": "gap"}}
+    check_training(lower(model), rtol=2e-3, atol=3e-4)  # deeper networks round more often
+
+
+def check_training(plan: Plan, rtol: float = 1e-4, atol: float = 1e-5) -> None:
+    """Four steps of the fused network in single precision are those of the plain one in double precision."""
     torch.manual_seed(2)
     single = build_plan(plan).to(memory_format=torch.channels_last)
     double = copy.deepcopy(single).double()
@@ -43,12 +72,19 @@ def test_a_fused_network_trains_like_the_plain_one_in_double_precision(overrides
             nn.functional.cross_entropy(forward(images), labels).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     for value, expected in zip(single.state_dict().values(), double.state_dict().values(), strict=True):
-        torch.testing.assert_close(value.double(), expected.double(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(value.double(), expected.double(), rtol=rtol, atol=atol)
 
 
 @pytest.fixture
 def fusable() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2), nn.Dropout2d(0.1), nn.Flatten())
+
+
+def test_norms_in_branches_are_fused() -> None:
+    network = fused(build_plan(candidate("model=resnet20_b", "model.width=0.25").plan), CPU)
+    kinds = [type(module) for module in network.modules()]
+    assert FusedNorm in [type(module) for module in network.modules() if isinstance(module, FusedNorm)]
+    assert kinds.count(FusedNorm) == 1 + 3 * 6 + 2
 
 
 def test_relu_norm_and_dropout_become_one_layer(fusable: nn.Sequential) -> None:
