@@ -5,8 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
 
-from archsearch.errors import Problem
+from archsearch.errors import ConfigError, Problem
 from archsearch.model.tree import Argument, Join, Layer, Node, Pair, Parallel, Sequence, Shape
+
+_MOST_LAYERS = 50_000
 
 
 @dataclass
@@ -24,6 +26,7 @@ class Structure:
     problems: list[Problem] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)  # of the innermost sequence
     _names: list[str] = field(default_factory=list)  # of the sequences around it
+    _count: int = 0  # of layers
     setting: str = ""  # the path of the current block's settings
 
     @property
@@ -118,7 +121,15 @@ class Structure:
         params: int = 0,
         macs: int = 0,
     ) -> None:
-        """Append a layer of class `kind`, from torch.nn or `module:Class`, whose output has the current shape."""
+        """Append a layer of class `kind`, from torch.nn or `module:Class`, whose output has the current shape.
+
+        Raises `ConfigError` if there are too many, as with repeats of repeats.
+        """
+        self._count += 1
+        if self._count > _MOST_LAYERS:
+            raise ConfigError(
+                [*self.problems, Problem(self.setting, f"the model has more than {_MOST_LAYERS:,} layers")]
+            )
         block, *inner = [*self._names, name]
         layer = Layer(
             block, ".".join(inner), kind, arguments or {}, self.shape, params, macs, self.window, self.jumps

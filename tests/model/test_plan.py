@@ -80,6 +80,14 @@ def test_misfits_name_the_block_and_the_rule(change: dict[str, Any], message: st
     assert any(f"model.blocks.conv5: {message}" in problem for problem in problems_of(session4(conv5=change)))
 
 
+def test_repeats_of_repeats_have_a_limit() -> None:
+    block: dict[str, Any] = {"channels": 1, "kernel_size": 1}
+    for _ in range(5):
+        block = {"type": "group", "repeat": 1000, "blocks": {"inner": block}}
+    (problem,) = problems_of({"blocks": {"outer": block}, "head": {"type": "gap"}})
+    assert problem.endswith("the model has more than 50,000 layers")
+
+
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
