@@ -64,9 +64,20 @@ def check_words(arguments: Sequence[str]) -> tuple[list[Problem], list[str]]:
             problems.append(Problem(word.rstrip("= "), _NO_SPACES))
         elif not word.startswith("~") and _is_spaced(word):
             problems.append(Problem(word.partition("=")[0].strip() or word, _NO_SPACES))
+        elif _is_list_of_options(word):
+            setting, _, value = word.partition("=")
+            options = group_options()[setting]
+            rule = f"must be one option, without brackets: {', '.join(options)}"
+            problems.append(Problem(setting, f"got {value}, {rule}"))
         else:
             accepted.append(word)
     return problems, accepted
+
+
+def _is_list_of_options(word: str) -> bool:
+    """Whether `word` chooses a list for a group, which Hydra accepts; only experiments can be combined."""
+    setting, _, value = word.partition("=")
+    return value.startswith("[") and setting != "experiment" and setting in group_options()
 
 
 def _is_spaced(word: str) -> bool:

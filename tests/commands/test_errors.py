@@ -160,3 +160,13 @@ def test_a_message_is_wrapped_between_words_on_a_terminal(
     lines = stream.getvalue().splitlines()
     assert value in stream.getvalue() and (len(lines) > 1) == wraps
     assert all(len(line) <= 40 or value in line for line in lines)
+
+
+@pytest.mark.parametrize("word", ["model=[session4]", "model=[session4,session4_gap]", "augment=[none,affine]"])
+@pytest.mark.parametrize("flags", [(), ("-m",)])
+def test_a_list_of_options_is_refused(command: Command, word: str, flags: tuple[str, ...], workspace: Path) -> None:
+    done = command(*flags, word)
+    setting, _, value = word.partition("=")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"archsearch: {setting}: got {value}, must be one option, without brackets: ")
+    assert not list(workspace.iterdir())
