@@ -229,16 +229,14 @@ def _isolated() -> Iterator[None]:
 
 @contextmanager
 def _unchanged_process() -> Iterator[None]:
-    """Leave torch, the environment, MLflow's store and the root logger as they were.
+    """Leave torch, the environment and the root logger as they were.
 
     A sweep records itself, and its best run's figures, in this process.
     """
-    from archsearch.tracking.store import restored_mlflow
-
     variables, root = dict(os.environ), logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
-        with _isolated(), restored_mlflow():
+        with _isolated():
             yield
     finally:
         os.environ.clear()

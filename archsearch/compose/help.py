@@ -7,7 +7,7 @@ from typing import Any
 
 from archsearch.compose.composition import compose_config, group_options, plain_values
 from archsearch.compose.overrides import complete_arguments
-from archsearch.config.schema import allowed_values, descriptions_of, format_value, groups_of, names_of
+from archsearch.config.schema import allowed_values, default_of, descriptions_of, format_value, groups_of, names_of
 from archsearch.config.settings import Settings
 from archsearch.errors import ConfigError, Problem, did_you_mean
 from archsearch.model.blocks.base import Defaults
@@ -151,7 +151,7 @@ def _pairs(cls: type, prefix: str, values: Mapping[str, Any], names: Sequence[st
 
 
 def _default(cls: type, name: str) -> object:
-    default = cls.__dataclass_fields__[name].default  # type: ignore[attr-defined]
+    default = default_of(cls, name)
     return default if isinstance(default, str | int | float | tuple) or default is None else ""
 
 

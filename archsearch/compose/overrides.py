@@ -96,7 +96,7 @@ def _parser() -> ArgumentParser:
         raise ConfigError([Problem(flag, rule)])
 
     parser = get_args_parser()
-    parser.error = refuse  # type: ignore[method-assign]
+    parser.error = refuse  # type: ignore[method-assign] # Hydra makes the parser, so there is no class to derive
     return parser
 
 

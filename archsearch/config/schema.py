@@ -55,6 +55,11 @@ def names_of(cls: type) -> tuple[str, ...]:
     return tuple(field.name for field in fields(cls))
 
 
+def default_of(cls: type, name: str) -> object:
+    """The default of the setting `name`; `dataclasses.MISSING` if it is required."""
+    return next(field.default for field in fields(cls) if field.name == name)
+
+
 def descriptions_of(cls: type) -> dict[str, str]:
     """The descriptions of the settings of `cls` that have one."""
     fields_by_class = [getattr(base, "__pydantic_fields__", {}) for base in reversed(cls.__mro__)]

@@ -57,10 +57,8 @@ class Lowering(Structure):
         else:
             assert not isinstance(padding, str)
             padded = pair(padding)
-            sides = tuple(
-                (size + 2 * around - side) // step + 1
-                for size, around, side, step in zip(self.side, padded, extent, strides, strict=True)
-            )  # type: ignore[assignment]
+            height, width = map(_windows, self.side, extent, strides, padded)
+            sides = height, width
             if self.sized and min(sides) < 1:
                 dilated = f" with dilation {_text(dilation)} (extent {_text(_short(extent))})" * (dilations != (1, 1))
                 around_text = f" padded by {_text(padding)}" * (padded != (0, 0))
@@ -143,7 +141,7 @@ class Lowering(Structure):
         if any(2 * around > window for window, around in zip(sizes, padded, strict=True)):
             self.report(f"`padding` (={_text(padding)}) must be at most half of `pool_size` (={_text(size)})")
         sides = [
-            _pooled(*values, ceil_mode=ceil_mode) for values in zip(self.side, sizes, strides, padded, strict=True)
+            _windows(*values, ceil_mode=ceil_mode) for values in zip(self.side, sizes, strides, padded, strict=True)
         ]
         self.slide(sizes, strides)
         self.shape = (self.channels, *sides)
@@ -177,7 +175,7 @@ class Lowering(Structure):
         if self.sized and (around >= min(self.side) or size > min(self.side) + 2 * around):
             self.report(f"pool_size {size} does not fit its {self.side[0]}x{self.side[1]} input")
             self.sized = False
-        sides = [_pooled(side, size, stride, around, ceil_mode=False) for side in self.side]
+        sides = [_windows(side, size, stride, around) for side in self.side]
         self.slide((size, size), (stride, stride))
         self.shape = (self.channels, *sides)
         arguments: dict[str, Argument] = {"channels": self.channels, "kernel_size": size, "stride": stride}
@@ -241,7 +239,7 @@ def _text(value: PairOrInt) -> str:
     return str(value) if isinstance(value, int) else str(list(value))
 
 
-def _pooled(side: int, size: int, stride: int, padding: int, *, ceil_mode: bool) -> int:
+def _windows(side: int, size: int, stride: int, padding: int, *, ceil_mode: bool = False) -> int:
     """The number of windows, as torch counts them. With `ceil_mode`, none begins in the padding at the end."""
     free = side + 2 * padding - size
     if not ceil_mode:

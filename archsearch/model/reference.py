@@ -3,13 +3,14 @@
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import MISSING
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from archsearch.config.schema import descriptions_of, format_value, names_of
+from archsearch.config.schema import default_of, descriptions_of, format_value, names_of
 from archsearch.model.blocks.base import Block, Defaults, inherited_settings
 from archsearch.model.heads import HEADS
 from archsearch.model.plugins import block_types
@@ -53,9 +54,8 @@ def _table(cls: type, names: "tuple[str, ...] | list[str]") -> Iterator[str]:
     yield from ("| setting | values | default | |", "|---|---|---|---|")
     for name in names:
         values = f"{nested[name]} by name" if name in nested else _values(hints[name])
-        field = cls.__dataclass_fields__[name]  # type: ignore[attr-defined]
-        has_default = isinstance(field.default, str | int | float | tuple | NoneType)
-        default = "required" if name in nested or not has_default else _text(field.default)
+        value = default_of(cls, name)
+        default = "required" if name in nested or value is MISSING else _text(value)
         yield f"| `{name}` | {values} | {default} | {descriptions.get(name, '').replace('|', ',')} |"
 
 

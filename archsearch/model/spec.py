@@ -22,7 +22,7 @@ from archsearch.model.plugins import block_types
 
 _STRUCTURE = ("width", "blocks", "head")
 _DEEPEST = 20  # blocks in blocks
-_HOLDER = "x-"  # the beginning of keys that only hold what YAML's anchors refer to
+HOLDER = "x-"  # the beginning of keys that only hold what YAML's anchors refer to
 _MEANT = {
     "channels": "; each block has its own",
     "input_shape": "; it is that of the data set, so leave it out",
@@ -72,7 +72,7 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
     problems = [
         Problem(f"{path}.{key}", f"unknown setting{_MEANT.get(str(key)) or did_you_mean(str(key), settings)}")
         for key in values
-        if key not in settings and not str(key).startswith(_HOLDER)
+        if key not in settings and not str(key).startswith(HOLDER)
     ]
     inherited = {key: value for key, value in values.items() if key in names_of(Defaults)}
     defaults, default_problems = read(Defaults, inherited, path)
@@ -98,7 +98,7 @@ def _misplaced(values: Mapping[Any, object], path: str) -> Problem | None:
     if values.get("blocks") is None:
         known = (*_STRUCTURE, *names_of(Defaults))
         names = [str(key) for key, value in values.items() if isinstance(value, Mapping) and key not in known]
-        names = [name for name in names if not name.startswith(_HOLDER)]
+        names = [name for name in names if not name.startswith(HOLDER)]
         if names:
             return Problem(path, f"needs `blocks:`, with {', '.join(names)} below it")
     return None
@@ -177,7 +177,7 @@ class _Reader:
         self.problems += problems
         if block is None or len(self.problems) > before:
             return None
-        return replace(block, **parts) if parts else block  # type: ignore[type-var]
+        return replace(block, **parts) if parts else block
 
     def _read_nested(self, form: str, raw: object, path: str) -> Blocks | Branches:
         if form == "blocks":

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 from unicodedata import category
 
+from archsearch.model.spec import HOLDER
+
 # Settings that become columns of MLflow's tables. Paths and display options do not.
 _SECTIONS = ("model", "init", "augment", "optimizer", "scheduler", "averaging")
 _SETTINGS = {
     "data": ("validation", "split_seed"),
     "trainer": ("epochs", "batch_size", "label_smoothing", "precision"),
 }
-
-_HOLDER = "x-"  # the beginning of keys that only hold what YAML's anchors refer to
 
 RUN_NUMBER = "sweep.run"  # tag: a run's number in its sweep
 LEGACY_RUN_NUMBER = "sweep.variant"  # the same tag in older stores
@@ -28,7 +28,7 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
     def add(path: str, value: object) -> None:
         if isinstance(value, dict):
             for key, child in value.items():
-                if not str(key).startswith(_HOLDER):
+                if not str(key).startswith(HOLDER):
                     add(f"{path}.{key}", child)
         elif value is not None:
             params[path] = value

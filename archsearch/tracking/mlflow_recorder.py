@@ -23,7 +23,7 @@ from archsearch.tracking.messages import error_line
 from archsearch.tracking.models import model_arguments, quiet_export
 from archsearch.tracking.recorder import Recorder, RunInfo
 from archsearch.tracking.run_opening import OPENING_ATTEMPTS, RunOpening
-from archsearch.tracking.store import Store
+from archsearch.tracking.store import Store, restored_mlflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -153,14 +153,15 @@ class MlflowRecorder(Recorder):
     def _write_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
         import mlflow
 
-        mlflow.set_tracking_uri(self.store.uri)
         # Models are logged through the fluent API, which needs an active run. `finish` sets the run's final state.
-        mlflow.start_run(run_id=self.run_id, log_system_metrics=False)
-        try:
-            with quiet_export():
-                mlflow.pytorch.log_model(name="model", **model_arguments(network, example))
-        finally:
-            mlflow.end_run("RUNNING")
+        with restored_mlflow():
+            mlflow.set_tracking_uri(self.store.uri)
+            mlflow.start_run(run_id=self.run_id, log_system_metrics=False)
+            try:
+                with quiet_export():
+                    mlflow.pytorch.log_model(name="model", **model_arguments(network, example))
+            finally:
+                mlflow.end_run("RUNNING")
 
     def _send_batch(self) -> None:
         if self._batch:

@@ -158,7 +158,7 @@ def import_mlflow() -> None:
 
 @contextmanager
 def restored_mlflow() -> Iterator[None]:
-    """Let MLflow's tracking URI, which recording sets for the whole process, be as before afterwards."""
+    """Let MLflow's tracking URI, which is the process's, be as before afterwards."""
     before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow: Any = sys.modules.get("mlflow")
     chosen = mlflow.get_tracking_uri() if mlflow is not None and mlflow.is_tracking_uri_set() else None

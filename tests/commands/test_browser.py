@@ -23,7 +23,6 @@ from archsearch.data.info import DATASETS
 from archsearch.data.load import load
 from archsearch.runs.prepare import prepare
 from archsearch.runs.train import train_run
-from archsearch.tracking.store import restored_mlflow
 from tests.support.mlflow_server import free_port
 from tests.support.processes import start
 from tests.support.requests import QUICK, ask
@@ -102,7 +101,7 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     workspace = tmp_path_factory.mktemp("run")
     folder = workspace / "outputs" / "runs" / "a"
     folder.mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch, restored_mlflow():  # which the next server would take for its store
+    with pytest.MonkeyPatch.context() as patch:
         patch.chdir(workspace)
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         result = train_run(prepare(ask(*QUICK, "trainer.epochs=4")), folder)

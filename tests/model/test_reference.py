@@ -3,11 +3,13 @@
 import re
 
 import pytest
+import yaml
 
 from archsearch.config.schema import descriptions_of, names_of
 from archsearch.model.heads import HEADS
 from archsearch.model.plugins import block_types
 from archsearch.model.reference import reference, updated
+from tests.support.models import lower
 from tests.support.processes import REPOSITORY
 
 PAGE = (REPOSITORY / "docs" / "model-language.md").read_text()
@@ -33,3 +35,8 @@ def test_values_are_words() -> None:
 def test_a_page_without_a_place_for_the_tables_is_refused() -> None:
     with pytest.raises(ValueError, match="the page must contain"):
         updated("# Nothing")
+
+
+def test_the_pages_first_network_of_branches_is_resnet20() -> None:
+    example = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[1]
+    assert lower(yaml.safe_load(example), (3, 32, 32)).params == 272_474

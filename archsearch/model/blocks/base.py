@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, get_args, get_type_hints
 
@@ -54,6 +55,7 @@ class Defaults:
             raise ValueError(f"`order` (={list(self.order)}) must name each of {', '.join(STEPS)} once")
 
 
+@plain_dataclass(frozen=True)
 class Block:
     """A block of a model: a frozen pydantic dataclass with its settings, registered with `register_block`."""
 
@@ -149,7 +151,7 @@ def lower_repeated(block: Block, lowering: Lowering) -> None:
         with lowering.sequence(str(number)):
             block.lower(lowering)
         if number == 0 and hasattr(block, "stride"):
-            block = replace(block, stride=1)  # type: ignore[type-var]
+            block = replace(block, stride=1)  # type: ignore[call-arg] # not every block has one
 
 
 def with_stride(blocks: Blocks, stride: Window, lowering: Lowering) -> Blocks:

@@ -10,8 +10,25 @@ from archsearch.model.blocks.base import Block, Defaults, Repeat, Window, regist
 from archsearch.model.lowering import Lowering, pair
 
 
-class _Convolutions(Defaults):
-    """How both blocks build their convolutions."""
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class _MobileBlock(Defaults, Block):
+    """What both blocks have."""
+
+    channels: Size
+    """output channels, before `width`"""
+    stride: Window = 1
+    """stride of the depthwise convolution, in pixels"""
+    dilation: Window = 1
+    """distance between the pixels of the depthwise window"""
+    repeat: Repeat = 1
+    """how often the block comes, one after another; `stride` is that of the first"""
+
+    def scaled(self, width: float, channels: int) -> tuple[Self, int]:
+        """A multiple of `norm_groups` with group norm."""
+        del channels
+        unit = self.norm_groups if self.norm == "group" else 1
+        block = replace(self, channels=scale_channels(self.channels, width, unit))
+        return block, block.channels
 
     def add_conv(
         self, lowering: Lowering, name: str, channels: int, *, depthwise: tuple[Window, Window] | None, linear: bool
@@ -38,28 +55,13 @@ class _Convolutions(Defaults):
 
 @register_block
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class SeparableBlock(_Convolutions, Block):
+class SeparableBlock(_MobileBlock):
     """A depthwise convolution, then a 1x1 convolution (Howard et al., arXiv:1704.04861), then dropout.
 
     Both have norm and activation, in the given order.
     """
 
     type: Literal["separable"] = "separable"
-    channels: Size
-    """output channels, before `width`"""
-    stride: Window = 1
-    """stride of the depthwise convolution, in pixels"""
-    dilation: Window = 1
-    """distance between the pixels of the depthwise window"""
-    repeat: Repeat = 1
-    """how often the block comes, one after another; `stride` is that of the first"""
-
-    def scaled(self, width: float, channels: int) -> tuple[Self, int]:
-        """A multiple of `norm_groups` with group norm."""
-        del channels
-        unit = self.norm_groups if self.norm == "group" else 1
-        block = replace(self, channels=scale_channels(self.channels, width, unit))
-        return block, block.channels
 
     def lower(self, lowering: Lowering) -> None:
         """The two convolutions."""
@@ -71,32 +73,17 @@ class SeparableBlock(_Convolutions, Block):
 
 @register_block
 @dataclass(frozen=True, kw_only=True, config=STRICT)
-class InvertedResidualBlock(_Convolutions, Block):
+class InvertedResidualBlock(_MobileBlock):
     """A 1x1 convolution to more channels, a depthwise one, and a 1x1 one back without activation.
 
     The input is added to the output where the stride is 1 and the channels agree (Sandler et al., arXiv:1801.04381).
     """
 
     type: Literal["inverted_residual"] = "inverted_residual"
-    channels: Size
-    """output channels, before `width`"""
     expansion: Size = 6
     """channels of the depthwise convolution, in multiples of the input's; 1 leaves the first convolution out"""
-    stride: Window = 1
-    """stride of the depthwise convolution, in pixels"""
-    dilation: Window = 1
-    """distance between the pixels of the depthwise window"""
     shortcut: Literal["identity", "conv"] = "identity"
     """with stride 1 and other channels than the input's: none, or a 1x1 convolution with `norm`"""
-    repeat: Repeat = 1
-    """how often the block comes, one after another; `stride` is that of the first"""
-
-    def scaled(self, width: float, channels: int) -> tuple[Self, int]:
-        """A multiple of `norm_groups` with group norm."""
-        del channels
-        unit = self.norm_groups if self.norm == "group" else 1
-        block = replace(self, channels=scale_channels(self.channels, width, unit))
-        return block, block.channels
 
     def lower(self, lowering: Lowering) -> None:
         """The three convolutions, and the addition."""

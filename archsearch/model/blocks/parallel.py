@@ -1,6 +1,7 @@
 """Branches that see the same input."""
 
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Literal, Self
 
 from pydantic.dataclasses import dataclass
@@ -44,9 +45,7 @@ class ParallelBlock(Block):
             "branches",
             self.join,
             {
-                name: lambda blocks=blocks, name=name: lower_blocks(  # type: ignore[misc]
-                    blocks, lowering, f"{setting}.branches.{name}"
-                )
+                name: partial(lower_blocks, blocks, lowering, f"{setting}.branches.{name}")
                 for name, blocks in self.branches
             },
         )
