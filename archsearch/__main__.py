@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from archsearch import __version__
@@ -66,11 +67,17 @@ def _complete() -> int:
         training = Offers(values={"resume": _sweep_names if several else _run_ids})
         report = Offers(
             (*names_of(Options), *OVERRIDES),
-            ("--help", *FLAGS),
-            {"run": _run_ids, "sweep": _sweep_names, "cost": lambda: allowed_values(Options, "cost")},
+            flags=("--help", *FLAGS),
+            values={"run": _run_ids, "sweep": _sweep_names, "cost": lambda: allowed_values(Options, "cost")},
         )
-        ui = Offers(("ui.port", "tracking.uri"))
-        print("\n".join(completions(line, {"train": training, "check": training, "report": report, "ui": ui})))
+        offers = {
+            "train": training,
+            "check": replace(training, more=("input", "classes")),
+            "draw": replace(training, more=("input", "classes", "out")),
+            "report": report,
+            "ui": Offers(("ui.port", "tracking.uri")),
+        }
+        print("\n".join(completions(line, offers)))
     return 0
 
 
@@ -92,6 +99,12 @@ def _check(arguments: Sequence[str]) -> int:
     from archsearch.check import check
 
     return check(arguments)
+
+
+def _draw(arguments: Sequence[str]) -> int:
+    from archsearch.draw import draw
+
+    return draw(arguments)
 
 
 def _report(arguments: Sequence[str]) -> int:
@@ -124,6 +137,7 @@ def _help(arguments: Sequence[str]) -> int:
 _SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "train": _train,
     "check": _check,
+    "draw": _draw,
     "report": _report,
     "ui": _ui,
     "help": _help,

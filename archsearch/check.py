@@ -3,19 +3,15 @@
 Trains nothing, imports no torch, leaves no file behind.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from archsearch.system.command import run_command, starting
+from archsearch.system.interrupts import ending_at_once
 
 if TYPE_CHECKING:
+    from archsearch.compose.images import Images
     from archsearch.compose.request import Request
-    from archsearch.config.settings import Settings
-    from archsearch.data.info import DatasetInfo
-
-_OWN = ("input=", "classes=")  # settings of this command
 
 
 def check(arguments: Sequence[str]) -> int:
@@ -25,57 +21,22 @@ def check(arguments: Sequence[str]) -> int:
     """
     with starting():
         from archsearch.cli import dispatch, traceless_overrides
+    with ending_at_once():
+        from archsearch.compose.images import Images, without_image_words
 
-    images = _Images([argument for argument in arguments if argument.startswith(_OWN)])
-    others = [argument for argument in arguments if not argument.startswith(_OWN)]
-    with traceless_overrides() as overrides:
-        return dispatch(
-            [*others, *overrides], images.validate, _show_layers, images.show_plan, "check", leaves_files=False
-        )
+    others, words = without_image_words(arguments)
+    images = Images(words)
 
-
-@dataclass(frozen=True)
-class _Images:
-    """What `words` say of the images: `input=CxHxW`, `classes=N`. The data set says the rest."""
-
-    words: Sequence[str]
-
-    def validate(self, request: "Request") -> Any:
+    def validate(request: "Request") -> Any:
         from archsearch.compose.validate import validate
 
-        return request, validate(request.config, self.dataset).require()[1]
+        return request, validate(request.config, images.dataset).require()[1]
 
-    def dataset(self, settings: "Settings") -> "DatasetInfo":
-        """The data set of `settings`, with these images. Raises `ConfigError`."""
-        from archsearch.compose.validate import named_dataset
-        from archsearch.errors import ConfigError, Problem
+    def show_plan(arguments: Sequence[str]) -> None:
+        _show_plan(arguments, images)
 
-        dataset = named_dataset(settings)
-        for word in self.words:
-            name, _, value = word.partition("=")
-            are_sizes = re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5})*", value) is not None
-            sizes = list(map(int, value.split("x"))) if are_sizes else []
-            if name == "classes" and len(sizes) == 1:
-                dataset = replace(dataset, classes=tuple(map(str, range(sizes[0]))))
-            elif name == "input" and len(sizes) == 3:
-                dataset = replace(dataset, shape=(sizes[0], sizes[1], sizes[2]))
-            else:
-                rule = "a whole number" if name == "classes" else "channels x height x width, as in 3x32x32"
-                raise ConfigError([Problem(name, f"got {value!r}, must be {rule}")])
-        return dataset
-
-    def show_plan(self, arguments: Sequence[str]) -> None:
-        from archsearch.compose.composition import composed_sweep
-        from archsearch.sweep.machine import gpus_here, slots_here
-        from archsearch.sweep.plan import plan_sweep
-        from archsearch.sweep.plan_table import invalid_runs_error, plan_table
-
-        with composed_sweep(arguments) as (loader, master):
-            plan = plan_sweep(loader, master, self.dataset)
-        print(plan_table(plan.runs, len(slots_here(plan.sweep, gpus_here()))))
-        error = invalid_runs_error(plan.runs)
-        if error is not None and plan.sweep.invalid == "stop":
-            raise error
+    with traceless_overrides() as overrides:
+        return dispatch([*others, *overrides], validate, _show_layers, show_plan, "check", leaves_files=False)
 
 
 def _show_layers(validated: Any) -> None:
@@ -87,6 +48,20 @@ def _show_layers(validated: Any) -> None:
     width = terminal_width()
     print(request.name if width is None else wrapped(request.name, width))
     print(shown_layer_table(plan))
+
+
+def _show_plan(arguments: Sequence[str], images: "Images") -> None:
+    from archsearch.compose.composition import composed_sweep
+    from archsearch.sweep.machine import gpus_here, slots_here
+    from archsearch.sweep.plan import plan_sweep
+    from archsearch.sweep.plan_table import invalid_runs_error, plan_table
+
+    with composed_sweep(arguments) as (loader, master):
+        plan = plan_sweep(loader, master, images.dataset)
+    print(plan_table(plan.runs, len(slots_here(plan.sweep, gpus_here()))))
+    error = invalid_runs_error(plan.runs)
+    if error is not None and plan.sweep.invalid == "stop":
+        raise error
 
 
 if __name__ == "__main__":

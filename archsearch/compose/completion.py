@@ -15,11 +15,12 @@ from archsearch.config.settings import Settings
 class Offers:
     """What a command offers instead of the settings of training.
 
-    `settings` and `flags` are all that it takes. `values` lists the values of settings of which the configuration knows
-    no choices.
+    `settings` and `flags` are all that it takes; `more` are settings beside those of training. `values` lists the
+    values of settings of which the configuration knows no choices.
     """
 
     settings: Sequence[str] | None = None
+    more: Sequence[str] = ()
     flags: Sequence[str] | None = None
     values: Mapping[str, Callable[[], list[str]]] = field(default_factory=dict)
 
@@ -51,7 +52,7 @@ def completions(line: str, offers: Mapping[str, Offers] | None = None) -> list[s
     elif offer.settings is not None:
         candidates = [f"{setting}=" for setting in offer.settings]
     else:
-        candidates = list(_settings(current, before))
+        candidates = [*_settings(current, before), *(f"{setting}=" for setting in offer.more)]
     if not before and not current.startswith(("-", "~")):
         candidates += COMMANDS
     return sorted({candidate for candidate in candidates if candidate.startswith(current)})

@@ -22,6 +22,7 @@ archsearch: experiments with small convolutional networks
   archsearch -m model.dropout=0,0.1     train a sweep, in parallel
   archsearch resume=last                continue a run (with -m: a sweep)
   archsearch check model=session4       print its layers (with -m: the plan)
+  archsearch draw model=session4        draw it, in SVG and PNG
   archsearch report                     compare the variants of the last sweep
   archsearch ui                         open what was recorded in the MLflow UI
   archsearch help GROUP                 the settings of one group
@@ -35,8 +36,18 @@ archsearch check: print a model's layers, or the plan of a sweep; trains nothing
 
   archsearch check model=session4           layers, sizes and parameters
   archsearch check -m model.dropout=0,0.1   the runs of a sweep, with their sizes
+  archsearch check model=resnet20 input=3x32x32 classes=100   for images of that size
 
 It takes the settings and the flags of training."""
+
+DRAW_USAGE = """\
+archsearch draw: a model as a picture, with shapes, parameters, MACs and receptive fields
+
+  archsearch draw model=session4            outputs/drawings/session4.svg and session4.png
+  archsearch draw model=session4 out=a.svg  this file; .svg or .png
+  archsearch draw model=resnet20 input=3x32x32 classes=100   for images of that size
+
+It takes the settings of training."""
 
 UI_USAGE = """\
 archsearch ui: open what was recorded in the MLflow UI, until Ctrl-C
@@ -44,7 +55,7 @@ archsearch ui: open what was recorded in the MLflow UI, until Ctrl-C
   archsearch ui                the UI on http://127.0.0.1:5000
   archsearch ui ui.port=5001   on another port"""
 
-_USAGES = {"train": USAGE, "check": CHECK_USAGE, "ui": UI_USAGE}
+_USAGES = {"train": USAGE, "check": CHECK_USAGE, "draw": DRAW_USAGE, "ui": UI_USAGE}
 _HIDDEN = ("sweep_run",)  # set by the sweep
 _NARROW, _WIDE = 60, 100  # columns
 

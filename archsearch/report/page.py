@@ -16,6 +16,7 @@ from archsearch.report.curves_picture import curves_plot
 from archsearch.report.findings import Findings, PairComparison
 from archsearch.report.front_picture import pareto_plot
 from archsearch.report.leaderboard import Leaderboard
+from archsearch.report.network_picture import network_drawing
 from archsearch.report.options import Cost
 from archsearch.report.pareto import COSTS
 from archsearch.report.plot_labels import variant_labels
@@ -165,6 +166,7 @@ def _pair(pair: PairComparison) -> dict[str, Any]:
         "sentences": pair_sentences(pair),
         "notes": pair.notes,
         "blocks": blocks_table(architecture) if architecture is not None else None,
+        "networks": list(_networks(pair)),
         "other": architecture.other if architecture is not None else [],
         "mcnemar": mcnemar_table(predictions) if predictions is not None else None,
         "confusion": Markup(pictures.confusion_plot(predictions.confusion, classes))
@@ -174,6 +176,19 @@ def _pair(pair: PairComparison) -> dict[str, Any]:
         "only_a": _gallery(pair, predictions, "A"),
         "only_b": _gallery(pair, predictions, "B"),
     }
+
+
+def _networks(pair: PairComparison) -> Iterator[dict[str, Any]]:
+    """The drawings of A and B, or of one if both are the same."""
+    if pair.architecture is None:
+        return
+    plan_a, plan_b = pair.architecture.a, pair.architecture.b
+    if plan_a == plan_b:
+        yield _plot("Network of A and B", network_drawing(plan_a, "A and B"), "A and B have the same layers.")
+        return
+    for name, other, plan, other_plan in (("A", "B", plan_a, plan_b), ("B", "A", plan_b, plan_a)):
+        caption = f"Thick edges mark blocks that {other} does not have, or has with other settings."
+        yield _plot(f"Network of {name}", network_drawing(plan, name, other_plan), caption)
 
 
 def _gallery(pair: PairComparison, predictions: PredictionDiff | None, which: str) -> list[Mapping[str, Any]]:

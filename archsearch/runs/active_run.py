@@ -23,6 +23,7 @@ from archsearch.runs.folder import (
     CURVES,
     LAYERS,
     MISTAKES,
+    NETWORK,
     PREDICTIONS,
     PREVIOUS,
     note_begun,
@@ -96,11 +97,12 @@ class ActiveRun:
         return self._recording.recorder
 
     def begin(self) -> None:
-        """Write configuration, layer table and checkpoint, so that the run can be resumed from the start."""
+        """Write configuration, layer table, drawing and checkpoint, so that the run can be resumed from the start."""
         if self.prepared.resumed is None:
             for name in (CHECKPOINT, PREVIOUS, PREDICTIONS, CURVES, CONFUSION, MISTAKES):  # of a run that it replaces
                 (self.folder / name).unlink(missing_ok=True)
-        write_config_and_layers(self.folder, self.prepared.request.config, self.prepared.plan)
+        request, plan = self.prepared.request, self.prepared.plan
+        write_config_and_layers(self.folder, request.name, request.config, plan)
         self._save()
         note_begun(self.folder)
         self.open_record_if_ready()
@@ -127,7 +129,7 @@ class ActiveRun:
         self.recorder.log_results(final_metrics(self.result), last.epoch, last.timestamp)
         self.recorder.set_description(one_line_summary(self.result))
         predictions = write_predictions(self.folder, evaluation)
-        self.recorder.log_artifacts([self.folder / CONFIG, self.folder / LAYERS, predictions])
+        self.recorder.log_artifacts([*(self.folder / name for name in (CONFIG, LAYERS, NETWORK)), predictions])
         self.log_model_and_figures(evaluation)
         self._end("FINISHED")
         (self.folder / PREVIOUS).unlink(missing_ok=True)  # training never continues before the last epoch again

@@ -9,19 +9,21 @@ import numpy as np
 import yaml
 
 from archsearch.data.load import Dataset
+from archsearch.model.drawing import draw, write_drawing
 from archsearch.model.plan import Plan
 from archsearch.model.table import layer_table
 from archsearch.runs.figures import draw_confusion, draw_curves, draw_mistakes
-from archsearch.runs.folder import CONFIG, CONFUSION, CURVES, LAYERS, MISTAKES, PREDICTIONS
+from archsearch.runs.folder import CONFIG, CONFUSION, CURVES, LAYERS, MISTAKES, NETWORK, PREDICTIONS
 from archsearch.system.atomic import replacing, write_text
 from archsearch.training.metrics import EpochMetrics
 from archsearch.training.trainer import Evaluation
 
 
-def write_config_and_layers(folder: Path, config: Mapping[str, Any], plan: Plan) -> None:
-    """Write the configuration (YAML) and the layer table (text)."""
+def write_config_and_layers(folder: Path, name: str, config: Mapping[str, Any], plan: Plan) -> None:
+    """Write the configuration (YAML), the layer table (text), and the drawing of the network (SVG)."""
     write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False))
     write_text(folder / LAYERS, layer_table(plan) + "\n")
+    write_drawing(draw(plan, name), folder / NETWORK)
 
 
 def draw_figures(

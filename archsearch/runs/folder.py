@@ -19,7 +19,7 @@ from archsearch.runs.formatting import count
 from archsearch.runs.result import RESULT, Result, read_result
 
 OUTPUTS = Path("outputs")
-CHECKPOINT, CONFIG, LAYERS = "checkpoint.pt", "config.yaml", "layers.txt"
+CHECKPOINT, CONFIG, LAYERS, NETWORK = "checkpoint.pt", "config.yaml", "layers.txt", "network.svg"
 PREVIOUS = "checkpoint.previous.pt"  # used where the last one cannot be read
 SWEEP = "sweep.json"  # in a sweep's folder
 _ORDER = ".order"  # in `outputs`: the folders of runs and sweeps in the order in which they began, one a line

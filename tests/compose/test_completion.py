@@ -75,7 +75,8 @@ def test_commands_offer_the_settings_that_they_accept(
     assert completed(monkeypatch, capfd, "archsearch report cost=m") == {"cost=macs"}
     assert completed(monkeypatch, capfd, "archsearch report -") == {"--help", "--config-dir", "-cd"}
     assert completed(monkeypatch, capfd, "archsearch ui ") == {"ui.port=", "tracking.uri="}
-    assert "trainer." in completed(monkeypatch, capfd, "archsearch check ")
+    assert {"trainer.", "input=", "classes="} <= set(completed(monkeypatch, capfd, "archsearch check "))
+    assert "out=" in completed(monkeypatch, capfd, "archsearch draw ou")
 
 
 def test_runs_and_sweeps_on_disk_are_offered(

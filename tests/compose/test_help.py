@@ -95,6 +95,8 @@ def test_a_choice_beside_numbers_is_no_word_on_its_own() -> None:
     assert "; or same " in text and "; or depthwise " in text
 
 
-@pytest.mark.parametrize(("command", "usage"), [("check", "archsearch check: "), ("ui", "archsearch ui: ")])
+@pytest.mark.parametrize(
+    ("command", "usage"), [("check", "archsearch check: "), ("draw", "archsearch draw: "), ("ui", "archsearch ui: ")]
+)
 def test_help_of_a_command_begins_with_its_name(command: str, usage: str) -> None:
     assert help_text(command=command).startswith(usage)

@@ -84,7 +84,15 @@ def test_the_data_set_is_an_input_of_the_run(record: Any) -> None:
 
 def test_files_and_figures_are_artifacts(client: Any, result: dict[str, Any]) -> None:
     names = {artifact.path for artifact in client.list_artifacts(result["run_id"])}
-    assert names >= {"config.yaml", "layers.txt", "curves.png", "confusion.png", "mistakes.png", "predictions.csv"}
+    assert names >= {
+        "config.yaml",
+        "layers.txt",
+        "network.svg",
+        "curves.png",
+        "confusion.png",
+        "mistakes.png",
+        "predictions.csv",
+    }
 
 
 def test_the_logged_model_has_a_signature_and_gives_the_predictions_of_the_folder(

@@ -9,9 +9,10 @@ import pytest
 
 from archsearch.check import check
 from archsearch.cli import train
+from archsearch.draw import draw
 from archsearch.ui import ui
 
-_COMMANDS = {"archsearch": train, "archsearch.check": check, "archsearch.ui": ui}
+_COMMANDS = {"archsearch": train, "archsearch.check": check, "archsearch.draw": draw, "archsearch.ui": ui}
 
 Command = Callable[..., CompletedProcess[str]]
 

@@ -70,7 +70,7 @@ def test_the_parent_has_tables_and_pictures(client: MlflowClient, parent: Run) -
 
 def test_every_run_has_its_configuration_and_predictions(client: MlflowClient, children: list[Run]) -> None:
     for run in children:
-        assert {"config.yaml", "layers.txt", "predictions.csv"} <= artifacts(client, run)
+        assert {"config.yaml", "layers.txt", "network.svg", "predictions.csv"} <= artifacts(client, run)
 
 
 def test_only_one_of_the_best_runs_has_figures(client: MlflowClient, children: list[Run]) -> None:

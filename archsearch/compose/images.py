@@ -1,0 +1,41 @@
+"""`input=CxHxW` and `classes=N`: images that are not those of the data set, for commands that only look at a model."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from archsearch.compose.validate import named_dataset
+from archsearch.config.settings import Settings
+from archsearch.data.info import DatasetInfo
+from archsearch.errors import ConfigError, Problem
+
+IMAGE_WORDS = ("input=", "classes=")
+
+
+@dataclass(frozen=True)
+class Images:
+    """What `words` say of the images. The data set says the rest."""
+
+    words: Sequence[str]
+
+    def dataset(self, settings: Settings) -> DatasetInfo:
+        """The data set of `settings`, with these images. Raises `ConfigError`."""
+        dataset = named_dataset(settings)
+        for word in self.words:
+            name, _, value = word.partition("=")
+            are_sizes = re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5})*", value) is not None
+            sizes = list(map(int, value.split("x"))) if are_sizes else []
+            if name == "classes" and len(sizes) == 1:
+                dataset = replace(dataset, classes=tuple(map(str, range(sizes[0]))))
+            elif name == "input" and len(sizes) == 3:
+                dataset = replace(dataset, shape=(sizes[0], sizes[1], sizes[2]))
+            else:
+                rule = "a whole number" if name == "classes" else "channels x height x width, as in 3x32x32"
+                raise ConfigError([Problem(name, f"got {value!r}, must be {rule}")])
+        return dataset
+
+
+def without_image_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The `arguments` that Hydra reads, and those that say what the images are."""
+    words = [argument for argument in arguments if argument.startswith(IMAGE_WORDS)]
+    return [argument for argument in arguments if argument not in words], words
