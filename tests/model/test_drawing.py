@@ -17,16 +17,10 @@ from archsearch.model.drawing.svg import PALETTE
 from archsearch.model.drawing.words import short_count
 from archsearch.model.plan import Plan
 from tests.support.models import ALL_BLOCKS, lower
+from tests.support.presets import DRAWINGS, PRESETS, drawing_of, plan_of
 from tests.support.requests import ask
 
 SVG = "{http://www.w3.org/2000/svg}"
-SIZES = {"squeezenet1_1": (3, 224, 224), "lenet5": (1, 28, 28), "session4": (1, 28, 28), "keras_mnist": (1, 28, 28)}
-PRESETS = sorted(path.stem for path in (Path(__file__).parents[2] / "conf" / "model").glob("*.yaml"))
-
-
-def preset(name: str) -> Plan:
-    on_colour = name.endswith(("_cifar", "_c")) or name.startswith(("resnet20", "session7"))
-    return lower(ask(f"model={name}").config["model"], SIZES.get(name, (3, 32, 32) if on_colour else (1, 28, 28)))
 
 
 def words(drawing: Drawing) -> list[str]:
@@ -63,14 +57,20 @@ def check_layout(drawing: Drawing) -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_is_drawn(name: str) -> None:
-    plan = preset(name)
-    drawing = draw(plan, name)
+    plan, drawing = plan_of(name), drawing_of(name)
     check_layout(drawing)
     assert drawing.height <= max(1200, 1.2 * drawing.width)  # fits a screen or a page
     assert f"{plan.params:,} parameters" in " ".join(words(drawing))
     assert {"input", "head", *(block for block in {layer.block for layer in plan.layers})} <= {
         word.split(" ×")[0] for word in words(drawing)
     }
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_drawings_in_the_documentation_are_current(name: str) -> None:
+    current = to_svg(drawing_of(name))
+    assert (DRAWINGS / f"{name}.svg").read_text(encoding="utf-8") == current, "run python -m tests.support.presets"
+    assert f"](networks/{name}.svg)" in (DRAWINGS.parent / "networks.md").read_text(encoding="utf-8")
 
 
 @settings(max_examples=40, deadline=None)
@@ -84,7 +84,7 @@ def test_no_box_overlaps_another(blocks: list[dict[str, Any]]) -> None:
 
 
 def test_a_box_says_what_its_layers_are_and_cost() -> None:
-    text = words(draw(preset("session4"), "session4"))
+    text = words(draw(plan_of("session4"), "session4"))
     position = text.index("conv3")
     assert text[position + 1 : position + 5] == [
         "Conv2d 3x3, 12→24 · ReLU", "BatchNorm2d · Dropout2d 0.1", "24x22x22 · RF 7", "2,664 params · 1.25 M MACs",
@@ -115,14 +115,14 @@ def test_branches_stand_side_by_side_and_are_joined() -> None:
 
 
 def test_equal_repeats_are_one_box() -> None:
-    text = words(draw(preset("resnet20"), "resnet20"))
+    text = words(draw(plan_of("resnet20"), "resnet20"))
     assert {"stage1 ×3", "stage2.0", "stage2.1-2 ×2"} <= set(text)
     assert text.count("each 4,672 params · 4.72 M MACs") == 1
     assert "16x32x32 · RF 15" in text  # the end of the third
 
 
 def test_differences_are_marked() -> None:
-    plan = preset("session4")
+    plan = plan_of("session4")
     other = ask(
         "model=session4", "model.blocks.conv3.channels=16", "+model.blocks.conv5.dropout=0", "~model.blocks.conv2"
     )
@@ -162,7 +162,7 @@ def test_a_network_of_ones_own_is_drawn_module_by_module() -> None:
 
 
 def test_the_svg_is_valid_whatever_the_name(tmp_path: Path) -> None:
-    drawing = draw(preset("session4"), 'a <b> & "c"\x07\x1b')
+    drawing = draw(plan_of("session4"), 'a <b> & "c"\x07\x1b')
     root = ET.fromstring(to_svg(drawing))
     assert root.get("aria-label") == 'a <b> & "c"??'
     inline = to_svg(drawing, dict.fromkeys(PALETTE, "var(--ink)"), standalone=False)
@@ -174,7 +174,7 @@ def test_the_svg_is_valid_whatever_the_name(tmp_path: Path) -> None:
 def test_the_png_has_two_pixels_for_one(tmp_path: Path) -> None:
     from matplotlib.image import imread
 
-    drawing = draw(preset("lenet5"), "lenet5 $x$")
+    drawing = draw(plan_of("lenet5"), "lenet5 $x$")
     write_drawing(drawing, tmp_path / "a.png")
     height, width = imread(tmp_path / "a.png").shape[:2]
     assert (height, width) == (pytest.approx(2 * drawing.height, abs=2), pytest.approx(2 * drawing.width, abs=2))

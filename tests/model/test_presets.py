@@ -1,5 +1,6 @@
 """The presets: their parameters and MACs, and their outputs where torchvision has the same network."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,42 +9,27 @@ import torch
 from archsearch.model.builder import build_plan
 from archsearch.model.layers import Parallel
 from tests.support.models import lower
+from tests.support.presets import PRESETS, plan_of
 from tests.support.requests import ask
-
-CIFAR = (3, 32, 32)
-MNIST = (1, 28, 28)
 
 
 def model_of(preset: str) -> Any:
     return ask(f"model={preset}").config["model"]
 
 
-@pytest.mark.parametrize(
-    ("preset", "shape", "classes", "params", "macs"),
-    [
-        ("lenet5", MNIST, 10, 61_706, 0.4165),
-        ("all_cnn_c", CIFAR, 10, 1_369_738, 270.8),
-        ("nin_cifar", CIFAR, 10, 966_986, 222.5),
-        ("vgg11_bn_cifar", CIFAR, 10, 9_231_114, 152.8),
-        ("resnet20", CIFAR, 10, 269_722, 40.55),
-        ("resnet20_b", CIFAR, 10, 272_474, 40.81),
-        ("mobilenet_v2_cifar", CIFAR, 10, 2_296_922, 91.155),
-        ("squeezenet1_1", (3, 224, 224), 1000, 1_235_496, 349.2),
-        ("pytorch_mnist", MNIST, 10, 1_199_882, 11.99),
-        ("keras_mnist", MNIST, 10, 34_826, 2.441),
-        ("cdeotte_mnist", MNIST, 10, 326_410, 15.16),
-    ],
-)
-def test_presets_have_their_parameters_and_macs(
-    preset: str, shape: tuple[int, ...], classes: int, params: int, macs: float
-) -> None:
-    plan = lower(model_of(preset), shape, classes)
-    assert plan.params == params
-    assert plan.macs / 1e6 == pytest.approx(macs, rel=3e-4)
+def test_every_preset_is_listed() -> None:
+    assert set(PRESETS) == {path.stem for path in Path("conf/model").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_have_their_parameters_and_macs(name: str) -> None:
+    preset, plan = PRESETS[name], plan_of(name)
+    assert plan.params == preset.params
+    assert plan.macs / 1e6 == pytest.approx(preset.macs, rel=3e-4)
     network = build_plan(plan)
-    assert sum(weight.numel() for weight in network.parameters()) == params
+    assert sum(weight.numel() for weight in network.parameters()) == preset.params
     with torch.no_grad():
-        assert network.eval()(torch.zeros(1, *shape)).shape == (1, classes)
+        assert network.eval()(torch.zeros(1, *preset.shape)).shape == (1, preset.classes)
 
 
 @pytest.mark.filterwarnings("ignore:.*pretrained|.*weights")

@@ -29,7 +29,7 @@ def layer_text(layer: Layer, *, inputs: bool = True) -> str:
         if name == "stride" and "in_channels" not in arguments:  # of a pooling layer
             is_usual = value == arguments.get("kernel_size")
         if name in arguments and not is_usual:
-            words.append(f"{name} {_size(value)}" if isinstance(value, tuple) else f"{name} {value}")
+            words.append(f"{name} {'x'.join(map(str, dict.fromkeys(value))) if isinstance(value, tuple) else value}")
     groups = arguments.get("groups", 1)
     if groups != 1:
         words.append("depthwise" if groups == arguments.get("in_channels") else f"groups {groups}")
