@@ -32,8 +32,16 @@ from tests.support.sweeps import TINY, results_of
 pytestmark = pytest.mark.browser
 CURVE = """() => [...document.querySelectorAll(".scatterlayer path.js-line")]
     .some(path => /L/.test(path.getAttribute("d")))"""
+# The boxes of a drawing around a text, the innermost last.
+BOXES = """const boxes = text => [...text.ownerSVGElement.querySelectorAll("rect, circle")].filter(box => {
+    const [outer, inner] = [box.getBoundingClientRect(), text.getBoundingClientRect()];
+    const [x, y] = [inner.x + inner.width / 2, inner.y + inner.height / 2];
+    return outer.left <= x && x <= outer.right && outer.top <= y && y <= outer.bottom;
+  });"""
 # The lowest contrast between a text and its background.
-CONTRAST = """() => {
+CONTRAST = (
+    f"""() => {{ {BOXES} """
+    + """
   const luminance = text => {
     const parts = text.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
       .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
@@ -49,10 +57,13 @@ CONTRAST = """() => {
   return Math.min(...texts.map(text => {
     const style = getComputedStyle(text);
     const colour = text.closest("svg") ? style.fill : style.color;
-    const [light, dark] = [luminance(colour), luminance(background(text))].sort((a, b) => b - a);
+    const box = text.closest("svg.network") && boxes(text).pop();
+    const behind = box ? getComputedStyle(box).fill : background(text);
+    const [light, dark] = [luminance(colour), luminance(behind)].sort((a, b) => b - a);
     return (light + 0.05) / (dark + 0.05);
   }));
 }"""
+)
 CHROMIUM = shutil.which("chromium")
 
 
@@ -247,6 +258,21 @@ def test_plots_images_and_tables_have_accessible_names(report: Any, part: str) -
 def test_the_ids_of_a_report_are_unique(report: Any) -> None:
     ids = report.evaluate("[...document.querySelectorAll('[id]')].map(element => element.id)")
     assert len(ids) == len(set(ids)) > 0
+
+
+def test_the_networks_of_a_report_are_drawn_and_their_text_fits(report: Any) -> None:
+    drawings = report.locator("svg.network")
+    assert drawings.count() == 2 and "Network of A" in report.locator(".networks").inner_text()
+    for drawing in drawings.all():
+        assert drawing.get_by_text("changed").count() == 1  # the head
+        too_wide = drawing.evaluate(f"""drawing => {{
+            {BOXES}
+            return [...drawing.querySelectorAll("text")].filter(text => {{
+                const box = boxes(text).pop() || drawing;
+                return text.getBoundingClientRect().right > box.getBoundingClientRect().right;
+            }}).length;
+        }}""")
+        assert too_wide == 0
 
 
 def test_the_test_images_of_a_report_are_shown(report: Any) -> None:

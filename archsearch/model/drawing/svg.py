@@ -7,7 +7,7 @@ from archsearch.model.drawing.shapes import Box, Circle, Drawing, Line, Role, Te
 
 PALETTE: Mapping[Role, str] = {
     "ink": "#1a1d21", "muted": "#565d66", "line": "#9aa3ad", "paper": "#ffffff", "soft": "#f3f5f7",
-    "blue": "#e3eefa", "orange": "#fdeedd", "accent": "#c2410c",
+    "blue": "#eef5fd", "orange": "#fff3e6", "accent": "#c2410c",
 }  # fmt: skip
 MARKED, PLAIN = 2.4, 1.0  # widths of a box's edge
 HEAD = 5.0  # length of an arrowhead
@@ -19,6 +19,7 @@ def to_svg(drawing: Drawing, palette: Mapping[Role, str] = PALETTE, *, standalon
     width, height = f"{drawing.width:.0f}", f"{drawing.height:.0f}"
     root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width} {height}", "role": "img"})
     root.attrib |= {"width": width, "height": height, "aria-label": _printable(drawing.title)}
+    root.set("class", "network")
     if standalone:
         root.set("font-family", "DejaVu Sans, Verdana, Arial, sans-serif")
         ET.SubElement(root, "rect", {"width": width, "height": height, "fill": palette["paper"]})
