@@ -39,9 +39,8 @@ BOXES = """const boxes = text => [...text.ownerSVGElement.querySelectorAll("rect
     return outer.left <= x && x <= outer.right && outer.top <= y && y <= outer.bottom;
   });"""
 # The lowest contrast between a text and its background.
-CONTRAST = (
-    f"""() => {{ {BOXES} """
-    + """
+CONTRAST = """() => {
+  BOXES
   const luminance = text => {
     const parts = text.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
       .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
@@ -62,8 +61,7 @@ CONTRAST = (
     const [light, dark] = [luminance(colour), luminance(behind)].sort((a, b) => b - a);
     return (light + 0.05) / (dark + 0.05);
   }));
-}"""
-)
+}""".replace("BOXES", BOXES)
 CHROMIUM = shutil.which("chromium")
 
 
