@@ -119,6 +119,12 @@ def _ui(arguments: Sequence[str]) -> int:
     return ui(arguments)
 
 
+def _schema(arguments: Sequence[str]) -> int:
+    from archsearch.schema import schema
+
+    return schema(arguments)
+
+
 def _help(arguments: Sequence[str]) -> int:
     """The help of the command, or of the groups of settings, that `arguments` name."""
     if len(arguments) == 1 and arguments[0] in _SUBCOMMANDS and arguments[0] != "help":
@@ -140,6 +146,7 @@ _SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "draw": _draw,
     "report": _report,
     "ui": _ui,
+    "schema": _schema,
     "help": _help,
 }
 

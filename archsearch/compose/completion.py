@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from archsearch.compose.composition import group_options
+from archsearch.compose.json_schema import schema_names
 from archsearch.compose.known_settings import blocks_of, known_settings, likely_config
 from archsearch.compose.overrides import FLAG_CHOICES, flags
 from archsearch.compose.words import COMMANDS
@@ -39,6 +40,8 @@ def completions(line: str, offers: Mapping[str, Offers] | None = None) -> list[s
         candidates: list[str] = sorted(FLAG_CHOICES[before[-1]])
     elif command == "help":
         candidates = [*group_options(), *groups_of(Settings), *(name for name in COMMANDS if name != "help")]
+    elif command == "schema":
+        candidates = ["--help"] if current.startswith("-") else schema_names()
     elif current.startswith("-"):
         candidates = list(flags() if offer.flags is None else offer.flags)
     elif current.startswith("~"):

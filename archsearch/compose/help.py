@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archsearch.compose.composition import compose_config, group_options, plain_values
+from archsearch.compose.json_schema import schema_names
 from archsearch.compose.overrides import complete_arguments
 from archsearch.config.schema import allowed_values, default_of, descriptions_of, format_value, groups_of, names_of
 from archsearch.config.settings import Settings
@@ -25,6 +26,7 @@ archsearch: experiments with small convolutional networks
   archsearch draw model=session4        draw it, in SVG and PNG
   archsearch report                     compare the variants of the last sweep
   archsearch ui                         open what was recorded in the MLflow UI
+  archsearch schema                     print a JSON Schema, for editors
   archsearch help GROUP                 the settings of one group
 
 `python -m archsearch` and `python -m archsearch.check` do the same.
@@ -55,6 +57,15 @@ archsearch ui: open what was recorded in the MLflow UI, until Ctrl-C
   archsearch ui                the UI on http://127.0.0.1:5000
   archsearch ui ui.port=5001   on another port"""
 
+SCHEMA_USAGE = """\
+archsearch schema: print a JSON Schema, with which editors complete and check YAML
+
+  archsearch schema > archsearch.schema.json     of configurations and experiments
+  archsearch schema model > model.schema.json    of the files in conf/model/
+
+It includes the blocks of plugins. docs/editors.md shows how editors use it.
+Groups:"""
+
 _USAGES = {"train": USAGE, "check": CHECK_USAGE, "draw": DRAW_USAGE, "ui": UI_USAGE}
 _HIDDEN = ("sweep_run",)  # set by the sweep
 _NARROW, _WIDE = 60, 100  # columns
@@ -62,6 +73,9 @@ _NARROW, _WIDE = 60, 100  # columns
 
 def help_text(arguments: Sequence[str] = (), command: str = "train") -> str:
     """The help of `command`, with the values of the configuration that `arguments` compose."""
+    if command == "schema":
+        names = textwrap.wrap(", ".join(schema_names()), _width() - 2)
+        return "\n".join([SCHEMA_USAGE, *(f"  {line}" for line in names)])
     config = plain_values(compose_config(complete_arguments(arguments)))
     if command == "ui":
         return "\n".join([UI_USAGE, "", *_current_settings("ui", config), "", *_current_settings("tracking", config)])

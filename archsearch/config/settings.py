@@ -20,6 +20,7 @@ from archsearch.config.schema import (
 )
 from archsearch.errors import Problem
 
+_DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
 _LONGEST_NAME = 250  # characters, so that every database of MLflow takes it
 
 DatasetName = Literal["auto", "mnist", "fashion_mnist", "kmnist", "digits"]
@@ -40,7 +41,7 @@ class DataSettings:
 
 
 def _check_device(device: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", device):
+    if not re.fullmatch(_DEVICE, device):
         raise ValueError(f"got {format_value(device)}, must be auto, cpu, mps, cuda or cuda:<number>")
     return device
 
@@ -59,7 +60,9 @@ class TrainerSettings:
     """images per evaluation step"""
     test_every_epoch: bool = False
     """evaluate the test set after each epoch (the reference's protocol), not only once"""
-    device: Annotated[str, AfterValidator(_check_device)] = "auto"
+    device: Annotated[str, AfterValidator(_check_device), Field(json_schema_extra={"pattern": f"^({_DEVICE})$"})] = (
+        "auto"
+    )
     """device to train on: auto, cpu, mps, cuda or cuda:<number>"""
     threads: Workers | None = None
     """torch's threads on the CPU; null leaves the number to torch"""

@@ -6,7 +6,7 @@ from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, get_args, get_type_hints
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 from pydantic.dataclasses import dataclass
 
 from archsearch.config.schema import STRICT, Fraction, Size, names_of
@@ -21,6 +21,7 @@ Around = Annotated[int, Field(ge=0, le=65_536)]
 Padding = Around | Annotated[tuple[Around, Around], Field(strict=False)] | Literal["same"]
 Repeat = Annotated[int, Field(ge=1, le=1000)]
 STEPS: tuple[Step, ...] = ("conv", "activation", "norm", "dropout")
+_EACH_ONCE: dict[str, JsonValue] = {"minItems": len(STEPS), "maxItems": len(STEPS), "uniqueItems": True}  # for editors
 
 # Blocks in a block: names and blocks, in order. The parser fills them in.
 Blocks: TypeAlias = tuple[tuple[str, Any], ...]
@@ -47,7 +48,7 @@ class Defaults:
     """probability of dropout"""
     dropout_kind: DropoutKind = "channel"
     """drop whole channels (Dropout2d) or single values (Dropout)"""
-    order: Annotated[tuple[Step, ...], Field(strict=False)] = STEPS
+    order: Annotated[tuple[Step, ...], Field(strict=False, json_schema_extra=_EACH_ONCE)] = STEPS
     """order of the block's four steps"""
 
     def __post_init__(self) -> None:
