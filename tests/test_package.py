@@ -15,7 +15,7 @@ PACKAGE = REPOSITORY / "archsearch"
 
 # From the ground up: a room imports from itself and from the rooms before it. The commands stand above all of them.
 ROOMS = "errors system config model data tracking training compose runs sweep report".split()
-COMMANDS = {"__init__", "__main__", "api", "results", "cli", "check", "draw", "ui"}
+COMMANDS = {"__init__", "__main__", "api", "results", "cli", "check", "draw", "schema", "ui"}
 
 
 def module_of(path: Path) -> str:

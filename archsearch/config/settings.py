@@ -184,6 +184,7 @@ class Settings:
     overwrite: bool = False
     """let a single run replace the run that its folder (hydra.run.dir) already holds"""
     sweep_run: SweepRunSettings | None = None
+    """which run of which sweep this is; set by the sweep"""
 
 
 def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:

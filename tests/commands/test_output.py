@@ -15,6 +15,7 @@ pytestmark = pytest.mark.e2e
 COMMANDS = [
     ("archsearch.check", "model=session4"),
     ("archsearch.report", "--help"),
+    ("archsearch.schema", "model"),
     ("archsearch", "--help"),
     ("archsearch", "help", "optimizer"),
 ]

@@ -32,6 +32,8 @@ from tests.support.runs import made_up_result
         ("archsearch che", {"check"}),
         ("archsearch help op", {"optimizer"}),
         ("archsearch help ch", {"check"}),
+        ("archsearch schema op", {"optimizer"}),
+        ("archsearch schema -", {"--help"}),
         ("archsearch --cfg ", {"job", "hydra", "all"}),
         ("archsearch check -c j", {"job"}),
         ("archsearch --info defaults", {"defaults", "defaults-tree"}),

@@ -96,7 +96,8 @@ def test_a_choice_beside_numbers_is_no_word_on_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "usage"), [("check", "archsearch check: "), ("draw", "archsearch draw: "), ("ui", "archsearch ui: ")]
+    ("command", "usage"),
+    [(name, f"archsearch {name}: ") for name in ("check", "draw", "schema", "ui")],
 )
 def test_help_of_a_command_begins_with_its_name(command: str, usage: str) -> None:
     assert help_text(command=command).startswith(usage)

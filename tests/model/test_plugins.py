@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from archsearch.compose.json_schema import group_schema
 from archsearch.errors import PluginError
 from archsearch.model import plugins
 from archsearch.model.blocks import base
 from archsearch.model.builder import build_plan
 from tests.support.command_line import Command
+from tests.support.json_schema import refusals
 from tests.support.models import lower, problems_of
 from tests.support.processes import REPOSITORY, Cli
 from tests.support.requests import QUICK
@@ -58,6 +60,16 @@ def test_the_command_trains_it(module: Path, command: Command) -> None:
     done = command(*QUICK, "tracking=none", "trainer.epochs=1", "+model.blocks.mix={type: shuffle}")
     assert done.returncode == 0, done.stderr
     assert "ChannelShuffle" in next(module.glob("outputs/runs/*/layers.txt")).read_text()
+
+
+def test_it_is_in_the_schema(module: Path) -> None:
+    schema = group_schema("model")
+    assert refusals(schema, MODEL) == {}
+    blocks = {"conv": {"channels": 8}, "mix": {"type": "shuffle", "groups": "four"}}
+    assert list(refusals(schema, MODEL | {"blocks": blocks})) == ["blocks.mix.groups"]
+    shuffle = schema["$defs"]["model.block.shuffle"]
+    assert shuffle["properties"]["groups"]["description"] == "groups of channels"
+    assert shuffle["description"].startswith("Interleaves the channels of groups")
 
 
 @pytest.mark.e2e

@@ -10,9 +10,16 @@ import pytest
 from archsearch.check import check
 from archsearch.cli import train
 from archsearch.draw import draw
+from archsearch.schema import schema
 from archsearch.ui import ui
 
-_COMMANDS = {"archsearch": train, "archsearch.check": check, "archsearch.draw": draw, "archsearch.ui": ui}
+_COMMANDS = {
+    "archsearch": train,
+    "archsearch.check": check,
+    "archsearch.draw": draw,
+    "archsearch.schema": schema,
+    "archsearch.ui": ui,
+}
 
 Command = Callable[..., CompletedProcess[str]]
 
