@@ -2,5 +2,6 @@
 
 `words` checks the form of the words, `overrides` parses the command line, `composition` composes the configuration with
 Hydra, `request` is the result, `validate` checks all of it at once. `explain` explains what Hydra refused, with
-`suggestions` from the `known_settings`; `labels` shortens names of settings. Open `composition` first.
+`suggestions` from the `known_settings`; `labels` shortens names of settings. `json_schema` is for editors. Open
+`composition` first.
 """

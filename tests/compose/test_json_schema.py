@@ -1,5 +1,7 @@
 """The JSON Schemas of the configuration and its groups: what is in conf/ is valid, and mistakes are found in place."""
 
+import json
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -197,3 +199,15 @@ def test_with_one_value_changed_they_agree_with_archsearchs_own_validation(data:
 def test_an_unknown_group_gets_a_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"schema: got 'modell', must be one of model, .* \(did you mean model\?\)"):
         group_schema("modell")
+
+
+def test_the_examples_for_editors_are_valid() -> None:
+    page = (REPOSITORY / "docs" / "editors.md").read_text()
+    (model,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert refusals(SCHEMAS["model"], yaml(model)) == {}
+    (setting,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (loop,) = re.findall(r"for group in (.*?); do", page)
+    printed = {f"./schemas/{name}.json" for name in ["archsearch", *loop.split()]}
+    assert set(json.loads(setting)["yaml.schemas"]) <= printed
+    folders = {path.parent.name for path in FILES if path.parent != CONF}
+    assert {*loop.split(), "experiment"} == folders <= set(schema_names())
