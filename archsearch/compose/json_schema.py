@@ -28,11 +28,12 @@ def schema_names() -> list[str]:
 
 def configuration_schema() -> Schema:
     """The schema of a configuration, or of the part of one that an experiment is: nothing in it is required."""
-    definitions = _model_and_groups()
-    root, *others = settings_definitions(Settings, "settings").items()
-    properties = root[1]["properties"]
-    own = {name: schema for name, schema in properties.items() if name not in groups_of(Settings)}
-    definitions |= {name: schema for name, schema in others if name in set(_references(own))}
+    groups = (_MODEL, *groups_of(Settings))
+    whole = settings_definitions(Settings, "settings")
+    own = {name: schema for name, schema in whole["settings"]["properties"].items() if name not in groups}
+    definitions = {name: whole[name] for name in _references(own) if name in whole}
+    for group in groups:
+        definitions |= _group_definitions(group, group, complete=False, beside={})
     schema = {
         "$schema": DIALECT,
         "title": "archsearch",
@@ -41,7 +42,7 @@ def configuration_schema() -> Schema:
         "properties": {
             "defaults": reference("defaults"),
             "hydra": {"type": "object", "description": "Hydra's own settings, which are not checked"},
-            **{name: reference(name) for name in (_MODEL, *groups_of(Settings))},
+            **{name: reference(name) for name in groups},
             **own,
         },
         "additionalProperties": False,
@@ -75,13 +76,6 @@ def group_schema(group: str) -> Schema:
         "else": reference(group),
         "$defs": {"interpolation": interpolation(), "defaults": _defaults(), **definitions},
     }
-
-
-def _model_and_groups() -> dict[str, Schema]:
-    definitions: dict[str, Schema] = {}
-    for group in (_MODEL, *groups_of(Settings)):
-        definitions |= _group_definitions(group, group, complete=False, beside={})
-    return definitions
 
 
 def _group_definitions(group: str, name: str, *, complete: bool, beside: Mapping[str, Schema]) -> dict[str, Schema]:

@@ -94,8 +94,8 @@ def choice_definitions(
         rules.append({"if": condition, "then": reference(f"{name}.{kind}")})
         choices.append({"const": kind, **_summary(schema)})
     if not complete:
-        definitions[f"{name}.any"] = _merged(kinds.values())
-        rules.append({"if": {"type": "object", "not": {"required": ["type"]}}, "then": reference(f"{name}.any")})
+        definitions[f"untyped_{name}"] = _merged(kinds.values())
+        rules.append({"if": {"type": "object", "not": {"required": ["type"]}}, "then": reference(f"untyped_{name}")})
     kind_of: Schema = {"description": "which kind it is", "anyOf": [*choices, reference("interpolation")]}
     if default is not None and complete:
         kind_of["default"] = default
