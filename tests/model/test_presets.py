@@ -9,7 +9,7 @@ import torch
 from archsearch.model.builder import build_plan
 from archsearch.model.layers import Parallel
 from tests.support.models import lower
-from tests.support.presets import PRESETS, plan_of
+from tests.support.presets import CIFAR, PRESETS, plan_of
 from tests.support.requests import ask
 
 
@@ -30,6 +30,30 @@ def test_presets_have_their_parameters_and_macs(name: str) -> None:
     assert sum(weight.numel() for weight in network.parameters()) == preset.params
     with torch.no_grad():
         assert network.eval()(torch.zeros(1, *preset.shape)).shape == (1, preset.classes)
+
+
+def test_the_steps_of_session5_differ_in_what_their_comments_say() -> None:
+    dropouts = [
+        [layer.arguments["p"] for layer in lower(model_of(f"session5_step{step}")).layers if "Dropout" in layer.kind]
+        for step in (1, 2, 3, 4)
+    ]
+    assert dropouts == [[], [0.05] * 5, [0.05] * 5, []]
+    pools = [layer for layer in lower(model_of("session5_step3")).layers if layer.name == "pool"]
+    before = [layer for layer in lower(model_of("session5_step3")).layers if layer.block == "conv2"]
+    assert before[-1].receptive_field == 5
+    assert [(layer.block, layer.kind) for layer in pools] == [("pool1", "AvgPool2d"), ("head", "AdaptiveAvgPool2d")]
+
+
+def test_session7_is_what_the_assignment_asks_for() -> None:
+    layers = lower(model_of("session7"), CIFAR).layers
+    convs = [layer for layer in layers if layer.kind == "Conv2d"]
+    last = [layer for layer in convs if layer.path.endswith(("down.conv", "block4.conv2.conv"))]
+    assert [layer.receptive_field for layer in last] == [7, 19, 51, 83]
+    assert not any(layer.kind == "MaxPool2d" for layer in layers)
+    assert [layer.path for layer in convs if layer.arguments["dilation"] == 2] == ["block3.conv1.conv"]
+    assert sum(layer.arguments["groups"] == layer.output[0] for layer in convs) == 4
+    assert sum(layer.arguments["stride"] == 2 for layer in convs) == 3
+    assert [layer.kind for layer in layers if layer.block == "head"] == ["AdaptiveAvgPool2d", "Flatten", "Linear"]
 
 
 @pytest.mark.filterwarnings("ignore:.*pretrained|.*weights")
