@@ -13,6 +13,7 @@ from archsearch.config.settings import Settings
 from archsearch.errors import ConfigError, Problem, did_you_mean
 from archsearch.model.blocks.base import Defaults
 from archsearch.model.heads import HEADS
+from archsearch.model.order import PLACES, Place
 from archsearch.model.plugins import block_types
 from archsearch.model.spec import Width
 
@@ -131,6 +132,7 @@ def _model_settings(config: Mapping[str, Any], *, whole: bool) -> list[str]:
     rows = [pair for cls in (Width, Defaults) for pair in _pairs(cls, "model", config["model"], names_of(cls))]
     rows.append(("model.head.type=linear", f"kind of head; {' | '.join(HEADS)}"))
     rows.append(("model.blocks.NAME.type=conv", f"kind of the block NAME; {' | '.join(block_types())}"))
+    rows += _pairs(Place, "model.blocks.NAME", {}, PLACES)
     lines = ["model: the network", *_columns(rows)]
     kinds: dict[str, Mapping[str, type]] = {"blocks.NAME": block_types(), "head": HEADS}
     if not whole:

@@ -10,6 +10,7 @@ from archsearch.config.schema import allowed_values, groups_of, names_of
 from archsearch.config.settings import Settings
 from archsearch.model.blocks.base import Defaults
 from archsearch.model.heads import HEADS
+from archsearch.model.order import Place
 from archsearch.model.plugins import block_types
 from archsearch.model.spec import Width
 
@@ -31,7 +32,7 @@ def known_settings(config: Mapping[str, Any]) -> dict[str, list[type]]:
         add(f"{group}.", [cls for cls in classes if kind is None or kind in allowed_values(cls, "type")])
     add("model.", [Defaults, Width])
     for block, cls in blocks_of(config).items():
-        add(f"model.blocks.{block}.", list(block_types().values()) if cls is None else [cls])
+        add(f"model.blocks.{block}.", [*(block_types().values() if cls is None else [cls]), Place])
     add("model.head.", list(HEADS.values()))
     return {path: classes for path, classes in places.items() if not path.startswith("sweep_run")}
 

@@ -147,9 +147,10 @@ def model_levels() -> tuple[tuple[re.Pattern[str], frozenset[str]], ...]:
     from archsearch.config.schema import names_of
     from archsearch.model.blocks.base import Defaults
     from archsearch.model.heads import HEADS
+    from archsearch.model.order import PLACES
     from archsearch.model.plugins import block_types
 
-    of_blocks = frozenset(name for block in block_types().values() for name in names_of(block))
+    of_blocks = frozenset(name for block in block_types().values() for name in names_of(block)) | set(PLACES)
     of_heads = frozenset(name for head in HEADS.values() for name in names_of(head))
     nested = frozenset(name for block in block_types().values() for name in block.nested)
     return (

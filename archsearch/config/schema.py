@@ -89,10 +89,11 @@ def groups_of(cls: type) -> dict[str, list[type]]:
     return groups
 
 
-def read(cls: type[T], values: object, path: str) -> tuple[T | None, list[Problem]]:
+def read(cls: type[T], values: object, path: str, others: Collection[str] = ()) -> tuple[T | None, list[Problem]]:
     """Validate `values` as a `cls` (a pydantic dataclass, which may contain others) at `path`.
 
-    Returns the instance and no problems, or None and all problems.
+    `others` are settings beside those of `cls`, which unknown ones can mean. Returns the instance and no problems, or
+    None and all problems.
     """
     if not isinstance(values, Mapping):
         return None, [_no_mapping([cls], values, path)]
@@ -102,7 +103,7 @@ def read(cls: type[T], values: object, path: str) -> tuple[T | None, list[Proble
         instance: T = _adapter(cls).validate_json(text)
         return instance, []
     except ValidationError as error:
-        return None, _merge_alternatives([_problem(cls, details, path) for details in error.errors()])
+        return None, _merge_alternatives([_problem(cls, details, path, others) for details in error.errors()])
 
 
 def _plain(value: object) -> object:
@@ -181,7 +182,7 @@ def _by_type(annotation: Any) -> dict[str, type]:
     }
 
 
-def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
+def _problem(cls: type, details: ErrorDetails, path: str, others: Collection[str]) -> Problem:
     location = _locate(cls, details["loc"], path)
     value, annotation = details["input"], location.annotation
     match details["type"]:
@@ -189,7 +190,7 @@ def _problem(cls: type, details: ErrorDetails, path: str) -> Problem:
             kind = value.get("type") if isinstance(value, Mapping) else value
             return Problem(f"{location.path}.type", f"got {format_value(kind)}, {_one_of(_by_type(annotation), kind)}")
         case "unexpected_keyword_argument":
-            message = f"unknown setting{did_you_mean(location.name, names_of(location.owner))}"
+            message = f"unknown setting{did_you_mean(location.name, (*names_of(location.owner), *others))}"
         case "missing":
             message = "is missing"
         case "literal_error":

@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from archsearch.config.schema import default_of, descriptions_of, format_value, names_of
 from archsearch.model.blocks.base import Block, Defaults, inherited_settings
 from archsearch.model.heads import HEADS
+from archsearch.model.order import PLACES, Place
 from archsearch.model.plugins import block_types
 from archsearch.system.atomic import write_text
 
@@ -30,6 +31,8 @@ def reference() -> str:
         "",
     ]
     parts += [*_table(Defaults, names_of(Defaults)), "", "## Blocks", ""]
+    parts += ["Every block has a `type`, `conv` unless it is set, and can have one of these settings:", ""]
+    parts += [*_table(Place, PLACES), ""]
     for kind, cls in block_types().items():
         parts += _section(kind, cls)
     parts += ["## Heads", ""]

@@ -18,6 +18,7 @@ from archsearch.config.schema import STRICT, format_value, names_of, read, read_
 from archsearch.errors import Problem, did_you_mean
 from archsearch.model.blocks.base import Block, Blocks, Branches, Defaults, inherited_settings, scaled_blocks
 from archsearch.model.heads import HEADS, Head
+from archsearch.model.order import PLACES, block_order
 from archsearch.model.plugins import block_types
 
 _STRUCTURE = ("width", "blocks", "head")
@@ -136,9 +137,10 @@ class _Reader:
             return ()
         self.depth += 1
         blocks: list[tuple[str, Block]] = []
-        for name, values in raw.items():
-            if values is None and len(raw) > 1:  # an inherited block that is taken out
-                continue
+        names, misplaced = block_order(raw, path, has_head=reserved is RESERVED)
+        self.problems += misplaced
+        for name in names if names or may_be_empty else raw:  # without null, which takes a block out
+            values = raw[name]
             problems = _check_name(name, f"{path}.{name}", reserved)
             self.problems += problems
             if problems:
@@ -162,7 +164,7 @@ class _Reader:
             _, problems = read_typed(types, raw, path, "conv")
             self.problems += problems
             return None
-        values = {key: value for key, value in raw.items() if key not in cls.nested}
+        values = {key: value for key, value in raw.items() if key not in cls.nested and key not in PLACES}
         inherits = inherited_settings(cls)
         values = {**{key: value for key, value in self.inherited.items() if key in inherits}, **values}
         if kind == "conv" and "channels" not in raw:
@@ -173,7 +175,7 @@ class _Reader:
         parts = {
             key: self._read_nested(form, raw.get(key), f"{path}.{key}") for key, form in cls.nested.items()
         }  # fmt: skip
-        block, problems = read(cls, values, path)
+        block, problems = read(cls, values, path, PLACES)
         self.problems += problems
         if block is None or len(self.problems) > before:
             return None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from unicodedata import category
 
+from archsearch.model.order import block_order
 from archsearch.model.spec import HOLDER
 
 # Settings that become columns of MLflow's tables. Paths and display options do not.
@@ -36,7 +37,7 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
     for section in _SECTIONS:
         add(section, config.get(section))
     if "blocks" in config["model"]:
-        blocks = [name for name, block in config["model"]["blocks"].items() if block is not None]
+        blocks, _ = block_order(config["model"]["blocks"], "model.blocks", has_head=True)
         params["model.blocks"] = " ".join(blocks)  # no other param records the order of the blocks
     for section, names in _SETTINGS.items():
         for name in names:

@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from archsearch.config.schema import STRICT, Fraction, Size, names_of
 from archsearch.model.lowering import Lowering, pair
+from archsearch.model.order import PLACES
 
 Activation = Literal["relu", "leaky_relu", "gelu", "silu", "elu", "tanh", "relu6", "hardswish", "mish", "none"]
 Norm = Literal["batch", "group", "layer", "instance", "none"]
@@ -84,6 +85,8 @@ def register_block(cls: type[T]) -> type[T]:
     if not issubclass(cls, Block):
         raise TypeError(f"{cls.__qualname__} must be a subclass of archsearch.model.blocks.base.Block")
     (name,) = get_args(get_type_hints(cls)["type"])
+    if set(PLACES) & set(names_of(cls)):
+        raise ValueError(f"{cls.__qualname__} cannot have settings named {' or '.join(PLACES)}: every block has them")
     if _registry.setdefault(name, cls) is not cls:
         raise ValueError(f"there is a block of type {name} already: {_registry[name].__qualname__}")
     return cls
