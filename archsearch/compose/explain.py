@@ -178,7 +178,7 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any]) -> Prob
             _key(override), f"got {value}, must be one of {', '.join(options)}{did_you_mean(value, options)}"
         )
     if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(override), config):
-        return unknown_setting(_key(override), config, removed=override.startswith("~"))
+        return unknown_setting(_key(override), config, value, removed=override.startswith("~"))
     if "Could not override" in str(error):
         return _replaced_group(override, config)
     return Problem(_key(override), _message(error))

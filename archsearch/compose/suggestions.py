@@ -43,10 +43,10 @@ def similar_settings(path: str, config: Mapping[str, Any]) -> list[str]:
     return _same(names, config) or _nearest(names, config)
 
 
-def unknown_setting(path: str, config: Mapping[str, Any], *, removed: bool = False) -> Problem:
+def unknown_setting(path: str, config: Mapping[str, Any], value: str = "", *, removed: bool = False) -> Problem:
     """Names the first part of `path` that `config` does not have, and what may be meant.
 
-    `removed` says that the setting was to be removed, not set.
+    `value` was to be set; `removed` says that the setting was to be removed, not set.
     """
     names = path.replace("/", ".").split(".")
     if names[0] == "hydra":
@@ -62,7 +62,8 @@ def unknown_setting(path: str, config: Mapping[str, Any], *, removed: bool = Fal
         if pattern.match(f"{place}="):
             alternatives += settings
     if holds_blocks(names[:depth]):
-        added = "" if removed else f"; +{place}={{channels: ...}} adds one"
+        block = value if depth == len(names) - 1 and value.startswith("{") else "{channels: ...}"
+        added = "" if removed else f"; +{place}={block} adds one"
         return Problem(place, f"unknown block{did_you_mean(unknown, alternatives)}{added}")
     options = options_with(path)
     if options:

@@ -32,6 +32,10 @@ def explanations(*arguments: str) -> list[str]:
             "model.blocks.covn3.channels=4",
             "model.blocks.covn3: unknown block (did you mean conv3?); +model.blocks.covn3={channels: ...} adds one",
         ),
+        (
+            "model.blocks.extra={channels: 8, after: conv2}",
+            "model.blocks.extra: unknown block; +model.blocks.extra={channels: 8, after: conv2} adds one",
+        ),
         ("~model.blocks.trans9", "model.blocks.trans9: unknown block (did you mean trans2?)"),
     ],
 )
