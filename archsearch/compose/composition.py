@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from archsearch.compose.interpolations import may_be_inside_interpolations, refuse_interpolations, without_values
 from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
@@ -27,7 +28,11 @@ def compose_config(arguments: Sequence[str]) -> DictConfig:
     parsed = parse_arguments(arguments)
     assert parsed is not None
     with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
-        return compose(CONFIG_NAME, overrides=parsed.composable, return_hydra_config=True)
+        config = compose(CONFIG_NAME, overrides=parsed.composable, return_hydra_config=True)
+        if may_be_inside_interpolations(parsed.composable, config):
+            base = compose(CONFIG_NAME, overrides=without_values(parsed.composable))
+            refuse_interpolations(parsed.composable, base)
+        return config
 
 
 def compose_request(arguments: Sequence[str]) -> Request:

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from archsearch.compose.composition import compose_config, group_options, plain_values
+from archsearch.compose.interpolations import inside_interpolation, without_values
 from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
@@ -57,9 +58,17 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
                 try:
                     composed = compose(CONFIG_NAME, overrides=remaining, return_hydra_config=True)
                     config = plain_values(composed)
+                    base = compose(CONFIG_NAME, overrides=without_values(remaining))
                 except Exception as next_error:  # Hydra, OmegaConf and ANTLR each have their own
                     failure = next_error
                 else:
+                    interpolated = [
+                        override for override in remaining if inside_interpolation(override, base, overrides)
+                    ]
+                    if interpolated:
+                        refused += [(error, override) for override in interpolated]
+                        remaining = [override for override in remaining if override not in interpolated]
+                        continue
                     several = several if composed.hydra.mode != RunMode.MULTIRUN else []
                     result = validate(config)
                     others = (*result.problems, *result.violations)
@@ -68,13 +77,18 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
             culprit = next((override for override in remaining if _concerns(cause, override)), None)
             culprit = culprit or _by_elimination(remaining)
             if culprit is None:
-                config = plain_values(compose(CONFIG_NAME))
-                others = (Problem("command line", _message(failure)),)
+                base = compose(CONFIG_NAME)
+                config = plain_values(base)
+                others = (_unattributed(failure),)
                 break
             refused.append((failure, culprit))
             remaining.remove(culprit)
             failure = None
-    problems = [*(_problem(reason, culprit, config) for reason, culprit in refused), *map(_several, several), *others]
+    reasons = [
+        inside_interpolation(culprit, base, overrides) or _problem(reason, culprit, config)
+        for reason, culprit in refused
+    ]
+    problems = [*reasons, *map(_several, several), *others]
     return ConfigError(problems or [Problem("command line", _message(error))])
 
 
@@ -210,6 +224,15 @@ def _exists(path: str, config: Mapping[str, Any]) -> bool:
             return False
         node = node[name]
     return True
+
+
+def _unattributed(error: Exception) -> Problem:
+    """What is wrong with the configuration, where no override is at fault."""
+    missing = re.search(r"Interpolation key '(.+?)' not found", str(error))
+    path = getattr(error, "full_key", None)
+    if missing is not None and path:
+        return Problem(path, f"refers to {missing[1]}, which does not exist")
+    return Problem("command line", _message(error))
 
 
 def _message(error: Exception) -> str:

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from archsearch.compose.composition import chosen_options, plain_values
+from archsearch.compose.interpolations import refuse_interpolations
 from archsearch.compose.request import Request
 from archsearch.errors import ConfigError
 
@@ -50,6 +51,7 @@ class Composer:
             chosen = [self._is_choice(override) for override in parsed]
             base = self._base(tuple(itertools.compress(overrides, chosen)))
             config: DictConfig = pickle.loads(base.pickled)
+            refuse_interpolations(overrides, config)
             # A private function of Hydra's; a test compares its result with what Hydra composes.
             apply = self.loader._apply_overrides_to_config  # type: ignore[attr-defined]
             apply([override for override in parsed if not self._is_choice(override)], config)
