@@ -7,7 +7,6 @@ changes the block that is referred to. So such overrides are refused.
 from collections.abc import Sequence
 from typing import Any
 
-from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf
 
 from archsearch.config.schema import format_value
@@ -41,10 +40,10 @@ def inside_interpolation(override: str, base: DictConfig, overrides: Sequence[st
 
 
 def refuse_interpolations(overrides: Sequence[str], base: DictConfig) -> None:
-    """Raise an error of Hydra's, to be explained, if one of `overrides` is inside an interpolation of `base`."""
+    """Raise `ValueError`, for `explain`, if one of `overrides` is inside an interpolation of `base`."""
     for override in overrides:
         if inside_interpolation(override, base, overrides) is not None:
-            raise ConfigCompositionException(f"'{override}' is inside an interpolation")
+            raise ValueError(f"'{override}' is inside an interpolation")
 
 
 def may_be_inside_interpolations(overrides: Sequence[str], config: DictConfig) -> bool:

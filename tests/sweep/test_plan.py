@@ -67,7 +67,7 @@ def test_a_run_that_trains_the_same_network_is_a_duplicate() -> None:
 @pytest.fixture(scope="module")
 def invalid() -> SweepPlan:
     """Four runs, of which only the first is valid."""
-    return planned("model=session4,sesion5", "model.dropout=0,2")
+    return planned("model=session4,sesion4", "model.dropout=0,2")
 
 
 def test_invalid_runs_are_in_the_plan(invalid: SweepPlan) -> None:
