@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from archsearch.compose.composition import group_options
 from archsearch.compose.json_schema import schema_names
 from archsearch.compose.known_settings import blocks_of, known_settings, likely_config
+from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import FLAG_CHOICES, flags
 from archsearch.compose.words import COMMANDS
 from archsearch.config.schema import allowed_values, groups_of

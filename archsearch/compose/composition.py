@@ -72,14 +72,6 @@ def request_of(config: DictConfig) -> Request:
     )
 
 
-def group_options() -> dict[str, list[str]]:
-    """The options of every group, the working directory's own among them."""
-    options: dict[str, set[str]] = {}
-    for path in [*config_folder().glob("*/*.yaml"), *Path("conf").glob("*/*.yaml")]:
-        options.setdefault(path.parent.name, set()).add(path.stem)
-    return {group: sorted(names) for group, names in sorted(options.items())}
-
-
 def chosen_options(hydra_config: Any) -> dict[str, str]:
     """The option chosen in each group, from Hydra's own section; without Hydra's own groups."""
     return {

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -12,8 +12,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
-from archsearch.compose.composition import compose_config, group_options, plain_values
+from archsearch.compose.composition import compose_config, plain_values
 from archsearch.compose.interpolations import inside_interpolation, without_values
+from archsearch.compose.option_files import group_options, problem_of_file, unknown_option
 from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
@@ -24,8 +25,7 @@ from archsearch.compose.overrides import (
 )
 from archsearch.compose.suggestions import unknown_setting
 from archsearch.compose.validate import validate
-from archsearch.config.schema import format_value
-from archsearch.errors import ConfigError, Problem, did_you_mean, first_line
+from archsearch.errors import ConfigError, Problem, first_line
 
 # Added by the commands themselves.
 _OWN_OVERRIDES = (
@@ -46,6 +46,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
     """
     parsed = parse_arguments(complete_arguments(arguments))
     overrides = parsed.composable if parsed is not None else []
+    folders = parsed.folders if parsed is not None else [config_folder()]
     remaining = _without_sweeps(overrides)
     # With -m, each of several values is composed on its own, so they are no error.
     several = [] if parsed is None or parsed.multirun else [text for text in overrides if text not in remaining]
@@ -79,13 +80,13 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
             if culprit is None:
                 base = compose(CONFIG_NAME)
                 config = plain_values(base)
-                others = (_unattributed(failure),)
+                others = (problem_of_file(failure, "", folders) or _unattributed(failure),)
                 break
             refused.append((failure, culprit))
             remaining.remove(culprit)
             failure = None
     reasons = [
-        inside_interpolation(culprit, base, overrides) or _problem(reason, culprit, config)
+        inside_interpolation(culprit, base, overrides) or _problem(reason, culprit, config, folders)
         for reason, culprit in refused
     ]
     problems = [*reasons, *map(_several, several), *others]
@@ -175,22 +176,13 @@ def _concerns(error: Exception, override: str) -> bool:
     return f"'{_key(override)}'" in str(error) or override in str(error)
 
 
-def _problem(error: Exception, override: str, config: Mapping[str, Any]) -> Problem:
-    """What is wrong with `override`; `config` is the configuration without it."""
-    group, _, value = override.lstrip("+").partition("=")
-    if group in group_options() and re.search(r"/|\.ya?ml$", value):
-        return _file_for_a_group(group, value)
-    missing, options = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
-    if missing is not None and options:
-        group, _, option = missing.rpartition("/")
-        rule = f"must be one of {', '.join(options)}{did_you_mean(option, options)}"
-        return Problem(group, f"got {format_value(option)}, {rule}")
-    options = group_options().get(_key(override))
+def _problem(error: Exception, override: str, config: Mapping[str, Any], folders: Sequence[Path]) -> Problem:
+    """What is wrong with `override`; `config` is the configuration without it, `folders` have the options."""
     value = override.partition("=")[2]
-    if options is not None and value not in options and "@" not in override and not override.startswith("~"):
-        return Problem(
-            _key(override), f"got {value}, must be one of {', '.join(options)}{did_you_mean(value, options)}"
-        )
+    problem = _file_for_a_group(override, folders) or problem_of_file(error, override, folders)
+    problem = problem or _problem_of_option(error, override, folders)
+    if problem is not None:
+        return problem
     if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(override), config):
         return unknown_setting(_key(override), config, value, removed=override.startswith("~"))
     if "Could not override" in str(error):
@@ -198,8 +190,25 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any]) -> Prob
     return Problem(_key(override), _message(error))
 
 
-def _file_for_a_group(group: str, file: str) -> Problem:
-    options = group_options()[group]
+def _problem_of_option(error: Exception, override: str, folders: Sequence[Path]) -> Problem | None:
+    """What is wrong with `override` if it chooses an option that does not exist."""
+    missing, options = getattr(error, "missing_cfg_file", None), getattr(error, "options", None)
+    if missing is not None and options:
+        group, _, option = missing.rpartition("/")
+        return unknown_option(group, option, options, folders)
+    value = override.partition("=")[2]
+    options = group_options(folders).get(_key(override), [value])
+    if value not in options and "@" not in override and not override.startswith("~"):
+        return unknown_option(_key(override), value, options, folders)
+    return None
+
+
+def _file_for_a_group(override: str, folders: Sequence[Path]) -> Problem | None:
+    """What is wrong with `override` if it chooses a file instead of an option."""
+    group, _, file = override.lstrip("+").partition("=")
+    options = group_options(folders).get(group)
+    if options is None or not re.search(r"/|\.ya?ml$", file):
+        return None
     name = PurePath(file).stem
     example = name if name in options else options[0]
     rule = f"must be a name, as in {group}={example}; those of your own lie in conf/{group}/, or in --config-dir"

@@ -5,8 +5,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from archsearch.compose.composition import compose_config, group_options, plain_values
+from archsearch.compose.composition import compose_config, plain_values
 from archsearch.compose.json_schema import schema_names
+from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import complete_arguments
 from archsearch.config.schema import allowed_values, default_of, descriptions_of, format_value, groups_of, names_of
 from archsearch.config.settings import Settings

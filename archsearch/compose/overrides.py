@@ -36,6 +36,12 @@ class ParsedArguments:
     composable: list[str]
     multirun: bool
     only_shows: bool
+    config_dir: Path | None = None
+
+    @property
+    def folders(self) -> list[Path]:
+        """Where Hydra looks for options."""
+        return [config_folder()] if self.config_dir is None else [config_folder(), self.config_dir]
 
 
 def config_folder() -> Path:
@@ -56,10 +62,12 @@ def parse_arguments(arguments: Sequence[str]) -> ParsedArguments | None:
     if parsed.config_dir is not None and not Path(parsed.config_dir).is_dir():
         rule = f"got {parsed.config_dir!r}, must be a folder with options (such as model/mine.yaml)"
         raise ConfigError([Problem("--config-dir", rule)])
-    searchpath = [f"hydra.searchpath=[{quote(Path(parsed.config_dir).absolute())}]"] if parsed.config_dir else []
+    folder = Path(parsed.config_dir).absolute() if parsed.config_dir else None
+    searchpath = [] if folder is None else [f"hydra.searchpath=[{quote(folder)}]"]
     shown = (parsed.help, parsed.hydra_help, parsed.cfg, parsed.info, parsed.shell_completion)
     elsewhere = (parsed.config_path, parsed.config_name, getattr(parsed, "experimental_rerun", None))
-    return ParsedArguments([*parsed.overrides, *searchpath], parsed.multirun, any(shown) or any(elsewhere))
+    only_shows = any(shown) or any(elsewhere)
+    return ParsedArguments([*parsed.overrides, *searchpath], parsed.multirun, only_shows, folder)
 
 
 def complete_arguments(arguments: Sequence[str]) -> list[str]:

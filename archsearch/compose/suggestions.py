@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from archsearch.compose.composition import group_options
 from archsearch.compose.known_settings import blocks_of, known_settings, options_with
+from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import holds_blocks, model_levels
 from archsearch.config.schema import allowed_values, groups_of
 from archsearch.config.settings import Settings

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from archsearch.compose.composition import group_options
 from archsearch.compose.known_settings import known_settings, likely_config
+from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import flags, is_flag, takes_value
 from archsearch.compose.suggestions import similar_settings
 from archsearch.errors import Problem, did_you_mean

@@ -29,6 +29,7 @@ _MEANT = {
     "input_shape": "; it is that of the data set, so leave it out",
     "classes": "; their number is that of the data set, so leave it out",
     "layers": " (did you mean blocks?)",
+    "default": " (did you mean defaults?)",  # which Hydra reads
 }
 
 # Block names become attributes of an nn.Sequential. These are its own attributes, and `head` (a test checks the list).

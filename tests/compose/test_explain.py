@@ -2,8 +2,8 @@
 
 import pytest
 
-from archsearch.compose.composition import group_options
 from archsearch.compose.explain import explain
+from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import complete_arguments
 from tests.support.requests import ask
 
