@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from archsearch.compose.composition import compose_config, plain_values
-from archsearch.compose.interpolations import inside_interpolation, without_values
+from archsearch.compose.interpolations import inside_interpolation, override_text, without_values
 from archsearch.compose.option_files import group_options, problem_of_file, unknown_option
 from archsearch.compose.overrides import (
     CONFIG_NAME,
@@ -185,7 +185,7 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any], folders
         return problem
     if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(override), config):
         return unknown_setting(_key(override), config, value, removed=override.startswith("~"))
-    if "Could not override" in str(error):
+    if re.search(r"Could not override|Error merging override", str(error)) and _exists(_key(override), config):
         return _replaced_group(override, config)
     return Problem(_key(override), _message(error))
 
@@ -222,8 +222,28 @@ def _replaced_group(override: str, config: Mapping[str, Any]) -> Problem:
     node: Any = config
     for name in group.split("."):
         node = node[name]
+    settings = list(_flat(key, _parsed(override)))
+    if settings:
+        return Problem(group, f"got {value}, must be set by its settings: {' '.join(settings)}")
     example = f"{key}.{next(iter(node))}=..." if isinstance(node, Mapping) and node else f"{key}.NAME=..."
     return Problem(group, f"got {value}, must be set by its settings, as in {example}")
+
+
+def _parsed(override: str) -> object:
+    try:
+        return OverridesParser.create().parse_override(override).value()
+    except HydraException:
+        return None
+
+
+def _flat(key: str, value: object) -> Iterator[str]:
+    """Overrides for each setting in the mapping `value`."""
+    for name, item in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(item, Mapping):
+            yield from _flat(f"{key}.{name}", item)
+        else:
+            setting = f"{key}.{name}={override_text(item)}"
+            yield f'"{setting}"' if " " in setting else setting
 
 
 def _exists(path: str, config: Mapping[str, Any]) -> bool:

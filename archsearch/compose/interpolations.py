@@ -82,13 +82,14 @@ def _with_change(node: Any, names: Sequence[str], value: str | None) -> str:
         inner[names[-1]] = value
         if value is None:
             del inner[names[-1]]
-    text = _text(settings)
+    text = override_text(settings)
     return text if len(text) <= _LONGEST else "{...}"
 
 
-def _text(value: object) -> str:
+def override_text(value: object) -> str:
+    """`value` as an override has it."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{name}: {_text(item)}' for name, item in value.items())}}}"
+        return f"{{{', '.join(f'{name}: {override_text(item)}' for name, item in value.items())}}}"
     if isinstance(value, list):
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(override_text, value))}]"
     return value if isinstance(value, str) else format_value(value)

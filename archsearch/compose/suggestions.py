@@ -7,7 +7,7 @@ from typing import Any
 from archsearch.compose.known_settings import blocks_of, known_settings, options_with
 from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import holds_blocks, model_levels
-from archsearch.config.schema import allowed_values, groups_of
+from archsearch.config.schema import allowed_values, format_value, groups_of
 from archsearch.config.settings import Settings
 from archsearch.errors import Problem, did_you_mean
 
@@ -57,7 +57,9 @@ def unknown_setting(path: str, config: Mapping[str, Any], value: str = "", *, re
         node = node[names[depth]]
         depth += 1
     unknown, place = names[depth], ".".join(names[: depth + 1])
-    alternatives = list(map(str, node)) if isinstance(node, Mapping) else []
+    if not isinstance(node, Mapping):
+        return Problem(place, f"unknown setting, because {'.'.join(names[:depth])} is {format_value(node)}")
+    alternatives = list(map(str, node))
     for pattern, settings in model_levels():
         if pattern.match(f"{place}="):
             alternatives += settings

@@ -213,7 +213,8 @@ def _no_mapping(classes: Collection[type], value: object, path: str) -> Problem:
     """`value` stands where settings are expected; it may be meant for one of them."""
     meant = [name for cls in classes for name in names_of(cls) if value in allowed_values(cls, name)]
     meant = [name for name in meant if not any(get_origin(get_type_hints(cls).get(name)) is tuple for cls in classes)]
-    advice = f"; use {path}.{min(meant, key=lambda name: name != 'type')}={value}" if meant and path else ""
+    name = min(meant, key=lambda name: name != "type", default="")
+    advice = f"; write {{{name}: {value}}}, or use {path}.{name}={value}" if meant and path else ""
     return Problem(path, f"got {format_value(value)}, {_MAPPING}{advice}")
 
 

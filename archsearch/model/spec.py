@@ -86,7 +86,8 @@ def parse_model(values: object, path: str = "model") -> tuple[ModelSpec | None, 
     reader = _Reader(inherited, problems)
     blocks = reader.read_blocks(values.get("blocks"), f"{path}.blocks", reserved=RESERVED)
     head, head_problems = _read_head(values.get("head"), f"{path}.head")
-    problems += head_problems
+    if values.get("head") is not None or not any(problem.path == f"{path}.blocks.head" for problem in problems):
+        problems += head_problems  # that it is missing goes without saying where it stands in `blocks`
     if problems or width is None or head is None:
         return None, problems
     return ModelSpec(blocks, head, width.width), []
@@ -158,7 +159,7 @@ class _Reader:
         kind = raw.get("type", "conv") if isinstance(raw, Mapping) else None
         cls = types.get(kind) if isinstance(kind, str) else None
         if isinstance(raw, int) and not isinstance(raw, bool):
-            rule = f"must be a mapping of settings; use {path}.channels={raw}"
+            rule = f"must be a mapping of settings; write {{channels: {raw}}}, or use {path}.channels={raw}"
             self.problems.append(Problem(path, f"got {raw}, {rule}"))
             return None
         if cls is None or not isinstance(raw, Mapping):

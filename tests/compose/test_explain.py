@@ -76,8 +76,16 @@ def test_other_errors_have_hydras_message(argument: str, message: str) -> None:
         ("optimizer={a:1}", "optimizer: got {a:1}, must be one of adam, adamw, sgd"),
         (
             "model.head={type:linear,hidden:[32]}",
-            "model.head: got {type:linear,hidden:[32]}, must be set by its settings, as in model.head.type=...",
+            "model.head: got {type:linear,hidden:[32]}, must be set by its settings: model.head.type=linear"
+            " model.head.hidden=[32]",
         ),
+        (
+            "model.blocks.conv1={channels: 8, kernel_size: [3, 1]}",
+            "model.blocks.conv1: got {channels: 8, kernel_size: [3, 1]}, must be set by its settings:"
+            ' model.blocks.conv1.channels=8 "model.blocks.conv1.kernel_size=[3, 1]"',
+        ),
+        ("model.head=[1]", "model.head: got [1], must be set by its settings, as in model.head.type=..."),
+        ("model.dropout.rate=0.1", "model.dropout.rate: unknown setting, because model.dropout is 0.1"),
     ],
 )
 def test_a_group_cannot_be_replaced_by_a_value(argument: str, message: str) -> None:

@@ -169,7 +169,8 @@ def test_keys_that_begin_with_x_hold_what_anchors_refer_to() -> None:
     [
         ({"model": session4()}, "model.model: a model's file has `blocks` and `head` at its top, not below `model:`"),
         ({"conv1": {"channels": 4}, "head": {"type": "gap"}}, "model: needs `blocks:`, with conv1 below it"),
-        (session4() | {"head": "gap"}, "model.head: got 'gap', must be a mapping of settings; use model.head.type=gap"),
+        (session4() | {"head": "gap"}, "model.head: got 'gap', must be a mapping of settings; write {type: gap}, or use"
+         " model.head.type=gap"),
         (session4() | {"head": None}, "model.head: is missing; add head: {type: gap}, or one of linear, gap, conv,"
          " none"),
         (session4() | {"channels": 3}, "model.channels: unknown setting; each block has its own"),
@@ -179,6 +180,7 @@ def test_keys_that_begin_with_x_hold_what_anchors_refer_to() -> None:
          " reads off and no as false; use none)"),
         (session4(**{"True": {"channels": 3}}), "model.blocks.True: YAML reads on, off, yes and no as true and false;"
          " give the block another name"),
+        ({"blocks": {"head": {"type": "gap"}}}, "model.blocks.head: `head` stands beside `blocks`, not in it"),
         (session4(head={"type": "gap"}), "model.blocks.head: `head` stands beside `blocks`, not in it"),
     ],
 )  # fmt: skip
