@@ -12,6 +12,7 @@ from archsearch.config.json_schema import (
 )
 from archsearch.model.blocks.base import Block, Defaults, inherited_settings
 from archsearch.model.heads import HEADS
+from archsearch.model.order import Place
 from archsearch.model.plugins import block_types
 from archsearch.model.spec import HOLDER, NESTED_RESERVED, RESERVED, Width
 
@@ -65,8 +66,9 @@ def _definitions_of(cls: type, name: str, definitions: dict[str, Schema]) -> tup
 
 
 def _block(cls: type[Block], schema: Schema, name: str, *, complete: bool) -> Schema:
-    """`schema` of a block, with the blocks in it and what it inherits."""
-    properties = dict(schema["properties"])
+    """`schema` of a block, with its place, the blocks in it and what it inherits."""
+    places = settings_definitions(Place, name)[name]["properties"]
+    properties = {**schema["properties"], **places}
     for setting in inherited_settings(cls):
         inherited = {key: value for key, value in properties[setting].items() if key != "default"}
         text = inherited.get("description", "")

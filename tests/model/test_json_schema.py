@@ -3,6 +3,7 @@
 from copy import deepcopy
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -11,6 +12,7 @@ from archsearch.compose.json_schema import group_schema
 from archsearch.config.schema import names_of
 from archsearch.model.blocks.base import Defaults
 from archsearch.model.heads import HEADS
+from archsearch.model.order import PLACES
 from archsearch.model.plugins import block_types
 from archsearch.model.spec import parse_model
 from tests.support.json_schema import refusals
@@ -34,7 +36,8 @@ def test_every_block_and_head_is_in_it_with_all_settings() -> None:
     definitions = SCHEMA["$defs"]
     for place, classes in (("block", block_types()), ("head", HEADS)):
         for kind, cls in classes.items():
-            assert {*definitions[f"model.{place}.{kind}"]["properties"]} == {*names_of(cls), "type"}
+            places = PLACES if place == "block" else ()
+            assert {*definitions[f"model.{place}.{kind}"]["properties"]} == {*names_of(cls), *places, "type"}
     assert {*names_of(Defaults), "width", "blocks", "head"} < {*definitions["model"]["properties"]}
 
 
@@ -75,3 +78,13 @@ def test_with_one_value_changed_it_agrees_with_the_parser(data: st.DataObject) -
 def _is_rule(problem: str) -> bool:
     """Whether the problem is one that no schema knows, because it concerns several settings."""
     return "` (=" in problem
+
+
+@pytest.mark.parametrize("place", ["after", "before"])
+def test_a_place_beside_another_block_is_a_name(place: str) -> None:
+    blocks: dict[str, Any] = {"a": {"channels": 4}, "b": {"type": "pool", place: "a"}}
+    model = {"blocks": blocks, "head": {"type": "gap"}}
+    assert refusals(SCHEMA, model) == {}
+    assert SCHEMA["$defs"]["model.block.pool"]["properties"][place]["description"].startswith("name of the block")
+    blocks["b"][place] = 3
+    assert set(refusals(SCHEMA, model)) == {f"blocks.b.{place}"}
