@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from archsearch.compose.composition import compose_config, plain_values
-from archsearch.compose.interpolations import inside_interpolation, override_text, without_values
+from archsearch.compose.interpolations import inside_interpolation, override_text, reaches_into_model, without_values
 from archsearch.compose.option_files import group_options, problem_of_file, unknown_option
 from archsearch.compose.overrides import (
     CONFIG_NAME,
@@ -59,7 +59,9 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
                 try:
                     composed = compose(CONFIG_NAME, overrides=remaining, return_hydra_config=True)
                     config = plain_values(composed)
-                    base = compose(CONFIG_NAME, overrides=without_values(remaining))
+                    base = composed
+                    if any(map(reaches_into_model, overrides)):
+                        base = compose(CONFIG_NAME, overrides=without_values(remaining))
                 except Exception as next_error:  # Hydra, OmegaConf and ANTLR each have their own
                     failure = next_error
                 else:

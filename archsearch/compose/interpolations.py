@@ -4,6 +4,7 @@ OmegaConf cannot set a part of an interpolation: depending on the override, it r
 changes the block that is referred to. So such overrides are refused.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ def inside_interpolation(override: str, base: DictConfig, overrides: Sequence[st
 
     `base` is the configuration without `overrides`, of which another one may replace that interpolation.
     """
+    if not reaches_into_model(override):
+        return None
     key, value = _key(override), override.partition("=")[2]
     replaced = set(map(_key, overrides)) - {"model"}  # which is the choice of a model
     names = key.split(".")
@@ -52,14 +55,17 @@ def may_be_inside_interpolations(overrides: Sequence[str], config: DictConfig) -
     So it looks where a setting of a block or head was removed, or set in one that has neither channels nor a type.
     """
     for override in overrides:
-        names = _key(override).split(".")
-        least = {"blocks": 4, "head": 3}.get(names[1] if names[0] == "model" and len(names) > 1 else "")
-        if least is None or len(names) < least:
+        if not reaches_into_model(override):
             continue
-        block = OmegaConf.select(config, ".".join(names[:-1]))
+        block = OmegaConf.select(config, _key(override).rpartition(".")[0])
         if override.startswith("~") or (isinstance(block, DictConfig) and not {"channels", "type"} & set(block)):
             return True
     return False
+
+
+def reaches_into_model(override: str) -> bool:
+    """Whether `override` is about a setting of a block or of the head."""
+    return re.match(r"model\.(head|blocks\.[^.]+)\.", _key(override)) is not None
 
 
 def without_values(overrides: Sequence[str]) -> list[str]:
