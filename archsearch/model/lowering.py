@@ -54,18 +54,19 @@ class Lowering(Structure):
                 advice = f"use padding {half[0] if half[0] == half[1] else list(half)}"
                 self.report(f"`padding` (=same) needs `stride` 1, got {_text(stride)}; {advice}")
             sides = self.side
+            around = (extent[0] - 1) // 2, (extent[1] - 1) // 2
         else:
             assert not isinstance(padding, str)
-            padded = pair(padding)
-            height, width = map(_windows, self.side, extent, strides, padded)
+            around = pair(padding)
+            height, width = map(_windows, self.side, extent, strides, around)
             sides = height, width
             if self.sized and min(sides) < 1:
                 dilated = f" with dilation {_text(dilation)} (extent {_text(_short(extent))})" * (dilations != (1, 1))
-                around_text = f" padded by {_text(padding)}" * (padded != (0, 0))
+                around_text = f" padded by {_text(padding)}" * (around != (0, 0))
                 kernel = f"kernel_size {_text(kernel_size)}{dilated}"
                 self.report(f"{kernel} does not fit its {self.side[0]}x{self.side[1]} input{around_text}")
                 self.sized = False
-        self.slide(extent, strides)
+        self.slide(extent, strides, around)
         self.shape = (channels, *sides)
         weights = channels * (inputs // groups) * kernel_down * kernel_across
         arguments: dict[str, Argument] = {
@@ -143,7 +144,7 @@ class Lowering(Structure):
         sides = [
             _windows(*values, ceil_mode=ceil_mode) for values in zip(self.side, sizes, strides, padded, strict=True)
         ]
-        self.slide(sizes, strides)
+        self.slide(sizes, strides, padded)
         self.shape = (self.channels, *sides)
         arguments: dict[str, Argument] = {"kernel_size": size, "stride": _short(strides)}
         if padded != (0, 0):
@@ -161,7 +162,7 @@ class Lowering(Structure):
             self.report(f"output size {_text(size)} is larger than its {self.side[0]}x{self.side[1]} input")
             self.sized = False
         windows = tuple(
-            max(ceil((k + 1) * side / out) - k * side // out for k in range(min(out, side)))
+            max((ceil((k + 1) * side / out) - k * side // out for k in range(min(out, side))), default=1)
             for side, out in zip(self.side, sizes, strict=True)
         )
         steps = tuple(max(1, side // out) for side, out in zip(self.side, sizes, strict=True))
@@ -176,7 +177,7 @@ class Lowering(Structure):
             self.report(f"pool_size {size} does not fit its {self.side[0]}x{self.side[1]} input")
             self.sized = False
         sides = [_windows(side, size, stride, around) for side in self.side]
-        self.slide((size, size), (stride, stride))
+        self.slide((size, size), (stride, stride), (around, around))
         self.shape = (self.channels, *sides)
         arguments: dict[str, Argument] = {"channels": self.channels, "kernel_size": size, "stride": stride}
         self.add(name, f"{_OWN}BlurPool2d", arguments, macs=prod(self.shape) * size * size)

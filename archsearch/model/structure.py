@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
+from typing import NamedTuple
 
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.tree import Argument, Join, Layer, Node, Pair, Parallel, Sequence, Shape
@@ -11,15 +12,25 @@ from archsearch.model.tree import Argument, Join, Layer, Node, Pair, Parallel, S
 _MOST_LAYERS = 50_000
 
 
+class _Output(NamedTuple):
+    """What layers change."""
+
+    shape: Shape
+    begin: Pair
+    window: Pair
+    jumps: Pair
+
+
 @dataclass
 class Structure:
-    """The nodes so far, and the shape, window and jumps of their output.
+    """The nodes so far, and the shape, window and jumps of their output. The first window begins at `begin`.
 
     What does not fit is reported as a problem of the block, and lowering goes on. After a misfit, height and width are
     unknown (`sized` is False), and only rules that do not depend on them are checked.
     """
 
     shape: Shape
+    begin: Pair = (0, 0)
     window: Pair = (1, 1)
     jumps: Pair = (1, 1)
     sized: bool = True
@@ -68,17 +79,17 @@ class Structure:
         The shapes of `add` and `multiply` must agree, but for branches of shape (channels, 1, 1), which apply to every
         pixel. Channels add up for `concat`.
         """
-        outer, begin = self.nodes, (self.shape, self.window, self.jumps)
+        outer, images = self.nodes, self._output
         self._names.append(name)
         nodes: list[Sequence] = []
-        ends: list[tuple[Shape, Pair, Pair]] = []
+        ends: list[_Output] = []
         for branch, append in branches.items():
-            self.shape, self.window, self.jumps = begin
+            self.shape, self.begin, self.window, self.jumps = images
             self.nodes = []
             self._names.append(branch)
             append()
             nodes.append(Sequence(".".join(self._names), tuple(self.nodes)))
-            ends.append((self.shape, self.window, self.jumps))
+            ends.append(self._output)
             self._names.pop()
         self.nodes = outer
         self._join(join, dict(zip(branches, ends, strict=True)))
@@ -87,13 +98,17 @@ class Structure:
         )  # fmt: skip
         self._names.pop()
 
-    def _join(self, join: Join, ends: Mapping[str, tuple[Shape, Pair, Pair]]) -> None:
-        largest = max((shape[1:] for shape, _, _ in ends.values()), key=prod)
+    @property
+    def _output(self) -> _Output:
+        return _Output(self.shape, self.begin, self.window, self.jumps)
+
+    def _join(self, join: Join, ends: Mapping[str, _Output]) -> None:
+        largest = max((end.shape[1:] for end in ends.values()), key=prod)
         # A branch that squeezes the image to 1x1 sees all of it, like the statistics of a norm layer.
-        full = {name: end for name, end in ends.items() if end[0][1:] == largest or join == "concat"}
-        shapes = [shape for shape, _, _ in full.values()]
-        squeezed = [shape for shape, _, _ in ends.values() if shape[1:] != largest]
-        channels = {shape[0] for shape, _, _ in ends.values()}
+        full = [end for end in ends.values() if end.shape[1:] == largest or join == "concat"]
+        shapes = [end.shape for end in full]
+        squeezed = [end.shape for end in ends.values() if end.shape[1:] != largest]
+        channels = {end.shape[0] for end in ends.values()}
         if join == "multiply" and len(channels) == 2:
             channels.discard(1)  # one weight a pixel, for all channels
         if join == "concat":
@@ -101,16 +116,19 @@ class Structure:
         else:
             agree = len(channels) == 1 and all(shape[1:] == (1, 1) for shape in squeezed)
             total = max(channels)
-        strides = {jumps for _, _, jumps in full.values()}
+        strides = {end.jumps for end in full}
         if self.sized and (not agree or len(strides) > 1):
-            texts = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, (shape, _, _) in ends.items())
+            texts = ", ".join(f"{name} {'x'.join(map(str, end.shape))}" for name, end in ends.items())
             same = "height and width" if join == "concat" else "shape"
             stride = "" if len(strides) == 1 else ", and of the same total stride"
             self.report(f"the branches must end with the same {same}{stride}, got {texts}; check padding and stride")
             self.sized = False
         self.shape = (total, *largest)
-        windows = [window for _, window, _ in full.values()]
-        self.window = (max(window[0] for window in windows), max(window[1] for window in windows))
+        (top, bottom), (left, right) = (
+            (min(end.begin[axis] for end in full), max(end.begin[axis] + end.window[axis] for end in full))
+            for axis in (0, 1)
+        )
+        self.begin, self.window = (top, left), (bottom - top, right - left)
         self.jumps = max(strides)
 
     def add(
@@ -136,9 +154,10 @@ class Structure:
         )  # fmt: skip
         self.nodes.append(layer)
 
-    def slide(self, extent: Pair, strides: Pair) -> None:
-        """Update window and jumps for a window of `extent` that moves by `strides`."""
+    def slide(self, extent: Pair, strides: Pair, padding: Pair = (0, 0)) -> None:
+        """Update window and jumps for a window of `extent` that moves by `strides`, from `padding` before the image."""
         jumps = self.jumps
+        self.begin = (self.begin[0] - padding[0] * jumps[0], self.begin[1] - padding[1] * jumps[1])
         self.window = (self.window[0] + (extent[0] - 1) * jumps[0], self.window[1] + (extent[1] - 1) * jumps[1])
         self.jumps = (jumps[0] * strides[0], jumps[1] * strides[1])
 

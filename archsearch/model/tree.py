@@ -8,7 +8,8 @@ Conventions:
 - The window of a node is the height and width, in input pixels, of the part of the image that one of its output values
   depends on; the receptive field is the larger of the two. It is not clipped at the image's border. Statistics over all
   pixels, of a norm layer or of a branch that squeezes the image to 1x1, do not count.
-- The jump is the stride between neighbouring outputs, in input pixels, down and across.
+- The jump is the stride between neighbouring outputs, in input pixels, down and across. Where the windows of adaptive
+  pooling differ, the window is the largest and the jump the smallest, and what follows is an estimate.
 
 The last two are defined as in Araujo et al., "Computing Receptive Fields of Convolutional Neural Networks", Distill
 2019.
