@@ -23,9 +23,12 @@ class Parallel(nn.Module):
             self.add_module(name, branch)
 
     def forward(self, images: Tensor) -> Tensor:
-        outputs = [branch(images) for branch in self.children()]
+        return self.joined([branch(images) for branch in self.children()], channels=1)
+
+    def joined(self, outputs: list[Tensor], channels: int) -> Tensor:
+        """The join of the branches' outputs, whose channels are the axis `channels`."""
         if self.join == "concat":
-            return torch.cat(outputs, dim=1)
+            return torch.cat(outputs, dim=channels)
         joined: Tensor = reduce(torch.add if self.join == "add" else torch.mul, outputs)
         return joined
 

@@ -10,22 +10,28 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.model.layers import Parallel
+from archsearch.model.tree import Join
 
 
-class MemberConcat(Parallel):
-    """Branches concatenated along each member's channels: (batch, K * channels, height, width), for each branch."""
+class MemberParallel(Parallel):
+    """Branches joined member by member: (batch, K * channels, height, width), for each branch.
 
-    def __init__(self, branches: Mapping[str, nn.Module], members: int) -> None:
-        super().__init__(branches, "concat")
+    A branch of one channel a member multiplies all channels of that member.
+    """
+
+    def __init__(self, branches: Mapping[str, nn.Module], join: Join, members: int) -> None:
+        super().__init__(branches, join)
         self.members = members
 
-    def with_branches(self, transform: Callable[[nn.Module], nn.Module]) -> "MemberConcat":
+    def with_branches(self, transform: Callable[[nn.Module], nn.Module]) -> "MemberParallel":
         """The same join of transformed branches."""
-        return MemberConcat({name: transform(branch) for name, branch in self.named_children()}, self.members)
+        return MemberParallel(
+            {name: transform(branch) for name, branch in self.named_children()}, self.join, self.members
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         outputs = [torch.unflatten(branch(images), 1, (self.members, -1)) for branch in self.children()]
-        return torch.cat(outputs, dim=2).flatten(1, 2)
+        return self.joined(outputs, channels=2).flatten(1, 2)
 
 
 class MemberFlatten(nn.Module):

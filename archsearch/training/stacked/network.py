@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archsearch.model.layers import Parallel
-from archsearch.training.stacked.layers import MemberConcat, MemberDropout, MemberFlatten, MemberLinear
+from archsearch.training.stacked.layers import MemberDropout, MemberFlatten, MemberLinear, MemberParallel
 from archsearch.training.stacked.rules import CHANNELWISE, DROPOUTS
 
 # The attributes of a layer that count channels or groups. A stack has K times as many.
@@ -109,7 +109,7 @@ def _stacked_branches(slot: _Slot, members: Sequence[nn.Module | None], layers: 
         )
         for name in names[0] or ()
     }  # fmt: skip
-    return MemberConcat(branches, len(members)) if first.join == "concat" else Parallel(branches, first.join)
+    return Parallel(branches, "add") if first.join == "add" else MemberParallel(branches, first.join, len(members))
 
 
 def _slots(network: nn.Module, prefix: str) -> dict[_Slot, nn.Module]:
