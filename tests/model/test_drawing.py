@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from archsearch.errors import ConfigError
 from archsearch.model.custom import count_network
 from archsearch.model.drawing import Drawing, draw, to_svg, write_drawing
 from archsearch.model.drawing.shapes import Box, Line, Text
 from archsearch.model.drawing.svg import PALETTE
 from archsearch.model.drawing.words import short_count
 from archsearch.model.plan import Plan
-from tests.support.models import ALL_BLOCKS, lower
+from tests.support.drawn import PARTS, Drawn, models
+from tests.support.models import lower
 from tests.support.presets import DRAWINGS, PRESETS, drawing_of, plan_of
 from tests.support.requests import ask
 
@@ -74,12 +74,11 @@ def test_the_drawings_in_the_documentation_are_current(name: str) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(ALL_BLOCKS, min_size=1, max_size=4))
-def test_no_box_overlaps_another(blocks: list[dict[str, Any]]) -> None:
-    try:
-        plan = lower(of_conv(**{f"c{number}": block for number, block in enumerate(blocks)}), (1, 32, 32))
-    except ConfigError:
-        reject()
+@given(st.sampled_from(PARTS).flatmap(models))
+def test_no_box_overlaps_another(drawn: Drawn) -> None:
+    plan = drawn.plan()
+    assume(plan is not None)
+    assert plan is not None
     check_layout(draw(plan, "any"))
 
 

@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -15,9 +15,8 @@ from archsearch.model.heads import HEADS
 from archsearch.model.order import PLACES
 from archsearch.model.plugins import block_types
 from archsearch.model.spec import parse_model
+from tests.support.drawn import PARTS, Drawn, models
 from tests.support.json_schema import refusals
-from tests.support.models import ALL_BLOCKS
-from tests.support.models import HEADS as DRAWN_HEADS
 
 SCHEMA = group_schema("model")
 VALIDATOR = Draft202012Validator(SCHEMA)
@@ -49,18 +48,20 @@ def test_settings_have_descriptions_and_no_default_where_they_are_inherited() ->
     assert SCHEMA["$defs"]["model"]["properties"]["dropout"]["default"] == 0.0
 
 
-@given(blocks=st.lists(ALL_BLOCKS, min_size=1, max_size=4), head=DRAWN_HEADS)
-def test_every_drawn_model_is_valid(blocks: list[dict[str, Any]], head: dict[str, Any]) -> None:
-    model = {"blocks": {f"b{index}": block for index, block in enumerate(blocks)}, "head": head}
-    assert parse_model(model)[1] == []
-    assert refusals(SCHEMA, model) == {}
+DRAWN = st.sampled_from(PARTS).flatmap(models)
+
+
+@given(DRAWN)
+def test_every_drawn_model_is_valid(drawn: Drawn) -> None:
+    assume(not parse_model(drawn.model)[1])  # of some, two settings do not fit each other
+    assert refusals(SCHEMA, drawn.model) == {}
 
 
 @settings(max_examples=300)
 @given(data=st.data())
 def test_with_one_value_changed_it_agrees_with_the_parser(data: st.DataObject) -> None:
-    drawn = {"blocks": {"a": {"channels": 4}, "b": data.draw(ALL_BLOCKS)}, "head": data.draw(DRAWN_HEADS)}
-    model: dict[str, Any] = deepcopy(drawn)  # strategies draw the same objects again
+    model: dict[str, Any] = deepcopy(data.draw(DRAWN).model)  # strategies draw the same objects again
+    assume(not parse_model(model)[1])
     place = model
     while True:  # down to a mapping, at any depth
         deeper = [value for value in place.values() if isinstance(value, dict)]
