@@ -1,14 +1,17 @@
 """The passes over memory of `layer`. Numba compiles them at the first call, and caches them on disk.
 
-All image arrays are flat, with the channels of a pixel adjacent: (N, height, width, channels). Values per channel are
+All image arrays are flat, with the channels of a pixel adjacent: (N, height, width, channels). They are float32, or
+bfloat16 as `values` reads and writes it; sums over the batch are float64, all else is float32. Values per channel are
 repeated up to `period` values, a multiple of 16, so that a loop over them fills whole SIMD vectors; twelve channels
-would not. `low` is the lower bound of the values: 0 for a ReLU, -inf without one. `mask` (N, channels) is 0 for dropped
+would not. `low` is the lower bound of the values before the norm: 0 for a ReLU, -inf without one. `floor` is that of
+the values behind it, or None, for which Numba compiles code without a comparison. `mask` (N, channels) is 0 for dropped
 channels, and the dropout's scale for all others.
 
 A layer is one call forward and one backward. What lies between its passes is little work, but would take as long in
 Python.
 """
 
+import itertools
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -17,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.training.fused.cache import compiled, works
+from archsearch.training.fused.values import Images, read, write
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -37,15 +41,17 @@ def usable() -> bool:
 def _call_all() -> None:
     """Call the kernels for two images of one channel and 4x4 pixels, with the types of real calls."""
     one = np.ones(1, np.float32)
-    images, outputs = np.ones(32, np.float32), np.empty(32, np.float32)
-    mask, factors = np.ones((2, 1), np.float32), np.empty((2, 16), np.float32)
-    mean, deviation, low = np.empty(1), np.empty(1), np.float32(0)
-    forward(images, low, 1e-5, 0.1, one, one, one.copy(), one.copy(), mask, mean, deviation, factors, outputs)
-    backward(images, images, low, one, mask, mean, deviation, factors, one.copy(), one.copy(), outputs)
+    mask, factors, shifts = np.ones((2, 1), np.float32), np.empty((2, 16), np.float32), np.empty((2, 16), np.float32)
+    mean, deviation, zero = np.empty(1), np.empty(1), np.float32(0)
+    images_of_both_types: list[Images] = [np.ones(32, np.float32), np.ones(32, np.uint16)]
+    for images, floor in itertools.product(images_of_both_types, (None, zero)):
+        outputs, statistics = images.copy(), (mask, mean, deviation, factors, shifts)
+        forward(images, zero, floor, 1e-5, 0.1, one, one, one.copy(), one.copy(), *statistics, outputs)
+        backward(images, images, zero, floor, one, *statistics, one.copy(), one.copy(), outputs)
 
 
 @_compiled
-def _moments(images: Floats, count: int, low: np.float32, sums: Doubles, squares: Doubles) -> None:
+def _moments(images: Images, count: int, low: np.float32, sums: Doubles, squares: Doubles) -> None:
     """Sum the values of `count` images, and their squares."""
     period, size = len(sums), len(images) // count
     total, square = np.empty(period, np.float32), np.empty(period, np.float32)
@@ -56,7 +62,8 @@ def _moments(images: Floats, count: int, low: np.float32, sums: Doubles, squares
         for start in range(0, size, period):
             part = image[start : start + period]
             for index in range(len(part)):
-                value = low if part[index] < low else part[index]
+                pixel = read(part[index])
+                value = low if pixel < low else pixel
                 total[index] += value
                 square[index] += value * value
         for index in range(period):  # single precision within an image, double over the batch
@@ -65,7 +72,9 @@ def _moments(images: Floats, count: int, low: np.float32, sums: Doubles, squares
 
 
 @_compiled
-def _scale(images: Floats, low: np.float32, factors: Floats, shifts: Floats, outputs: Floats) -> None:
+def _scale(
+    images: Images, low: np.float32, floor: np.float32 | None, factors: Floats, shifts: Floats, outputs: Images
+) -> None:
     """Set `outputs` to images * factors + shifts, with `factors` and `shifts` (N, period) per image."""
     count, period = factors.shape
     size = len(images) // count
@@ -75,28 +84,46 @@ def _scale(images: Floats, low: np.float32, factors: Floats, shifts: Floats, out
             end = min(start + period, (number + 1) * size)
             part, output = images[start:end], outputs[start:end]
             for index in range(len(part)):
-                value = low if part[index] < low else part[index]
-                output[index] = value * factor[index] + shift[index]
+                pixel = read(part[index])
+                value = low if pixel < low else pixel
+                normal = value * factor[index] + shift[index]
+                if floor is not None:
+                    normal = floor if normal < floor else normal
+                write(output, index, normal)
 
 
 @_compiled
 def _gradient_sums(
-    gradients: Floats, images: Floats, low: np.float32, mask: Floats, sums: Doubles, products: Doubles
+    gradients: Images,
+    images: Images,
+    low: np.float32,
+    floor: np.float32 | None,
+    mask: Floats,
+    factors: Floats,
+    shifts: Floats,
+    sums: Doubles,
+    products: Doubles,
 ) -> None:
     """Sum the gradients, and their products with the values, weighted by `mask`."""
     (count, channels), period = mask.shape, len(sums)
     size = len(images) // count
     total, product = np.empty(period, np.float32), np.empty(period, np.float32)
+    zero = np.float32(0)
     for number in range(count):
+        factor, shift = factors[number], shifts[number]
         total[:] = 0
         product[:] = 0
         for start in range(number * size, (number + 1) * size, period):
             end = min(start + period, (number + 1) * size)
             part, gradient = images[start:end], gradients[start:end]
             for index in range(len(part)):
-                value = low if part[index] < low else part[index]
-                total[index] += gradient[index]
-                product[index] += gradient[index] * value
+                pixel = read(part[index])
+                value = low if pixel < low else pixel
+                incoming = read(gradient[index])
+                if floor is not None:
+                    incoming = incoming if value * factor[index] + shift[index] > floor else zero
+                total[index] += incoming
+                product[index] += incoming * value
         for index in range(period):
             weight = mask[number, index % channels]
             sums[index] += total[index] * weight
@@ -105,26 +132,39 @@ def _gradient_sums(
 
 @_compiled
 def _gradient(
-    gradients: Floats, images: Floats, low: np.float32, factors: Floats, slope: Floats, shift: Floats, outputs: Floats
+    gradients: Images,
+    images: Images,
+    low: np.float32,
+    floor: np.float32 | None,
+    factors: Floats,
+    shifts: Floats,
+    slope: Floats,
+    offset: Floats,
+    outputs: Images,
 ) -> None:
-    """Set `outputs` to gradients * factors + images * slope + shift where images > low, else to 0."""
+    """Set `outputs` to gradients * factors + images * slope + offset where images > low, else to 0."""
     count, period = factors.shape
     size = len(images) // count
     zero = np.float32(0)
     for number in range(count):
-        factor = factors[number]
+        factor, shift = factors[number], shifts[number]
         for start in range(number * size, (number + 1) * size, period):
             end = min(start + period, (number + 1) * size)
-            part, incoming, output = images[start:end], gradients[start:end], outputs[start:end]
+            part, gradient, output = images[start:end], gradients[start:end], outputs[start:end]
             for index in range(len(part)):
-                value = incoming[index] * factor[index] + part[index] * slope[index] + shift[index]
-                output[index] = value if part[index] > low else zero
+                pixel = read(part[index])
+                incoming = read(gradient[index])
+                if floor is not None:
+                    incoming = incoming if pixel * factor[index] + shift[index] > floor else zero
+                value = incoming * factor[index] + pixel * slope[index] + offset[index]
+                write(output, index, value if pixel > low else zero)
 
 
 @_compiled
 def forward(
-    images: Floats,
+    images: Images,
     low: np.float32,
+    floor: np.float32 | None,
     eps: float,
     momentum: float,
     weight: Floats,
@@ -135,17 +175,17 @@ def forward(
     mean: Doubles,
     deviation: Doubles,
     factors: Floats,
-    outputs: Floats,
+    shifts: Floats,
+    outputs: Images,
 ) -> None:
     """Normalise `images` into `outputs`, and update the running statistics.
 
-    Fills `mean` (channels,), `deviation` (channels,) and `factors` (N, period) for `backward`.
+    Fills `mean` and `deviation` (channels,), and `factors` and `shifts` (N, period), for `backward`.
     """
     (count, channels), period = mask.shape, factors.shape[1]
     sums, squares = np.zeros(period), np.zeros(period)
     _moments(images, count, low, sums, squares)
     values = len(images) // channels
-    shifts = np.empty_like(factors)
     for channel in range(channels):
         mean[channel] = sums[channel::channels].sum() / values
         variance = max(squares[channel::channels].sum() / values - mean[channel] ** 2, 0.0)
@@ -158,29 +198,31 @@ def forward(
             for index in range(channel, period, channels):
                 factors[number, index] = mask[number, channel] * factor
                 shifts[number, index] = mask[number, channel] * shift
-    _scale(images, low, factors, shifts, outputs)
+    _scale(images, low, floor, factors, shifts, outputs)
 
 
 @_compiled
 def backward(
-    gradients: Floats,
-    images: Floats,
+    gradients: Images,
+    images: Images,
     low: np.float32,
+    floor: np.float32 | None,
     weight: Floats,
     mask: Floats,
     mean: Doubles,
     deviation: Doubles,
     factors: Floats,
+    shifts: Floats,
     weight_gradient: Floats,
     bias_gradient: Floats,
-    outputs: Floats,
+    outputs: Images,
 ) -> None:
     """From the gradients of the outputs of `forward`, compute those of its images (`outputs`), weight and bias."""
     channels, period = mask.shape[1], factors.shape[1]
     sums, products = np.zeros(period), np.zeros(period)
-    _gradient_sums(gradients, images, low, mask, sums, products)
+    _gradient_sums(gradients, images, low, floor, mask, factors, shifts, sums, products)
     values = len(images) // channels
-    slopes, shifts = np.empty(period, np.float32), np.empty(period, np.float32)
+    slopes, offsets = np.empty(period, np.float32), np.empty(period, np.float32)
     for channel in range(channels):
         total = sums[channel::channels].sum()
         product = (products[channel::channels].sum() - mean[channel] * total) / deviation[channel]
@@ -190,5 +232,5 @@ def backward(
         slope = -factor * product / (deviation[channel] * values)
         for index in range(channel, period, channels):
             slopes[index] = slope
-            shifts[index] = -factor * total / values - slope * mean[channel]
-    _gradient(gradients, images, low, factors, slopes, shifts, outputs)
+            offsets[index] = -factor * total / values - slope * mean[channel]
+    _gradient(gradients, images, low, floor, factors, shifts, slopes, offsets, outputs)

@@ -16,20 +16,23 @@ from torch.autograd.function import once_differentiable
 from archsearch.training.fused import kernels
 
 _VECTOR = 16  # float32 values in the widest SIMD register
+_Bounds = tuple[np.float32, np.float32 | None]  # of the values before the norm and behind it; see `kernels`
 
 
 class FusedNorm(nn.Module):
-    """Computes `norm` in training, after a ReLU if `rectify` is set, and before `dropout` if given.
+    """Computes `norm` in training, and `dropout` if given; after a ReLU, before one, or both.
 
     (batch, channels, height, width) -> the same shape, in channels_last. Draws the same random numbers as torch's
     dropout, and updates the running statistics of `norm`. An image is summed in single precision, so the variance of
     channels that hardly vary (a mean of many deviations) is less accurate than torch's.
     """
 
-    def __init__(self, norm: nn.BatchNorm2d, dropout: nn.Dropout2d | None, *, rectify: bool) -> None:
+    def __init__(
+        self, norm: nn.BatchNorm2d, dropout: nn.Dropout2d | None = None, *, relu_before: bool, relu_behind: bool = False
+    ) -> None:
         super().__init__()
         self.norm, self.dropout = norm, dropout
-        self.low = 0.0 if rectify else -inf
+        self.bounds = np.float32(0 if relu_before else -inf), np.float32(0) if relu_behind else None
 
     def forward(self, images: Tensor) -> Tensor:
         norm, count = self.norm, len(images)
@@ -38,7 +41,7 @@ class FusedNorm(nn.Module):
             mask.bernoulli_(1 - self.dropout.p).div_(1 - self.dropout.p)
         assert norm.num_batches_tracked is not None
         norm.num_batches_tracked.add_(1)
-        outputs = _Function.apply(images, norm.weight, norm.bias, mask, norm, self.low)
+        outputs = _Function.apply(images, norm.weight, norm.bias, mask, norm, self.bounds)
         assert isinstance(outputs, Tensor)
         return outputs
 
@@ -46,39 +49,47 @@ class FusedNorm(nn.Module):
 class _Function(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor, mask: Tensor, norm: nn.BatchNorm2d, low: float
+        ctx: Any,
+        images: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mask: Tensor,
+        norm: nn.BatchNorm2d,
+        bounds: _Bounds,
     ) -> Tensor:
         count, channels = mask.shape
         pixels = images.permute(0, 2, 3, 1).contiguous()
         outputs = torch.empty_like(pixels)
         mean, deviation = np.empty(channels), np.empty(channels)
-        factors = np.empty((count, lcm(channels, _VECTOR)), np.float32)
+        factors, shifts = np.empty((2, count, lcm(channels, _VECTOR)), np.float32)
         assert norm.running_mean is not None
         assert norm.running_var is not None
         assert norm.momentum is not None
         kernels.forward(
-            _flat(pixels), np.float32(low), norm.eps, norm.momentum, _flat(weight), _flat(bias),
-            _flat(norm.running_mean), _flat(norm.running_var), mask.numpy(), mean, deviation, factors, _flat(outputs),
+            _flat(pixels), *bounds, norm.eps, norm.momentum, _flat(weight), _flat(bias),
+            _flat(norm.running_mean), _flat(norm.running_var), mask.numpy(), mean, deviation, factors, shifts,
+            _flat(outputs),
         )  # fmt: skip
         ctx.save_for_backward(pixels, weight)
-        ctx.arrays = np.float32(low), mask.numpy(), mean, deviation, factors
+        ctx.arrays = *bounds, mask.numpy(), mean, deviation, factors, shifts
         return outputs.permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor | None, ...]:
         pixels, weight = ctx.saved_tensors
-        low, mask, mean, deviation, factors = ctx.arrays
-        incoming = gradients.permute(0, 2, 3, 1).contiguous()
+        low, floor, mask, mean, deviation, factors, shifts = ctx.arrays
+        incoming = gradients.to(pixels.dtype).permute(0, 2, 3, 1).contiguous()
         outputs = torch.empty_like(pixels)
         weight_gradient, bias_gradient = torch.empty_like(weight), torch.empty_like(weight)
         kernels.backward(
-            _flat(incoming), _flat(pixels), low, _flat(weight), mask, mean, deviation, factors,
+            _flat(incoming), _flat(pixels), low, floor, _flat(weight), mask, mean, deviation, factors, shifts,
             _flat(weight_gradient), _flat(bias_gradient), _flat(outputs),
         )  # fmt: skip
         return outputs.permute(0, 3, 1, 2), weight_gradient, bias_gradient, None, None, None
 
 
-def _flat(tensor: Tensor) -> NDArray[np.float32]:
-    """The memory of a contiguous tensor, for reading and writing."""
-    return tensor.detach().view(-1).numpy()
+def _flat(tensor: Tensor) -> NDArray[Any]:
+    """The memory of a contiguous tensor, for reading and writing; that of bfloat16 as uint16."""
+    flat = tensor.detach().view(-1)
+    return (flat.view(torch.uint16) if flat.dtype == torch.bfloat16 else flat).numpy()

@@ -6,30 +6,30 @@ import torch
 from torch import nn
 
 from archsearch.model.layers import Parallel
+from archsearch.training.fused.group_norm import Float32Norm
 from archsearch.training.layers import is_plain, leaf_layers
 
+_BEHIND = (nn.ReLU, nn.Dropout2d)  # layers that are fused with the batch norm before them
 _MAX_THREADS = 2  # fused layers use one thread; with more than this many, torch's own layers are faster
 
 
 def fused(network: nn.Module, device: torch.device) -> nn.Module:
     """A network that computes what `network` computes in training, up to rounding, in fewer passes over memory.
 
-    A batch norm is fused with the ReLU before it and the channel dropout after it, if present. Returns `network` itself
-    if nothing can be fused, on a GPU, with more than two threads, and where Numba fails. All layers, parameters and
-    statistics are shared with `network`, including later changes to them.
+    A batch norm is fused with a ReLU before it, and with a ReLU and channel dropout behind it, if present. Group norms
+    compute in float32. Returns `network` itself if it has neither, on a GPU, with more than two threads, and where
+    Numba fails. All layers, parameters and statistics are shared with `network`, including later changes to them.
     """
     if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not is_plain(network):
         return network
-    if not any(map(_can_fuse, network.modules())):
-        return network
-    from archsearch.training.fused import kernels  # imports Numba
+    if any(map(_can_fuse, network.modules())):
+        from archsearch.training.fused import kernels  # imports Numba
 
-    return _fused(network) if kernels.usable() else network
+        return _fused(network) if kernels.usable() else network
+    return _fused(network) if any(type(layer) is nn.GroupNorm for layer in network.modules()) else network
 
 
 def _fused(network: nn.Module) -> nn.Sequential:
-    from archsearch.training.fused.layer import FusedNorm
-
     assert isinstance(network, nn.Sequential)
     layers: list[nn.Module] = []
     remaining = deque(leaf_layers(network))
@@ -39,14 +39,20 @@ def _fused(network: nn.Module) -> nn.Sequential:
             layers.append(layer.with_branches(_fused))
             continue
         if not isinstance(layer, nn.BatchNorm2d) or not _can_fuse(layer):
-            layers.append(layer)
+            layers.append(Float32Norm(layer) if type(layer) is nn.GroupNorm else layer)
             continue
-        rectify = bool(layers) and type(layers[-1]) is nn.ReLU
-        if rectify:
+        from archsearch.training.fused.layer import FusedNorm
+
+        has_relu = bool(layers) and type(layers[-1]) is nn.ReLU
+        if has_relu:
             layers.pop()
-        dropout = remaining.popleft() if remaining and type(remaining[0]) is nn.Dropout2d else None
+        behind: dict[type, nn.Module] = {}  # dropout scales by 0 or more, so a ReLU can be on either side of it
+        while remaining and type(remaining[0]) in _BEHIND and type(remaining[0]) not in behind:
+            following = remaining.popleft()
+            behind[type(following)] = following
+        dropout = behind.get(nn.Dropout2d)
         assert dropout is None or isinstance(dropout, nn.Dropout2d)
-        layers.append(FusedNorm(layer, dropout, rectify=rectify))
+        layers.append(FusedNorm(layer, dropout, relu_before=has_relu, relu_behind=nn.ReLU in behind))
     return nn.Sequential(*layers)
 
 

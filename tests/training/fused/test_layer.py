@@ -1,12 +1,16 @@
 """ReLU, batch norm and dropout as one layer compute the numbers of torch's own layers."""
 
 import copy
+from typing import Any
 
+import numba
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from archsearch.training.fused.layer import FusedNorm
+from archsearch.training.fused.values import read, write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -28,31 +32,84 @@ def results(network: nn.Module, images: Tensor, weights: Tensor) -> dict[str, Te
     return values
 
 
+def plain_layers(norm: nn.BatchNorm2d, dropout: nn.Dropout2d | None, relus: str) -> list[nn.Module]:
+    before, behind = ([nn.ReLU()] if place in relus else [] for place in ("before", "behind"))
+    return [*before, norm, *behind, *([dropout] if dropout else [])]
+
+
+def fused_layer(norm: nn.BatchNorm2d, dropout: nn.Dropout2d | None, relus: str) -> FusedNorm:
+    return FusedNorm(norm, dropout, relu_before="before" in relus, relu_behind="behind" in relus)
+
+
 @pytest.mark.parametrize(
     "shape", [(5, 1, 6, 7), (4, 3, 9, 9), (8, 12, 5, 5), (3, 16, 4, 4), (6, 20, 1, 1), (2, 48, 3, 3)]
 )
-@pytest.mark.parametrize(("rectify", "rate"), [(True, 0.3), (True, 0.0), (False, 0.3), (False, 0.0)])
-def test_numbers_equal_those_of_torch_in_double_precision(shape: tuple[int, ...], rectify: bool, rate: float) -> None:
+@pytest.mark.parametrize("rate", [0.3, 0.0])
+@pytest.mark.parametrize("relus", ["before", "behind", "before and behind", "none"])
+def test_numbers_equal_those_of_torch_in_double_precision(shape: tuple[int, ...], relus: str, rate: float) -> None:
     torch.manual_seed(1)
     norm = nn.BatchNorm2d(shape[1], eps=1e-3, momentum=0.3)
     nn.init.uniform_(norm.weight, 0.5, 2)
     nn.init.uniform_(norm.bias, -1, 1)
     dropout = nn.Dropout2d(rate) if rate else None
-    layers = [*([nn.ReLU()] if rectify else []), norm, *([dropout] if dropout else [])]
+    layers = plain_layers(norm, dropout, relus)
     images = (torch.randn(shape) * 2 + 0.5).contiguous(memory_format=torch.channels_last)
     weights = torch.randn(shape)
     expected = results(copy.deepcopy(nn.Sequential(*layers)).double(), images.double(), weights.double())
-    values = results(FusedNorm(norm, dropout, rectify=rectify), images, weights)
+    values = results(fused_layer(norm, dropout, relus), images, weights)
     if rate:
         assert torch.equal(values["outputs"] == 0, expected["outputs"] == 0)  # the same channels are dropped
     for name, value in expected.items():
         torch.testing.assert_close(values[name].double(), value, rtol=2e-4, atol=2e-4 * float(value.abs().max()))
 
 
+@pytest.mark.parametrize("shape", [(5, 1, 6, 7), (8, 12, 5, 5), (6, 20, 2, 2)])
+@pytest.mark.parametrize(("relus", "rate"), [("before", 0.3), ("behind", 0.3), ("none", 0.0)])
+def test_in_bfloat16_only_inputs_and_outputs_are_rounded(shape: tuple[int, ...], relus: str, rate: float) -> None:
+    torch.manual_seed(1)
+    norm = nn.BatchNorm2d(shape[1])
+    dropout = nn.Dropout2d(rate) if rate else None
+    layers = plain_layers(norm, dropout, relus)
+    images, weights = torch.randn(shape).bfloat16(), torch.randn(shape).bfloat16()
+    expected = results(copy.deepcopy(nn.Sequential(*layers)).double(), images.double(), weights.double())
+    values = results(fused_layer(norm, dropout, relus), images, weights)
+    for name, value in expected.items():
+        tolerance = 2**-8 if name in ("outputs", "images") else 1e-5  # half of the last of eight bits
+        torch.testing.assert_close(values[name].double(), value, rtol=tolerance, atol=1e-4)
+
+
+def test_numbers_are_rounded_to_bfloat16_as_torch_rounds() -> None:
+    bits = torch.randint(-(2**31), 2**31, (200_000,), generator=torch.Generator().manual_seed(0), dtype=torch.int64)
+    special = torch.tensor(
+        [0.0, -0.0, torch.inf, -torch.inf, torch.nan, 3.4e38, -3.4e38, 1e-45, 1.00390625, 1.01171875]
+    )
+    numbers = torch.cat([bits.int().view(torch.float32), special])
+    written = np.zeros(len(numbers), np.uint16)
+    write_all(numbers.numpy(), written)
+    rounded, expected = torch.from_numpy(written).view(torch.bfloat16), numbers.bfloat16()
+    assert torch.equal(rounded.isnan(), numbers.isnan())
+    assert torch.equal(rounded[~numbers.isnan()], expected[~numbers.isnan()])
+    read_back = np.empty(len(numbers), np.float32)
+    read_all(written, read_back)
+    torch.testing.assert_close(torch.from_numpy(read_back), rounded.float(), rtol=0, atol=0, equal_nan=True)
+
+
+@numba.njit
+def write_all(numbers: Any, outputs: Any) -> None:
+    for index in range(len(numbers)):
+        write(outputs, index, numbers[index])
+
+
+@numba.njit
+def read_all(numbers: Any, outputs: Any) -> None:
+    for index in range(len(numbers)):
+        outputs[index] = read(numbers[index])
+
+
 def test_nan_stays_nan_in_its_channel() -> None:
     images = torch.zeros(2, 3, 4, 4)
     images[1, 2, 0, 0] = torch.nan
-    outputs = FusedNorm(nn.BatchNorm2d(3), None, rectify=True)(images)
+    outputs = FusedNorm(nn.BatchNorm2d(3), relu_before=True)(images)
     assert outputs[:, 2].isnan().all()
     assert not outputs[:, :2].isnan().any()
 
@@ -60,5 +117,5 @@ def test_nan_stays_nan_in_its_channel() -> None:
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_both_memory_layouts_give_the_numbers_of_torch(layout: torch.memory_format) -> None:
     images = torch.randn(3, 5, 4, 6, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=layout)
-    outputs = FusedNorm(nn.BatchNorm2d(5), None, rectify=True)(images)
+    outputs = FusedNorm(nn.BatchNorm2d(5), relu_before=True)(images)
     torch.testing.assert_close(outputs, nn.BatchNorm2d(5)(images.relu()))

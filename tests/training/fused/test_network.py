@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from archsearch.model.builder import build_plan
+from archsearch.training.fused.group_norm import Float32Norm
 from archsearch.training.fused.layer import FusedNorm
 from archsearch.training.fused.network import fused
 from tests.support.training import CPU, candidate
@@ -82,3 +83,18 @@ def test_nothing_is_fused_in_double_precision(fusable: nn.Sequential) -> None:
 def test_a_norm_without_weights_is_not_fused() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.BatchNorm2d(2, affine=False))
     assert fused(network, CPU) is network
+
+
+def test_group_norm_is_computed_in_float32_within_bfloat16() -> None:
+    plan = candidate("+model.norm=group", "+model.norm_groups=2").plan
+    network = build_plan(plan).train()
+    forward = fused(network, CPU)
+    assert [type(module) for module in forward.modules()].count(Float32Norm) == 5
+    images = torch.rand(8, *plan.input_shape)
+    torch.testing.assert_close(forward(images), network(images))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        layer = Float32Norm(nn.GroupNorm(2, 4))
+        pixels = torch.randn(3, 4, 5, 5).bfloat16()
+        outputs = layer(pixels)
+    assert outputs.dtype == torch.bfloat16
+    torch.testing.assert_close(outputs, layer.norm(pixels.float()).bfloat16(), rtol=0, atol=0)
