@@ -66,12 +66,12 @@ class TrainerSettings:
     """device to train on: auto, cpu, mps, cuda or cuda:<number>"""
     threads: Workers | None = None
     """torch's threads on the CPU; null leaves the number to torch"""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """number format of forward and backward passes"""
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    """number format of training steps; auto is bfloat16 where the processor computes it faster, else float32"""
     channels_last: bool = True
     """keep the channels of a pixel next to each other in memory"""
     fused: bool = True
-    """on the CPU in float32 and channels_last, compute ReLU, batch norm and dropout as one layer"""
+    """on the CPU and in channels_last, compute ReLU, batch norm and dropout as one layer"""
     compile: bool = False
     """use torch.compile"""
     cuda_graphs: bool = False

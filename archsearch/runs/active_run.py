@@ -217,6 +217,7 @@ class ActiveRun:
                 "fallback": data.fallback,
             },
             tracking=unrecorded(prepared.store),
+            precision=prepared.settings.trainer.precision,
             stack=stack or previous.get("stack"),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             history=list(checkpoint.history) if checkpoint is not None else [],

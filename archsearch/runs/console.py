@@ -108,9 +108,10 @@ def opening_line(result: Result, data: str, splits: "Splits", epochs_trained: in
     """What is about to be trained. `data` is the title of the data set."""
     held_out = f", {len(splits.validation):,} held out" if splits.validation is not None else ""
     resumed = f", continuing after epoch {epochs_trained}" if epochs_trained else ""
+    precision = f" in {result.precision}" if result.precision is not None else ""
     return (
-        f"{result.name}: {count(result.params, 'parameter')} on {data}"
-        f" ({count(len(splits.train), 'image')}{held_out}), {count(result.epochs, 'epoch')} on {hardware}{resumed}"
+        f"{result.name}: {count(result.params, 'parameter')} on {data} ({count(len(splits.train), 'image')}{held_out}),"
+        f" {count(result.epochs, 'epoch')}{precision} on {hardware}{resumed}"
     )
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from archsearch.compose.precision import with_precision
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
 from archsearch.config.settings import Settings, TrackingSettings
@@ -18,7 +19,16 @@ from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan
 from archsearch.runs.custom import count, with_network
-from archsearch.runs.folder import CHECKPOINT, OUTPUTS, PREVIOUS, find_run, note_begun, refuse_used, sweep_of
+from archsearch.runs.folder import (
+    CHECKPOINT,
+    OUTPUTS,
+    PREVIOUS,
+    find_run,
+    note_begun,
+    read_sweep,
+    refuse_used,
+    sweep_of,
+)
 from archsearch.runs.result import read_result
 from archsearch.runs.resume import continued_request
 from archsearch.tracking.store import Store, check_store, resolve_store
@@ -70,6 +80,7 @@ def prepare(request: Request, network: object = None) -> PreparedRun:
     elif request.folder is not None and request.config.get("overwrite") is not True:
         refuse_used(request.folder)
     request, module = with_network(request, network, resumed)
+    request = with_precision(request)
     prepared = _prepare(request, resumed, resolve_dataset, module)
     check_device(prepared.settings.trainer.device)
     store = None if resumed is None else recorded_store(read_result(resumed) or {}, prepared.settings.tracking)
@@ -81,10 +92,17 @@ def prepare_in_sweep(request: Request, folder: Path, resolve: Resolver = resolve
 
     Does not check the tracking store: the sweep has done so, and continues while the store is unreachable.
     """
-    _note_sweep(sweep_of(folder))
+    sweep = sweep_of(folder)
+    _note_sweep(sweep)
     has_checkpoint = any((folder / name).is_file() for name in (CHECKPOINT, PREVIOUS))
     resumed = folder if has_checkpoint and read_result(folder) is not None else None
-    return _prepare(request, resumed, resolve)
+    return _prepare(with_precision(request, _precision_of(sweep)), resumed, resolve)
+
+
+@lru_cache(maxsize=1)
+def _precision_of(sweep: Path | None) -> str | None:
+    """What `trainer.precision=auto` stands for in a sweep; None if its folder is not on this machine."""
+    return read_sweep(sweep).get("precision") if sweep is not None else None
 
 
 @lru_cache(maxsize=1)  # once for all runs of a sweep

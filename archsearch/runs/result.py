@@ -33,6 +33,7 @@ class Result:
     tracking: dict[str, Any]
     started: str
     sweep_run: dict[str, Any] | None = None  # its sweep and number, if it is part of one
+    precision: str | None = None  # of training steps; unknown in runs of older versions
     stack: int | None = None  # runs trained as one network, including this one; it may have been resumed alone
     reason: str | None = None
     history: list[EpochMetrics] = field(default_factory=list)
@@ -66,6 +67,7 @@ class Result:
             "seconds": seconds,
             "evaluation_seconds": sum(metrics.evaluation_seconds for metrics in self.history),
             "images_per_second": images / seconds if seconds else None,
+            "precision": self.precision,
             "stack": self.stack,
             "tracking": self.tracking,
             "history": [_row(metrics) | {"seconds": metrics.seconds} for metrics in self.history],
@@ -163,6 +165,7 @@ class _Stored(_Checked):
     seconds: NonNegativeFloat = 0
     evaluation_seconds: NonNegativeFloat = 0
     images_per_second: PositiveFloat | None = None
+    precision: str | None = None
     stack: PositiveInt | None = None
     tracking: _Tracking = _Tracking()
     history: list[_Row] = []

@@ -1,12 +1,11 @@
 """Cores and GPUs of this machine, and the environments of the workers that share them."""
 
 import os
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from archsearch.config.settings import SweepSettings
+from archsearch.system.hardware import gpu_may_be_here
 
 # Libraries that otherwise start one thread per core in every worker.
 _THREADS = (
@@ -43,9 +42,7 @@ def cores() -> int:
 
 def gpus_here() -> int:
     """The number of GPUs that torch sees. Imports torch only where there could be one."""
-    if platform.system() == "Linux" and not any(Path(path).exists() for path in ("/dev/nvidiactl", "/dev/kfd")):
-        return 0
-    if platform.system() == "Darwin":
+    if not gpu_may_be_here():
         return 0
     import torch
 

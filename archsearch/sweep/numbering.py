@@ -20,7 +20,7 @@ _NOT_INHERITED = ("hydra.sweep.", "hydra.run.", "hydra.mode=", "hydra.searchpath
 
 def new_record(planned: SweepPlan, folder: Path, master: DictConfig) -> SweepRecord:
     """The record of a new sweep. Raises `ConfigError` if two runs would share a folder."""
-    record = SweepRecord(list(planned.overrides), _id_of(folder), list(planned.keys), [])
+    record = SweepRecord(list(planned.overrides), _id_of(folder), list(planned.keys), [], precision=planned.precision)
     record.hydra, record.config_dir = _hydra_arguments(master)
     _add(record, planned.runs, master)
     return record

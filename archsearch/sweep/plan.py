@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from archsearch.compose.composition import task_overrides
 from archsearch.compose.overrides import as_typed, resume_of
+from archsearch.compose.precision import Precision, fastest_precision, with_precision
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
 from archsearch.config.schema import read
@@ -70,6 +71,7 @@ class SweepPlan:
     sweep: SweepSettings
     tracking: TrackingSettings
     ui: UiSettings
+    precision: Precision  # what trainer.precision=auto stands for
     unchanged: bool = False
 
 
@@ -108,8 +110,10 @@ def plan_sweep(
         dynamic_ncols=True,
         bar_format=bar_format,
     ) as bar:
-        runs = plan_runs(numbers, points, Composer(loader, master), find_dataset, slowness_here(OUTPUTS), bar.update)
-    return SweepPlan(tuple(overrides), keys, runs, sweep, tracking, ui, unchanged)
+        precision = fastest_precision() if before is None else before.precision
+        composer, slowness = Composer(loader, master), slowness_here(OUTPUTS)
+        runs = plan_runs(numbers, points, composer, find_dataset, slowness, bar.update, precision)
+    return SweepPlan(tuple(overrides), keys, runs, sweep, tracking, ui, precision, unchanged)
 
 
 def plan_runs(
@@ -119,12 +123,16 @@ def plan_runs(
     find_dataset: FindDataset,
     slowness: float = 1.0,
     on_planned: Callable[[], object] = lambda: None,
+    precision: str | None = None,
 ) -> list[PlannedRun]:
-    """Compose and validate each point of a grid; `on_planned` is called after each."""
+    """Compose and validate each point of a grid; `on_planned` is called after each.
+
+    `precision` is what `trainer.precision=auto` stands for, if not the fastest here.
+    """
     runs: list[PlannedRun] = []
     first_with: dict[str, int] = {}  # the first run with a fingerprint
     for number, point in zip(numbers, points, strict=True):
-        run = _plan_run(number, point, composer, find_dataset, slowness)
+        run = _plan_run(number, point, composer, find_dataset, slowness, precision)
         if run.state == "READY" and run.fingerprint is not None:
             same_as = first_with.setdefault(run.fingerprint, number)
             if same_as != number:
@@ -135,10 +143,15 @@ def plan_runs(
 
 
 def _plan_run(
-    number: int, point: GridPoint, composer: Composer, find_dataset: FindDataset, slowness: float
+    number: int,
+    point: GridPoint,
+    composer: Composer,
+    find_dataset: FindDataset,
+    slowness: float,
+    precision: str | None,
 ) -> PlannedRun:
     try:
-        request = composer.request(point.overrides, number)
+        request = with_precision(composer.request(point.overrides, number), precision)
         result = validate(request.config, find_dataset)
     except UserError as error:
         problems = error.problems if isinstance(error, ConfigError) else [Problem("data", str(error))]

@@ -82,6 +82,7 @@ class SweepRecord:
     hydra: list[str] = field(default_factory=list)  # overrides of Hydra's own configuration
     config_dir: list[str] = field(default_factory=list)  # folders given with --config-dir
     shown: int | None = None  # the run that has figures and a model, as the best one
+    precision: Literal["float32", "bfloat16"] = "float32"  # what trainer.precision=auto stands for; it came later
 
     @classmethod
     def read(cls, folder: Path) -> "SweepRecord":

@@ -94,29 +94,33 @@ class TrainingLoop:
                 reported = time.perf_counter()
 
     def _predict(self, batches: Batches, add: Callable[[Tensor, Tensor], None]) -> tuple[Tensor, Tensor]:
-        """The predictions and their probabilities (..., N) on the CPU; `add` gets each batch's logits and labels."""
+        """The predictions and their probabilities (..., N) on the CPU; `add` gets each batch's logits and labels.
+
+        Always in float32, so that the numbers are those of the network that is saved.
+        """
         network = self.trained.eval()
         is_compiled = self.settings.compile and self.average is None
         forward = self._forward if is_compiled else folded(network)
         predictions, confidences = [], []
         for images, labels in batches:
-            logits = self._logits(forward, images)
+            logits = forward(images).to(torch.get_default_dtype())
             add(logits, labels)
             confidence, prediction = logits.softmax(dim=-1).max(dim=-1)
             predictions.append(prediction)
             confidences.append(confidence)
         return torch.cat(predictions, dim=-1).cpu(), torch.cat(confidences, dim=-1).cpu()
 
-    def _logits(self, forward: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        """The outputs of `forward` in torch's default dtype, computed in `trainer.precision`."""
+    def _logits(self, images: Tensor) -> Tensor:
+        """The outputs of a training step in torch's default dtype, computed in `trainer.precision`."""
         with self._autocast():
-            logits = forward(images)
+            logits = self._forward(images)
         return logits.to(torch.get_default_dtype())
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.settings.precision == "float32":
             return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+        # Without a cache of converted weights: inside somebody else's autocast, it would outlive the step.
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
 def to_device(network: N, settings: TrainerSettings, device: torch.device) -> N:

@@ -138,7 +138,7 @@ class Trainer(TrainingLoop):
         settings = self.settings
         if settings.compile:
             return torch.compile(self.network)
-        can_fuse = settings.fused and settings.precision == "float32" and settings.channels_last
+        can_fuse = settings.fused and settings.channels_last
         return fused(self.network, self.device) if can_fuse else self.network
 
     def _train_epoch(self, epoch: int, watch: Watch | None) -> Score:
@@ -158,7 +158,7 @@ class Trainer(TrainingLoop):
 
     def _compute(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Set the gradients; returns the loss () and the logits (batch, classes)."""
-        logits = self._logits(self._forward, images)
+        logits = self._logits(images)
         loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
         if self._gradients is None:
             self.optimizer.zero_grad(set_to_none=True)

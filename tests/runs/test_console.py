@@ -61,6 +61,12 @@ def test_the_opening_line_names_model_data_and_epochs() -> None:
     assert line == "session4: 12,954 parameters on MNIST (3 images, 2 held out), 8 epochs on a CPU"
 
 
+def test_the_opening_line_names_the_precision() -> None:
+    result = made_up_result(epochs=8)
+    result.precision = "bfloat16"
+    assert "8 epochs in bfloat16 on a CPU" in opening_line(result, "MNIST", splits(3, 2), 0, "a CPU")
+
+
 def test_the_opening_line_of_one_epoch_is_in_the_singular() -> None:
     line = opening_line(made_up_result(epochs=1), "MNIST", splits(1, None), 0, "a CPU")
     assert line == "session4: 12,954 parameters on MNIST (1 image), 1 epoch on a CPU"

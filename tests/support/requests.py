@@ -17,6 +17,7 @@ QUICK = (
     "trainer.threads=1",
     "model=session5_step1",
     "model.width=0.4",
+    "trainer.precision=float32",  # auto depends on the machine
 )
 
 

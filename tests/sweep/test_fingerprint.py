@@ -33,6 +33,7 @@ def print_of() -> Iterator[PrintOf]:
         composer = Composer(loader, master)
 
         def print_of(*words: str) -> str:
+            words = words if any("precision" in word for word in words) else (*words, "trainer.precision=float32")
             result = validate(composer.request(complete_arguments(words), 0).config)
             assert result.spec is not None and result.settings is not None
             return fingerprint(result.spec, result.settings, result.dataset)

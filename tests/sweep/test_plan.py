@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from archsearch.errors import ConfigError
-from archsearch.sweep.plan import SweepPlan
+from archsearch.sweep.plan import SweepPlan, plan_sweep
 from archsearch.sweep.plan_table import invalid_runs_error
+from archsearch.sweep.record import SweepRecord
 from tests.support.command_line import Command
-from tests.support.sweeps import planned
+from tests.support.sweeps import composing, planned
 
 
 def states(plan: SweepPlan) -> list[str]:
@@ -131,3 +132,19 @@ def test_check_prints_the_plan_before_it_fails(command: Command) -> None:
 
 def test_check_succeeds_when_invalid_runs_are_skipped(command: Command) -> None:
     assert command("-m", "model.width=-1,1", "sweep.invalid=skip", module="archsearch.check").returncode == 0
+
+
+def test_auto_is_the_fastest_precision_here_or_that_which_the_sweep_began_with(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("archsearch.sweep.plan.fastest_precision", lambda: "bfloat16")
+    words = ("model.dropout=0,0.1", "trainer.device=cpu")
+    assert precisions(planned(*words)) == {"bfloat16"}
+    assert precisions(planned(*words, "trainer.precision=float32")) == {"float32"}
+    begun = SweepRecord([], "old", ["model.dropout"], [])  # as an older version wrote it, without a precision
+    with composing(*words) as (loader, master):
+        assert precisions(plan_sweep(loader, master, before=begun)) == {"float32"}
+
+
+def precisions(plan: SweepPlan) -> set[str]:
+    return {run.settings.trainer.precision for run in plan.runs if run.settings}

@@ -171,6 +171,11 @@ def test_configurations_of_the_previous_version_are_read(resumed: TrainedSweep) 
     assert (config["sweep_run"]["number"], config["sweep_run"]["sweep"]) == (3, record_of(resumed.workspace)["id"])
 
 
+def test_a_sweep_that_began_in_float32_stays_in_float32(resumed: TrainedSweep) -> None:
+    assert record_of(resumed.workspace)["precision"] == "float32"
+    assert read_config(resumed.folder / "9")["trainer"]["precision"] == "float32"
+
+
 def test_the_best_run_gets_its_figures_from_the_configuration_of_the_previous_version(resumed: TrainedSweep) -> None:
     assert record_of(resumed.workspace)["shown"] == 0
     assert (resumed.folder / "0" / "curves.png").exists()

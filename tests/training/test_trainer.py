@@ -158,10 +158,30 @@ def test_the_memory_layout_changes_the_loss_by_rounding_only(few: Dataset) -> No
     assert first_loss(few, "trainer.channels_last=false") == pytest.approx(first_loss(few), rel=1e-9)
 
 
-def test_bfloat16_changes_the_loss_a_little(few: Dataset) -> None:
-    single, half = first_loss(few), first_loss(few, "trainer.precision=bfloat16")
+@pytest.mark.parametrize("fused", ["true", "false"])
+def test_bfloat16_changes_the_loss_a_little(few: Dataset, fused: str) -> None:
+    single, half = first_loss(few), first_loss(few, "trainer.precision=bfloat16", f"trainer.fused={fused}")
     assert half == pytest.approx(single, rel=0.05)
     assert half != single
+
+
+def test_bfloat16_learns_within_somebody_elses_autocast(few: Dataset) -> None:
+    """A cache of converted weights would outlive each step there, and nothing would be learned."""
+    settings = (*FEW, "trainer.precision=bfloat16", "trainer.epochs=3")
+    alone = [metrics.train.loss for metrics in trainer_of(few, *settings).run()]
+    with torch.autocast("cpu", enabled=False):
+        nested = [metrics.train.loss for metrics in trainer_of(few, *settings).run()]
+    assert nested == alone and nested[-1] < nested[0]
+
+
+def test_evaluation_is_in_float32(few: Dataset) -> None:
+    trainer = trainer_of(few, *FEW, "trainer.precision=bfloat16")
+    list(trainer.run())
+    evaluation = trainer.evaluate(trainer.splits.test)
+    images = next(trainer.splits.test.in_order(len(trainer.splits.test)))[0]
+    with torch.no_grad():
+        confidences = trainer.network.eval()(images).softmax(dim=-1).amax(dim=-1)
+    torch.testing.assert_close(evaluation.confidences, confidences)
 
 
 def test_the_test_set_is_not_evaluated_during_training_by_default(few: Dataset) -> None:

@@ -179,7 +179,7 @@ class StackedTrainer(TrainingLoop):
 
     def _compute(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Set the gradients and add the scores; returns losses (K,) and logits (K, batch, classes)."""
-        logits = self._logits(self._forward, images)
+        logits = self._logits(images)
         losses = member_losses(logits, labels, self._smoothing)
         fill_gradients(losses.sum(), self._parameters, self._gradients)
         self._meter.add(losses, logits, labels)
