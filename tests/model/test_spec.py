@@ -1,12 +1,20 @@
 """The model language: what it accepts, and its errors."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
+import torch
 from torch import nn
 
+from archsearch.compose.validate import validate
+from archsearch.data.info import dataset_info
 from archsearch.model.blocks.conv import ConvBlock
 from archsearch.model.blocks.pool import PoolBlock
+from archsearch.model.builder import build_plan
+from archsearch.model.plan import plan
 from archsearch.model.spec import RESERVED, at_width, parse_model
-from tests.support.requests import session4
+from tests.support.requests import ask, session4
 
 
 def problems_of(model: object) -> list[str]:
@@ -145,6 +153,37 @@ def test_width_keeps_channels_of_depthwise_blocks_divisible_by_their_inputs() ->
         "head": {"type": "gap"},
     }
     assert [block.channels for block in conv_blocks(model).values()] == [4, 8]
+
+
+@pytest.mark.parametrize(
+    ("block", "channels"),
+    [
+        ({"channels": 9, "groups": 3}, {0.5: 6, 1.0: 9, 1.5: 15}),  # 4.5 and 13.5: the nearest multiple, halves up
+        ({"channels": 9, "groups": "depthwise"}, {0.5: 6, 1.0: 9, 1.5: 15}),
+        ({"type": "separable", "channels": 9}, {0.5: 5, 1.0: 9, 1.5: 14}),
+        ({"type": "inverted_residual", "channels": 9, "expansion": 1}, {0.5: 5, 1.0: 9, 1.5: 14}),
+    ],
+)
+@pytest.mark.parametrize("width", [0.5, 1.0, 1.5])
+def test_width_leaves_the_channels_of_the_images_to_the_first_block(
+    block: dict[str, Any], channels: dict[float, int], width: float
+) -> None:
+    """A depthwise convolution of RGB images has three groups at every width."""
+    rgb = (3, 32, 32)
+    model = {"width": width, "blocks": {"first": block}, "head": {"type": "gap"}}
+    spec, _ = parse_model(model)
+    assert spec is not None
+    ((_, scaled),) = at_width(spec, 3).blocks
+    assert scaled.channels == channels[width]
+    network = plan(spec, rgb, 10)
+    assert network == plan(at_width(spec, 3), rgb, 10)
+    first, *_ = network.layers
+    assert (first.arguments["in_channels"], first.arguments["groups"]) == (3, 3)
+    *_, last = network.nodes[0].layers()
+    assert first.output[0] % 3 == 0 and last.output[0] == channels[width]
+    build_plan(network)(torch.zeros(2, *rgb))
+    checked = validate(ask().config | {"model": model}, lambda _: replace(dataset_info("mnist"), shape=rgb))
+    assert checked.plan == network
 
 
 def test_pool_blocks_inherit_nothing() -> None:
