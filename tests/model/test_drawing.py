@@ -152,6 +152,11 @@ def test_a_long_network_is_cut_in_the_middle() -> None:
     check_layout(drawing)
 
 
+def test_the_sign_of_a_join_stays_in_its_frame() -> None:
+    drawing = draw(lower(of_conv(p={"type": "parallel", "branches": {"a": {}, "b": {}}})), "any")
+    check_layout(drawing)
+
+
 def test_a_network_of_ones_own_is_drawn_module_by_module() -> None:
     from torch import nn
 

@@ -198,7 +198,7 @@ class Fork:
 
     @cached_property
     def width(self) -> float:
-        return sum(branch.width for branch in self.branches) + _BRANCH_GAP * (len(self.branches) - 1)
+        return max(self._branches_width, 2 * self._reach)
 
     @cached_property
     def height(self) -> float:
@@ -209,8 +209,18 @@ class Fork:
         return _TURN + SMALL * LEADING + _TURN
 
     @cached_property
+    def _branches_width(self) -> float:
+        return sum(branch.width for branch in self.branches) + _BRANCH_GAP * (len(self.branches) - 1)
+
+    @property
+    def _reach(self) -> float:
+        """Half the width of the sign that joins the branches."""
+        sign = _SIGNS[self.join]
+        return _RADIUS if len(sign) == 1 else text_width(sign, SMALL) / 2 + PAD
+
+    @cached_property
     def _lefts(self) -> list[float]:
-        lefts, left = [], 0.0
+        lefts, left = [], (self.width - self._branches_width) / 2
         for branch in self.branches:
             lefts.append(left)
             left += branch.width + _BRANCH_GAP
@@ -218,8 +228,7 @@ class Fork:
 
     def paint(self, drawing: Drawing, x: float, y: float) -> None:
         centre, bottom = x + self.axis, y + self.height - _RADIUS
-        sign = _SIGNS[self.join]
-        reach = _RADIUS if len(sign) == 1 else text_width(sign, SMALL) / 2 + PAD
+        sign, reach = _SIGNS[self.join], self._reach
         fork, top = y + _TURN, y + self._top
         for branch, left in zip(self.branches, self._lefts, strict=True):
             axis = x + left + branch.axis
