@@ -157,6 +157,19 @@ def test_the_sign_of_a_join_stays_in_its_frame() -> None:
     check_layout(drawing)
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "W" * 40, "HIDDEN_UNIT" * 10, "mwm_MQO" * 20, "illil" * 40])
+def test_a_bold_name_is_no_wider_than_its_box(name: str) -> None:
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    drawing = draw(lower(of_conv(**{name: {"channels": 2}})), "any")
+    title = next(shape for shape in drawing.shapes if isinstance(shape, Text) and shape.text == name)
+    box = next(box for box in boxes(drawing) if box.x < title.x < box.x + 20 and box.y < title.y < box.y + 30)
+    font = FontProperties(family="DejaVu Sans", weight="bold")
+    width = TextPath((0, 0), name, size=title.size, prop=font).get_extents().width
+    assert title.x + width <= box.x + box.width
+
+
 def test_a_network_of_ones_own_is_drawn_module_by_module() -> None:
     from torch import nn
 

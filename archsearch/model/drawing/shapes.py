@@ -12,7 +12,8 @@ LEADING = 1.35  # distance of lines, in sizes
 # Widths of characters in DejaVu Sans, which is wider than what browsers choose, in ems.
 _NARROW, _WIDE = frozenset(" ijlI.,:;'|!()[]"), frozenset("mwMWQO@%")
 _EMS = {"narrow": 0.4, "wide": 0.98, "other": 0.65}
-_BOLD = 1.1
+_BOLD = 1.14
+_BOLD_CAPITAL = 0.84  # in ems; a name may be all capitals
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,11 @@ class Drawing:
 
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """The width of `text` in pixels, rounded up generously."""
-    ems = sum(
-        _EMS["narrow" if char in _NARROW else "wide" if char in _WIDE else "other"] for char in text
-    )  # fmt: skip
-    return ems * size * (_BOLD if bold else 1)
+    ems = 0.0
+    for char in text:
+        width = _EMS["narrow" if char in _NARROW else "wide" if char in _WIDE else "other"]
+        ems += max(width * _BOLD, _BOLD_CAPITAL if char.isupper() or not char.isascii() else 0.0) if bold else width
+    return ems * size
 
 
 def wrap(text: str, size: float, width: float) -> list[str]:
