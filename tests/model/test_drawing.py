@@ -152,6 +152,17 @@ def test_a_long_network_is_cut_in_the_middle() -> None:
     check_layout(drawing)
 
 
+def test_a_difference_in_the_part_that_is_left_out_is_marked() -> None:
+    blocks = {f"c{number}": {"channels": 2, "kernel_size": 1} for number in range(100)}
+    inner = {"type": "residual", "body": {"x": {"channels": 2, "kernel_size": 1}}}
+    plan = lower(of_conv(**{**blocks, "c50": inner}))
+    body = {"x": {"channels": 2, "kernel_size": 1, "bias": False}}
+    other = lower(of_conv(**{**blocks, "c50": {**inner, "body": body}}))
+    text = words(draw(plan, "any", other))
+    assert text[text.index("... 41 more ...") + 1] == "changed"
+    assert "changed" not in words(draw(plan, "any", plan))
+
+
 def test_the_sign_of_a_join_stays_in_its_frame() -> None:
     drawing = draw(lower(of_conv(p={"type": "parallel", "branches": {"a": {}, "b": {}}})), "any")
     check_layout(drawing)

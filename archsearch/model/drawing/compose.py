@@ -61,7 +61,9 @@ class _Composer:
         parts += self._cards(loose)
         if len(parts) > _MOST:
             half = _MOST // 2
-            parts[half:-half] = [Card(Label(f"... {len(parts) - 2 * half:,} more ..."))]
+            hidden = parts[half:-half]
+            mark = "changed" if any(part.is_marked for part in hidden) else ""
+            parts[half:-half] = [Card(Label(f"... {len(hidden):,} more ...", mark=mark))]
         return parts
 
     def _cards(self, layers: Sequence[Layer]) -> list[Part]:

@@ -37,6 +37,10 @@ class Part(Protocol):
     def height(self) -> float: ...
     @property
     def axis(self) -> float: ...
+    @property
+    def is_marked(self) -> bool:
+        """Whether it, or a part in it, is marked."""
+
     def paint(self, drawing: Drawing, x: float, y: float) -> None:
         """Paint it with its top left corner at (`x`, `y`)."""
 
@@ -95,8 +99,12 @@ class Card:
     def axis(self) -> float:
         return self.width / 2
 
+    @property
+    def is_marked(self) -> bool:
+        return bool(self.label.mark)
+
     def paint(self, drawing: Drawing, x: float, y: float) -> None:
-        marked = bool(self.label.mark)
+        marked = self.is_marked
         drawing.add(Box(x, y, self.width, self.height, self.fill, "accent" if marked else "line", marked))
         self.label.paint(drawing, x + PAD, y + PAD)
 
@@ -110,6 +118,10 @@ class Stack:
     @cached_property
     def axis(self) -> float:
         return max((part.axis for part in self.parts), default=0.0)
+
+    @property
+    def is_marked(self) -> bool:
+        return any(part.is_marked for part in self.parts)
 
     @cached_property
     def width(self) -> float:
@@ -146,6 +158,10 @@ class Frame:
     @cached_property
     def height(self) -> float:
         return self._top + self.stack.height + PAD
+
+    @property
+    def is_marked(self) -> bool:
+        return bool(self.label.mark) or self.stack.is_marked
 
     @property
     def _left(self) -> float:
@@ -203,6 +219,10 @@ class Fork:
     @cached_property
     def height(self) -> float:
         return self._top + max(branch.stack.height for branch in self.branches) + 2 * _TURN + 2 * _RADIUS
+
+    @property
+    def is_marked(self) -> bool:
+        return any(branch.stack.is_marked for branch in self.branches)
 
     @property
     def _top(self) -> float:
