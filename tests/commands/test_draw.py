@@ -43,3 +43,12 @@ def test_what_cannot_be_drawn_leaves_nothing(command: Command, workspace: Path, 
     done = command("model=session4", *words, module="archsearch.draw")
     assert done.returncode in (1, 2) and message in done.stderr and "Traceback" not in done.stderr
     assert sorted(path.name for path in workspace.rglob("*")) == ["file", "folder.svg"]
+
+
+def test_a_run_to_resume_is_not_drawn_as_the_default_model(command: Command, workspace: Path) -> None:
+    (workspace / "run").mkdir()
+    (workspace / "run" / "result.json").write_text("{}")
+    done = command("resume=run", module="archsearch.draw")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "resume: got 'run', must be left out; a run has its drawing in its folder" in done.stderr
+    assert not (workspace / "outputs").exists()
