@@ -1,6 +1,6 @@
 """Drawings of networks as inline SVG, with the page's colours."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from archsearch.model.drawing import Role, draw, to_svg
 from archsearch.model.plan import Plan
@@ -11,6 +11,6 @@ _PALETTE: Mapping[Role, str] = {
 }  # fmt: skip
 
 
-def network_drawing(plan: Plan, title: str, other: Plan | None = None) -> str:
-    """The network of `plan` as an `svg` element. Boxes that differ from those of `other` are marked."""
-    return to_svg(draw(plan, title, other), _PALETTE, standalone=False)
+def network_drawing(plan: Plan, title: str, other: Plan | None = None, moved: Collection[str] = ()) -> str:
+    """The network of `plan` as an `svg` element. Boxes unlike those of `other` are marked, and blocks `moved`."""
+    return to_svg(draw(plan, title, other, moved), _PALETTE, standalone=False)

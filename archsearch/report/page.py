@@ -186,9 +186,10 @@ def _networks(pair: PairComparison) -> Iterator[dict[str, Any]]:
     if plan_a == plan_b:
         yield _plot("Network of A and B", network_drawing(plan_a, "A and B"), "A and B have the same layers.")
         return
+    moved = {block.name for block in pair.architecture.blocks if block.status == "moved"}
     for name, other, plan, other_plan in (("A", "B", plan_a, plan_b), ("B", "A", plan_b, plan_a)):
-        caption = f"Thick edges mark blocks that {other} does not have, or has with other settings."
-        yield _plot(f"Network of {name}", network_drawing(plan, name, other_plan), caption)
+        caption = f"Thick edges mark blocks that {other} does not have, or has with other settings or in another place."
+        yield _plot(f"Network of {name}", network_drawing(plan, name, other_plan, moved), caption)
 
 
 def _gallery(pair: PairComparison, predictions: PredictionDiff | None, which: str) -> list[Mapping[str, Any]]:

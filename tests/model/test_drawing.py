@@ -133,6 +133,15 @@ def test_differences_are_marked() -> None:
     assert not any(box.marked for box in boxes(draw(plan, "any", plan)))
 
 
+def test_blocks_that_moved_are_marked() -> None:
+    a, b = {"channels": 4}, {"channels": 4, "padding": 1}
+    plan, other = lower(of_conv(a=a, b=b, c=a)), lower(of_conv(b=b, a={**a, "bias": False}, c=a))
+    text = words(draw(plan, "any", other, {"a"}))
+    assert text[text.index("a") + 1] == "moved, changed"
+    text = words(draw(plan, "any", plan, {"a"}))
+    assert [word for word in text if "moved" in word or "changed" in word] == ["moved"]
+
+
 def test_another_number_of_repeats_and_another_join_are_marked() -> None:
     conv = {"channels": 8, "kernel_size": 1}
 

@@ -8,8 +8,9 @@ import pytest
 from archsearch.report.findings import analyze
 from archsearch.report.options import Options
 from archsearch.report.page import page_text
+from archsearch.report.sources import read_study_run
 from archsearch.report.study import studies_of
-from tests.support.studies import study, study_run
+from tests.support.studies import study, study_run, write_run
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +41,15 @@ def test_names_break_after_dots_but_not_in_words_and_numbers() -> None:
 def test_ids_are_unique(page: str) -> None:
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids)) > 0
+
+
+def test_a_block_that_moved_is_marked_in_both_drawings(tmp_path: Path) -> None:
+    runs = [
+        read_study_run(write_run(tmp_path / str(number), "model=session4", *overrides))
+        for number, overrides in enumerate(([], ["+model.blocks.conv5.before=conv4"]))
+    ]
+    (found,) = studies_of([run for run in runs if run is not None])
+    drawings = re.findall(
+        r"<svg[^>]*network.*?</svg>", page_text("", None, [analyze(found, Options(), Path())], "params"), re.DOTALL
+    )
+    assert [drawing.count(">moved</text>") for drawing in drawings] == [1, 1]

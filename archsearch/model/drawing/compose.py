@@ -1,6 +1,6 @@
 """From a plan to a drawing: which boxes there are, what they say, and where they stand."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -17,13 +17,15 @@ _COLUMN_GAP = 36.0
 _MOST = 60  # boxes of a stack; those in the middle are left out
 
 
-def draw(plan: Plan, title: str, other: Plan | None = None) -> Drawing:
-    """Draw `plan`. Boxes that differ from those of `other` are marked.
+def draw(plan: Plan, title: str, other: Plan | None = None, moved: Collection[str] = ()) -> Drawing:
+    """Draw `plan`. Boxes that differ from those of `other` are marked, and the blocks `moved`.
 
     A box says what its layers are, the shape of its output, the receptive field (RF) after it, and its parameters and
     MACs, as `archsearch.model.tree` defines them.
     """
-    marks = _marks(plan, other) if other is not None else {}
+    marks = dict.fromkeys(moved, "moved")
+    if other is not None:
+        marks |= {path: f"moved, {mark}" if path in moved else mark for path, mark in _marks(plan, other).items()}
     return _placed(_Composer(marks).parts(plan), plan, title)
 
 
