@@ -28,9 +28,7 @@ def check(arguments: Sequence[str]) -> int:
     images = Images(words)
 
     def validate(request: "Request") -> Any:
-        from archsearch.compose.validate import validate
-
-        return request, validate(request.config, images.dataset).require()[1]
+        return request, images.plan(request, "layers.txt")
 
     def show_plan(arguments: Sequence[str]) -> None:
         _show_plan(arguments, images)

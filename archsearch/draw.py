@@ -31,14 +31,7 @@ def draw(arguments: Sequence[str]) -> int:
     others = [word for word in others if not word.startswith(_OUT)]
 
     def validate(request: "Request") -> Any:
-        from archsearch.compose.validate import validate
-
-        if request.config.get("resume") is not None:  # the model of the command line, and not that of the run
-            from archsearch.errors import ConfigError, Problem
-
-            rule = "must be left out; a run has its drawing in its folder, as network.svg"
-            raise ConfigError([Problem("resume", f"got {request.config['resume']!r}, {rule}")])
-        plan = validate(request.config, images.dataset).require()[1]
+        plan = images.plan(request, "network.svg")
         return plan, request.name, _files(outs[-1] if outs else None, request.choices["model"])
 
     with traceless_overrides() as overrides:

@@ -4,10 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from archsearch.compose.validate import named_dataset
+from archsearch.compose.request import Request
+from archsearch.compose.validate import named_dataset, validate
 from archsearch.config.settings import Settings
 from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError, Problem
+from archsearch.model.plan import Plan
 
 IMAGE_WORDS = ("input=", "classes=")
 
@@ -33,6 +35,17 @@ class Images:
                 rule = "a whole number" if name == "classes" else "channels x height x width, as in 3x32x32"
                 raise ConfigError([Problem(name, f"got {value!r}, must be {rule}")])
         return dataset
+
+    def plan(self, request: Request, kept_as: str) -> Plan:
+        """The layers of the model of `request`, for these images. Raises `ConfigError`.
+
+        A run to resume is refused, because the command line lacks its model; `kept_as` is its file for the same thing.
+        """
+        resumed = request.config.get("resume")
+        if resumed is not None:
+            rule = f"must be left out; the run's folder has it, in {kept_as}"
+            raise ConfigError([Problem("resume", f"got {resumed!r}, {rule}")])
+        return validate(request.config, self.dataset).require()[1]
 
 
 def without_image_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

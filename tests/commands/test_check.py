@@ -50,3 +50,11 @@ def test_sizes_that_cannot_be_are_refused(command: Command, word: str) -> None:
     done = command(word, module="archsearch.check")
     name, _, value = word.partition("=")
     assert done.returncode == 2 and f"archsearch: {name}: got '{value}', must be" in done.stderr
+
+
+def test_a_run_to_resume_is_not_shown_as_the_default_model(command: Command, workspace: Path) -> None:
+    (workspace / "run").mkdir()
+    (workspace / "run" / "result.json").write_text("{}")
+    done = command("resume=run", module="archsearch.check")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "resume: got 'run', must be left out; the run's folder has it, in layers.txt" in done.stderr

@@ -50,5 +50,5 @@ def test_a_run_to_resume_is_not_drawn_as_the_default_model(command: Command, wor
     (workspace / "run" / "result.json").write_text("{}")
     done = command("resume=run", module="archsearch.draw")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "resume: got 'run', must be left out; a run has its drawing in its folder" in done.stderr
+    assert "resume: got 'run', must be left out; the run's folder has it, in network.svg" in done.stderr
     assert not (workspace / "outputs").exists()

@@ -190,6 +190,15 @@ def test_a_bold_name_is_no_wider_than_its_box(name: str) -> None:
     assert title.x + width <= box.x + box.width
 
 
+def test_of_many_branches_those_in_the_middle_are_left_out() -> None:
+    conv = {"channels": 1, "kernel_size": 1}
+    branches = {f"b{number}": {"a": conv} for number in range(200)}
+    drawing = draw(lower(of_conv(c=conv, p={"type": "parallel", "branches": branches})), "any")
+    assert "... 188 more ..." in words(drawing) and words(drawing).count("a") == 12
+    assert drawing.width < 3000
+    check_layout(drawing)
+
+
 def test_a_network_of_ones_own_is_drawn_module_by_module() -> None:
     from torch import nn
 

@@ -15,6 +15,7 @@ _WIDEST = 250.0  # pixels of a card's text
 _TALLEST = 900.0  # pixels of a column, unless the drawing is wider
 _COLUMN_GAP = 36.0
 _MOST = 60  # boxes of a stack; those in the middle are left out
+_MOST_BRANCHES = 12
 
 
 def draw(plan: Plan, title: str, other: Plan | None = None, moved: Collection[str] = ()) -> Drawing:
@@ -63,9 +64,7 @@ class _Composer:
         parts += self._cards(loose)
         if len(parts) > _MOST:
             half = _MOST // 2
-            hidden = parts[half:-half]
-            mark = "changed" if any(part.is_marked for part in hidden) else ""
-            parts[half:-half] = [Card(Label(f"... {len(hidden):,} more ...", mark=mark))]
+            parts[half:-half] = [_omitted(parts[half:-half])]
         return parts
 
     def _cards(self, layers: Sequence[Layer]) -> list[Part]:
@@ -118,7 +117,17 @@ class _Composer:
             Branch(branch.path.rpartition(".")[2], Stack(tuple(self._stacked(branch.children))))
             for branch in node.branches
         ]
+        if len(branches) > _MOST_BRANCHES:
+            half = _MOST_BRANCHES // 2
+            hidden = branches[half:-half]
+            branches[half:-half] = [Branch("", Stack((_omitted([branch.stack for branch in hidden]),)))]
         return Fork(tuple(branches), node.join)
+
+
+def _omitted(parts: Sequence[Part]) -> Card:
+    """One card in place of `parts`."""
+    mark = "changed" if any(part.is_marked for part in parts) else ""
+    return Card(Label(f"... {len(parts):,} more ...", mark=mark))
 
 
 def _repeats(node: Nodes) -> list[tuple[int, Nodes, Nodes]]:
