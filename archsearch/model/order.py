@@ -1,6 +1,6 @@
 """The order of blocks: as they are written, unless `after` or `before` puts one beside another. No torch."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import field
 from typing import Any
@@ -33,11 +33,16 @@ def block_order(blocks: Mapping[Any, object], path: str, *, has_head: bool) -> t
     the head follows, so that a block can stand before it. With problems, the order is the written one.
     """
     present = [name for name, values in blocks.items() if values is not None]
-    order = _Order(path, blocks, [*present, HEAD] if has_head and HEAD not in present else present)
+    names = [*present, HEAD] if has_head and HEAD not in present else present
+    order = _Order(path, blocks, {name: position for position, name in enumerate(names)})
     for name in present:
         order.place(name, blocks[name])
     resolved = order.resolved()
-    return (present, order.problems) if order.problems else ([name for name in resolved if name in blocks], [])
+    return (
+        (present, order.problems)
+        if order.problems
+        else ([name for name in resolved if blocks.get(name) is not None], [])
+    )
 
 
 @plain_dataclass
@@ -46,7 +51,7 @@ class _Order:
 
     path: str
     blocks: Mapping[Any, object]
-    names: list[Any]  # with the head, where there is one
+    positions: dict[Any, int]  # of the blocks as written, and of the head, where there is one
     problems: list[Problem] = field(default_factory=list)
     beside: dict[Any, tuple[str, Any]] = field(default_factory=dict)  # the setting of a block, and the other block
 
@@ -74,24 +79,24 @@ class _Order:
         """Why `name` cannot stand beside `other`; an empty string if it can."""
         if other == name:
             return "which is the block itself"
-        if other == HEAD and setting == "after" and self.blocks.get(HEAD) is None and HEAD in self.names:
+        if other == HEAD and setting == "after" and self.blocks.get(HEAD) is None and HEAD in self.positions:
             return "but the head ends the model; leave `after` out, or use before=head"
-        if other in self.names:
+        if other in self.positions:
             return ""
         if other in self.blocks:
             return "which is taken out with null"
-        others = [str(known) for known in self.names if known != name and (setting == "before" or known != HEAD)]
+        others = [str(known) for known in self.positions if known != name and (setting == "before" or known != HEAD)]
         if not others:
             return "but there is no block beside it"
         return f"must be one of the blocks beside it: {', '.join(others)}{did_you_mean(other, others)}"
 
     def resolved(self) -> list[Any]:
         """All names in order. Reports blocks that stand beside each other in a circle."""
-        around: dict[Any, dict[str, list[Any]]] = {name: {"before": [], "after": []} for name in self.names}
+        around: dict[Any, dict[str, list[Any]]] = {name: {"before": [], "after": []} for name in self.positions}
         for name, (setting, other) in self.beside.items():
             around[other][setting].append(name)
         names: list[Any] = []
-        pending = [(name, False) for name in reversed(self.names) if name not in self.beside]
+        pending = [(name, False) for name in reversed(self.positions) if name not in self.beside]
         while pending:
             name, is_next = pending.pop()
             if is_next:
@@ -99,27 +104,25 @@ class _Order:
                 continue
             before, after = around[name]["before"], around[name]["after"]
             pending += reversed([*((one, False) for one in before), (name, True), *((one, False) for one in after)])
-        left = [name for name in self.beside if name not in set(names)]
-        while left:
-            circle = self._circle(left[0])
+        for circle in self._circles(set(self.positions) - set(names)):
             setting, other = self.beside[circle[0]]
             rule = f"got {format_value(other)}, which goes round in a circle: {' -> '.join(map(str, circle))}"
             self.problems.append(Problem(f"{self.path}.{circle[0]}.{setting}", rule))
-            left = [name for name in left if not set(self._walk(name)) & set(circle)]
         return names
 
-    def _circle(self, start: object) -> list[Any]:
-        """The circle that following `after` and `before` from `start` ends in; its first block comes last, too."""
-        walked = self._walk(start)
-        again = self.beside[walked[-1]][1]
-        circle = walked[walked.index(again) :]
-        first = min(circle, key=self.names.index)
-        turn = circle.index(first)
-        return [*circle[turn:], *circle[:turn], first]
+    def _circles(self, left: Collection[Any]) -> Iterator[list[Any]]:
+        """The circles of blocks, each beside the next, among those `left`; the first block comes last, too.
 
-    def _walk(self, start: object) -> list[Any]:
-        """The blocks from `start` on, each beside the next, until one comes again."""
-        walked = [start]
-        while (following := self.beside[walked[-1]][1]) not in walked:
-            walked.append(following)
-        return walked
+        Each block that is left is beside another such block.
+        """
+        walks: dict[Any, Any] = {}  # the block at which the walk began that came by
+        for start in sorted(left, key=self.positions.__getitem__):
+            walked, name = [], start
+            while name not in walks:
+                walks[name] = start
+                walked.append(name)
+                name = self.beside[name][1]
+            if walks[name] == start:
+                circle = walked[walked.index(name) :]
+                first = circle.index(min(circle, key=self.positions.__getitem__))
+                yield [*circle[first:], *circle[: first + 1]]
