@@ -19,8 +19,10 @@ from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
     as_typed,
+    as_word,
     complete_arguments,
     config_folder,
+    key_of,
     parse_arguments,
 )
 from archsearch.compose.suggestions import unknown_setting
@@ -150,7 +152,7 @@ def _by_elimination(overrides: Sequence[str]) -> str | None:
         for position, override in enumerate(overrides):
             if _composes([*overrides[:position], *overrides[position + 1 :]]):
                 return override
-    about_hydra = [override for override in overrides if _key(override).startswith("hydra")]
+    about_hydra = [override for override in overrides if key_of(override).startswith("hydra")]
     about_hydra = [override for override in about_hydra if not override.startswith(_OWN_OVERRIDES)]
     return about_hydra[0] if len(about_hydra) == 1 else None
 
@@ -163,19 +165,15 @@ def _composes(overrides: Sequence[str]) -> bool:
     return True
 
 
-def _key(override: str) -> str:
-    return re.split("[=@]", override.lstrip("+~"), maxsplit=1)[0]
-
-
 def _concerns(error: Exception, override: str) -> bool:
     """Whether Hydra raised `error` because of `override`."""
     missing = getattr(error, "missing_cfg_file", None)
     if missing is not None:
         group, _, option = missing.rpartition("/")
-        return override.endswith(f"={option}") and _key(override) == (group or missing)
+        return override.endswith(f"={option}") and key_of(override) == (group or missing)
     if "must be a string or a list" in str(error):  # Hydra does not name the group
-        return "." not in _key(override) and override.endswith("=null")
-    return f"'{_key(override)}'" in str(error) or override in str(error)
+        return "." not in key_of(override) and override.endswith("=null")
+    return f"'{key_of(override)}'" in str(error) or override in str(error)
 
 
 def _problem(error: Exception, override: str, config: Mapping[str, Any], folders: Sequence[Path]) -> Problem:
@@ -185,11 +183,11 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any], folders
     problem = problem or _problem_of_option(error, override, folders)
     if problem is not None:
         return problem
-    if re.search(r"Could not override|does not exist", str(error)) and not _exists(_key(override), config):
-        return unknown_setting(_key(override), config, value, removed=override.startswith("~"))
-    if re.search(r"Could not override|Error merging override", str(error)) and _exists(_key(override), config):
+    if re.search(r"Could not override|does not exist", str(error)) and not _exists(key_of(override), config):
+        return unknown_setting(key_of(override), config, value, removed=override.startswith("~"))
+    if re.search(r"Could not override|Error merging override", str(error)) and _exists(key_of(override), config):
         return _replaced_group(override, config)
-    return Problem(_key(override), _message(error))
+    return Problem(key_of(override), _message(error))
 
 
 def _problem_of_option(error: Exception, override: str, folders: Sequence[Path]) -> Problem | None:
@@ -199,9 +197,9 @@ def _problem_of_option(error: Exception, override: str, folders: Sequence[Path])
         group, _, option = missing.rpartition("/")
         return unknown_option(group, option, options, folders)
     value = override.partition("=")[2]
-    options = group_options(folders).get(_key(override), [value])
+    options = group_options(folders).get(key_of(override), [value])
     if value not in options and "@" not in override and not override.startswith("~"):
-        return unknown_option(_key(override), value, options, folders)
+        return unknown_option(key_of(override), value, options, folders)
     return None
 
 
@@ -220,7 +218,7 @@ def _file_for_a_group(override: str, folders: Sequence[Path]) -> Problem | None:
 def _replaced_group(override: str, config: Mapping[str, Any]) -> Problem:
     """A group of settings cannot be replaced as a whole."""
     key, _, value = override.partition("=")
-    group = _key(override)
+    group = key_of(override)
     node: Any = config
     for name in group.split("."):
         node = node[name]
@@ -244,8 +242,7 @@ def _flat(key: str, value: object) -> Iterator[str]:
         if isinstance(item, Mapping):
             yield from _flat(f"{key}.{name}", item)
         else:
-            setting = f"{key}.{name}={override_text(item)}"
-            yield f'"{setting}"' if " " in setting else setting
+            yield as_word(f"{key}.{name}={override_text(item)}")
 
 
 def _exists(path: str, config: Mapping[str, Any]) -> bool:

@@ -10,9 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from archsearch.compose.overrides import as_word, key_of
 from archsearch.config.schema import format_value
 from archsearch.errors import Problem
 
+_ESSENTIAL = {"channels", "type"}  # settings of which every block and head has one, and an override needs no `++`
 _LONGEST = 200  # characters of a suggested override
 
 
@@ -23,8 +25,8 @@ def inside_interpolation(override: str, base: DictConfig, overrides: Sequence[st
     """
     if not reaches_into_model(override):
         return None
-    key, value = _key(override), override.partition("=")[2]
-    replaced = set(map(_key, overrides)) - {"model"}  # which is the choice of a model
+    key, value = key_of(override), override.partition("=")[2]
+    replaced = set(map(key_of, overrides)) - {"model"}  # which is the choice of a model
     names = key.split(".")
     node: Any = base
     for depth, name in enumerate(names[:-1], start=1):
@@ -37,8 +39,8 @@ def inside_interpolation(override: str, base: DictConfig, overrides: Sequence[st
         if node._is_interpolation():
             changed = None if override.startswith("~") else value
             rule = f"cannot be overridden alone, because `{names[depth - 1]}` is the interpolation {node._value()}"
-            advice = f"use {place}={_with_change(node, names[depth:], changed)}"
-            return Problem(key, f"{rule}; {advice}, or interpolate its settings one by one in the YAML")
+            use = as_word(f"{place}={_with_change(node, names[depth:], changed)}")
+            return Problem(key, f"{rule}; use {use}, or interpolate its settings one by one in the YAML")
     return None
 
 
@@ -52,29 +54,29 @@ def refuse_interpolations(overrides: Sequence[str], base: DictConfig) -> None:
 def may_be_inside_interpolations(overrides: Sequence[str], config: DictConfig) -> bool:
     """Whether `config`, to which `overrides` are applied, looks as if one of them was inside an interpolation.
 
-    So it looks where a setting of a block or head was removed, or set in one that has neither channels nor a type.
+    So it looks where a setting of a block or head was removed, or set in one that has neither channels nor a type, or
+    only those that a `++` gave it.
     """
     for override in overrides:
         if not reaches_into_model(override):
             continue
-        block = OmegaConf.select(config, _key(override).rpartition(".")[0])
-        if override.startswith("~") or (isinstance(block, DictConfig) and not {"channels", "type"} & set(block)):
+        place, _, name = key_of(override).rpartition(".")
+        block = OmegaConf.select(config, place)
+        if override.startswith("~") or (override.startswith("++") and name in _ESSENTIAL):
+            return True
+        if isinstance(block, DictConfig) and not _ESSENTIAL & set(block):
             return True
     return False
 
 
 def reaches_into_model(override: str) -> bool:
     """Whether `override` is about a setting of a block or of the head."""
-    return re.match(r"model\.(head|blocks\.[^.]+)\.", _key(override)) is not None
+    return re.match(r"model\.(head|blocks\.[^.]+)\.", key_of(override)) is not None
 
 
 def without_values(overrides: Sequence[str]) -> list[str]:
     """`overrides` without those of a model's settings."""
-    return [override for override in overrides if not _key(override).startswith("model.")]
-
-
-def _key(override: str) -> str:
-    return override.lstrip("+~").partition("=")[0]
+    return [override for override in overrides if not key_of(override).startswith("model.")]
 
 
 def _with_change(node: Any, names: Sequence[str], value: str | None) -> str:

@@ -95,6 +95,16 @@ def as_typed(override: str) -> str:
     return bare if complete_override(bare) == override else override
 
 
+def key_of(override: str) -> str:
+    """The setting or group that `override` is about."""
+    return re.split("[=@]", override.lstrip("+~"), maxsplit=1)[0]
+
+
+def as_word(override: str) -> str:
+    """`override` as a word of a shell's command line, in quotes if it has spaces."""
+    return f'"{override}"' if " " in override else override
+
+
 def _parser() -> ArgumentParser:
     """Hydra's parser of flags, which raises `ConfigError` instead of printing its usage."""
 

@@ -63,6 +63,13 @@ def models(workspace: Path) -> Path:
             "${.a}",
             "model.blocks.stage.body.b={channels: 8, padding: 1}",
         ),
+        (
+            f"++{CONV2}.channels=8",
+            "conv2",
+            "${.conv1}",
+            f"{CONV2}={{channels: 8, kernel_size: 5, bias: false, order: [conv, norm, activation, dropout]}}",
+        ),
+        ("++model.head.type=linear", "head", "${.x-head}", "model.head={type: linear, dropout: 0.2}"),
         ("model.head.dropout=0", "head", "${.x-head}", "model.head={type: gap, dropout: 0}"),
     ],
 )
@@ -73,8 +80,8 @@ def test_they_get_one_message_that_says_what_works(
     done = command("model=mine", override, module="archsearch.check")
     reason = f"cannot be overridden alone, because `{name}` is the interpolation {interpolation}"
     rest = "or interpolate its settings one by one in the YAML"
-    path = override.partition("=")[0].lstrip("~")
-    assert (done.returncode, done.stderr) == (2, f"archsearch: {path}: {reason}; use {use}, {rest}\n")
+    path = override.partition("=")[0].lstrip("+~")
+    assert (done.returncode, done.stderr) == (2, f'archsearch: {path}: {reason}; use "{use}", {rest}\n')
     assert command("model=mine", use, module="archsearch.check").returncode == 0
 
 
