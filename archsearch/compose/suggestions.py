@@ -6,7 +6,7 @@ from typing import Any
 
 from archsearch.compose.known_settings import blocks_of, known_settings, options_with
 from archsearch.compose.option_files import group_options
-from archsearch.compose.overrides import holds_blocks, model_levels
+from archsearch.compose.overrides import as_word, holds_blocks, model_levels
 from archsearch.config.schema import allowed_values, format_value, groups_of
 from archsearch.config.settings import Settings
 from archsearch.errors import Problem, did_you_mean
@@ -65,7 +65,7 @@ def unknown_setting(path: str, config: Mapping[str, Any], value: str = "", *, re
             alternatives += settings
     if holds_blocks(names[:depth]):
         block = value if depth == len(names) - 1 and value.startswith("{") else "{channels: ...}"
-        added = "" if removed else f"; +{place}={block} adds one"
+        added = "" if removed else f"; {as_word(f'+{place}={block}')} adds one"
         return Problem(place, f"unknown block{did_you_mean(unknown, alternatives)}{added}")
     options = options_with(path)
     if options:

@@ -30,11 +30,11 @@ def explanations(*arguments: str) -> list[str]:
         ("model.head.hiden=[3]", "model.head.hiden: unknown setting (did you mean hidden?)"),
         (
             "model.blocks.covn3.channels=4",
-            "model.blocks.covn3: unknown block (did you mean conv3?); +model.blocks.covn3={channels: ...} adds one",
+            'model.blocks.covn3: unknown block (did you mean conv3?); "+model.blocks.covn3={channels: ...}" adds one',
         ),
         (
             "model.blocks.extra={channels: 8, after: conv2}",
-            "model.blocks.extra: unknown block; +model.blocks.extra={channels: 8, after: conv2} adds one",
+            'model.blocks.extra: unknown block; "+model.blocks.extra={channels: 8, after: conv2}" adds one',
         ),
         ("~model.blocks.trans9", "model.blocks.trans9: unknown block (did you mean trans2?)"),
     ],
@@ -164,7 +164,7 @@ def test_a_file_is_no_option(file: str) -> None:
         (
             "model.blocks.stage2.body.covn1.channels=4",
             "model.blocks.stage2.body.covn1: unknown block (did you mean conv1?);"
-            " +model.blocks.stage2.body.covn1={channels: ...} adds one",
+            ' "+model.blocks.stage2.body.covn1={channels: ...}" adds one',
         ),
         (
             "model.blocks.stage2.body.conv1.chanels=4",
