@@ -53,18 +53,18 @@ def problem_of_file(error: Exception, culprit: str, folders: Sequence[Path]) -> 
 def _syntax_error(error: MarkedYAMLError, file: Path) -> str:
     mark, begin = error.problem_mark, error.context_mark
     assert mark is not None
-    what, while_ = str(error.problem), error.context or ""
-    if what.startswith("but "):  # "expected a single document" "but found another document"
-        what, while_ = f"{while_} {what}", ""
-    while_ = f" ({while_} that begins in line {begin.line + 1})" if while_ and begin is not None else ""
+    problem, context = str(error.problem), error.context or ""
+    if problem.startswith("but "):  # "expected a single document" "but found another document"
+        problem, context = f"{context} {problem}", ""
+    context = f" ({context} that begins in line {begin.line + 1})" if context and begin is not None else ""
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
     line = lines[mark.line] if mark.line < len(lines) else ""
-    advice = "; indent with spaces" if "\\t" in what else ""
-    if "another document" in what:
+    advice = "; indent with spaces" if "\\t" in problem else ""
+    if "another document" in problem:
         advice = "; leave out the --- between them"
-    if "${" in line and "'{'" in what:
+    if "${" in line and "'{'" in problem:
         advice = '; an interpolation between braces needs quotes, as in "${..conv1.channels}"'
-    return f"{_shown(file)}, line {mark.line + 1}: {what}{while_}{advice}"
+    return f"{_shown(file)}, line {mark.line + 1}: {problem}{context}{advice}"
 
 
 def _problem_of_defaults(error: Exception, culprit: str, folders: Sequence[Path]) -> Problem | None:

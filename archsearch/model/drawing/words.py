@@ -67,21 +67,14 @@ def numbers(node: Node, count: int = 1, last: Node | None = None) -> tuple[str, 
     layers = list(node.layers())
     if not layers:
         return ()
-    shape, receptive_field = end_of(last or node)
-    seen = f" · RF {receptive_field}" if receptive_field else ""
-    lines = ["x".join(map(str, shape)) + seen]
+    shape, receptive_field = _end_of(last or node)
+    window = f" · RF {receptive_field}" if receptive_field else ""
+    lines = ["x".join(map(str, shape)) + window]
     params, macs = sum(layer.params for layer in layers), sum(layer.macs for layer in layers)
-    each = "each " * (count > 1)
+    prefix = "each " if count > 1 else ""
     if params or macs:
-        lines.append(f"{each}{params:,} params · {short_count(macs)} MACs")
+        lines.append(f"{prefix}{params:,} params · {short_count(macs)} MACs")
     return tuple(lines)
-
-
-def end_of(node: Node) -> tuple[Shape, int]:
-    """The output's shape and receptive field of a node that has layers."""
-    if isinstance(node, Layer | Parallel):
-        return node.output, node.receptive_field
-    return end_of(next(child for child in reversed(node.children) if not hasattr(child, "children") or child.children))
 
 
 def short_count(number: int) -> str:
@@ -92,6 +85,13 @@ def short_count(number: int) -> str:
     power, unit = next((power, unit) for power, unit in ((9, "G"), (6, "M"), (3, "k")) if rounded >= 10**power)
     value = rounded / 10**power
     return f"{value:.{0 if value >= 100 else 1 if value >= 10 else 2}f} {unit}"
+
+
+def _end_of(node: Node) -> tuple[Shape, int]:
+    """The output's shape and receptive field of a node that has layers."""
+    if isinstance(node, Layer | Parallel):
+        return node.output, node.receptive_field
+    return _end_of(node.children[-1])
 
 
 def _size(value: object) -> str:
