@@ -68,3 +68,20 @@ def test_the_target_of_a_stack_is_for_64_members(
 ) -> None:
     targets = load("stacked").targets_of([{"members": members, "alone": [100.0], "stacked": [500.0]}])
     assert [target["met"] for target in targets] == met
+
+
+def test_fused_layers_are_measured_beside_plain_ones(
+    run_script: Script, load: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "results.json"
+    few = ["--width", "0.1", "--steps", "2", "--rounds", "2", "--batch-size", "8", "--json", str(path)]
+    load("branches").main(few)
+    results = json.loads(path.read_text())
+    assert [row["net"] for row in results["rows"]] == ["resnet20", "mobile"]
+    assert all(len(row["ratios"]) == 2 and row["loss_difference"] < 1e-3 for row in results["rows"])
+    assert capsys.readouterr().out.count("ratio") == 2
+
+
+def test_a_network_that_is_no_preset_is_rejected(load: Callable[[str], ModuleType], run_script: Script) -> None:
+    with pytest.raises(SystemExit, match="--nets: got resnt20, must be mobile or a preset in conf/model"):
+        load("branches").main(["--nets", "resnt20"])

@@ -13,7 +13,7 @@ import pytest
 from tests.support.processes import REPOSITORY
 
 SCRIPTS = (
-    "gpu_epoch", "overhead", "plots", "report_scale", "speed", "stacked", "startup", "sweep_overhead",
+    "branches", "gpu_epoch", "overhead", "plots", "report_scale", "speed", "stacked", "startup", "sweep_overhead",
     "time_to_accuracy", "verdicts",
 )  # fmt: skip
 Load = Callable[[str], ModuleType]
