@@ -38,13 +38,14 @@ def train(
     """Train a fresh network in one of the `WAYS`, yielding after each epoch."""
     settings = gpu_setup.trainer_settings(options, options.epochs, test_every_epoch=True, cuda_graphs=way == "graphs")
     torch.manual_seed(seed)
-    network = build_plan(gpu_setup.reference_plan(options.dropout))
+    plan = gpu_setup.reference_plan(options.dropout)
+    network = build_plan(plan)
     trainer: Trainer | StackedTrainer
     if way != "stack":
         trainer = Trainer(network, splits, settings, OPTIMIZER, OneCycle(), seed=seed, device=device)
     else:
         members = [Member(network, OPTIMIZER, seed)]
-        trainer = StackedTrainer(members, splits, settings, OneCycle(), device=device)
+        trainer = StackedTrainer(members, plan, splits, settings, OneCycle(), device=device)
     if options.fused:
         for group in trainer.optimizer.param_groups:
             group.update(fused=True, foreach=False)

@@ -61,7 +61,9 @@ class Bench:
             for seed in range(alone)
         ]
         members = [Member(build(seed), optimizers[seed], seed) for seed in range(count)]
-        stack = StackedTrainer(members, splits, settings, OneCycle(), device=self.device, graphs=self.options.graphs)
+        stack = StackedTrainer(
+            members, plan, splits, settings, OneCycle(), device=self.device, graphs=self.options.graphs
+        )
         return single, stack
 
     def check(self) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from archsearch.config.recipe import Initial, OneCycle
@@ -100,7 +101,7 @@ def _check_size(network: Plan) -> list[Problem]:
 
 
 def _check_initial(init: Initial, network: Plan) -> list[Problem]:
-    problems = []
+    problems = []  # the initialisations set the weights of torch's Conv2d, whatever other layers do
     first = network.layers[0]
     if init.first_conv == "whitening" and (first.kind != "Conv2d" or first.arguments.get("groups", 1) != 1):
         rule = f"needs a convolution of all channels as the model's first layer, which is {first.path} ({first.kind})"
@@ -140,7 +141,9 @@ def _check_constraints(constraints: Constraints, network: Plan) -> list[Problem]
 
 
 def _check_batch_norm(batch_size: int, network: Plan) -> list[Problem]:
-    norms = [layer.path for layer in network.layers if layer.kind == "BatchNorm2d" and layer.output[1:] == (1, 1)]
+    norms = [layer for layer in network.layers if layer.batch_statistics and prod(layer.output[1:]) == 1]
     if batch_size > 1 or not norms:
         return []
-    return [Problem("trainer.batch_size", f"got 1, with which batch norm cannot train on the 1x1 image of {norms[0]}")]
+    values = "1x1 image" if len(norms[0].output) == 3 else "vector"
+    rule = f"with which batch norm cannot train on the {values} of {norms[0].path}"
+    return [Problem("trainer.batch_size", f"got 1, {rule}")]

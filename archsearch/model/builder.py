@@ -31,14 +31,15 @@ def _sequential(nodes: tuple[Node, ...]) -> nn.Sequential:
 
 def _module(node: Node) -> nn.Module:
     if isinstance(node, Layer):
-        return _layer(node)
+        return build_layer(node)
     if isinstance(node, Sequence):
         return _sequential(node.children)
     branches = {branch.path.rpartition(".")[2]: _sequential(branch.children) for branch in node.branches}
     return Parallel(branches, node.join)
 
 
-def _layer(layer: Layer) -> nn.Module:
+def build_layer(layer: Layer) -> nn.Module:
+    """The module of one layer."""
     module, _, name = layer.kind.rpartition(":")
     layer_class = getattr(importlib.import_module(module) if module else nn, name)
     instance = layer_class(**layer.arguments)

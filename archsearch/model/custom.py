@@ -23,6 +23,7 @@ from archsearch.model.tree import Layer, Shape
 
 _BATCH = 2  # images; batch norm needs two to train
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
@@ -153,7 +154,12 @@ def _count_into(layers: list[Layer], network: nn.Module) -> Iterator[Any]:
         params = sum(parameter.numel() for parameter in new)
         shape = tuple(output.shape[1:])
         macs = _macs(module, inputs, output)
-        layers.append(Layer(path or "(network)", "", type(module).__name__, {}, shape, params, macs, (0, 0), (0, 0)))
+        layers.append(
+            Layer(
+                path or "(network)", "", type(module).__name__, {}, shape, params, macs, (0, 0), (0, 0),
+                batch_statistics=isinstance(module, _BATCH_NORMS),
+            )
+        )  # fmt: skip
 
     for path, module in network.named_modules():
         if not list(module.children()) or list(module.parameters(recurse=False)):

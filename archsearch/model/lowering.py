@@ -79,36 +79,42 @@ class Lowering(Structure):
             "groups": groups,
             "bias": bias,
         }
-        self.add(name, "Conv2d", arguments, weights + channels * bias, weights * prod(sides))
+        counts = ("in_channels", "out_channels", "groups")
+        params, macs = weights + channels * bias, weights * prod(sides)
+        self.add(name, "Conv2d", arguments, params, macs, channel_counts=counts)
 
     def activation(self, kind: str, name: str = "activation") -> None:
         """An activation function; nothing for `none`."""
         if kind != "none":
-            self.add(name, _ACTIVATIONS[kind])
+            self.add(name, _ACTIVATIONS[kind], channel_counts=())
 
     def norm(self, kind: str, groups: int = 1, name: str = "norm") -> None:
         """A norm of all channels; nothing for `none`."""
         channels = self.channels
         params = 2 * channels
+        features = ("num_features",)
         if kind == "batch":
-            self.add(name, "BatchNorm2d", {"num_features": channels}, params)
+            arguments = {"num_features": channels}
+            self.add(name, "BatchNorm2d", arguments, params, channel_counts=features, batch_statistics=True)
         elif kind == "instance":
             if self.sized and self.side == (1, 1):
                 self.report("`norm` (=instance) cannot normalise a 1x1 image: all values would become 0")
-            self.add(name, "InstanceNorm2d", {"num_features": channels, "affine": True}, params)
+            arguments = {"num_features": channels, "affine": True}
+            self.add(name, "InstanceNorm2d", arguments, params, channel_counts=features)
         elif kind != "none":
             groups = 1 if kind == "layer" else groups
             if self.sized and channels // groups * prod(self.side) == 1:
                 self.report(f"`norm` (={kind}) cannot normalise groups of one value: all would become 0")
             if channels % groups:
                 self.report(f"`channels` (={channels}) must be divisible by `norm_groups` (={groups})")
-            self.add(name, "GroupNorm", {"num_groups": groups, "num_channels": channels}, params)
+            arguments = {"num_groups": groups, "num_channels": channels}
+            self.add(name, "GroupNorm", arguments, params, channel_counts=("num_groups", "num_channels"))
 
     def vector_norm(self, kind: str, name: str = "norm") -> None:
         """A norm of a vector's features; nothing for `none`."""
         (features,) = self.shape
         if kind == "batch":
-            self.add(name, "BatchNorm1d", {"num_features": features}, 2 * features)
+            self.add(name, "BatchNorm1d", {"num_features": features}, 2 * features, batch_statistics=True)
         elif kind == "layer":
             if features == 1:
                 self.report("`norm` (=layer) cannot normalise one value: it would become 0")
@@ -153,7 +159,7 @@ class Lowering(Structure):
                 arguments["count_include_pad"] = False
         if ceil_mode:
             arguments["ceil_mode"] = True
-        self.add(name, _POOLS[kind], arguments)
+        self.add(name, _POOLS[kind], arguments, channel_counts=())
 
     def adaptive_pool(self, kind: str, size: PairOrInt, name: str = "pool") -> None:
         """Pooling to an output of `size`. The window is that of the largest of its windows, which can differ."""
@@ -168,7 +174,8 @@ class Lowering(Structure):
         steps = tuple(max(1, side // out) for side, out in zip(self.side, sizes, strict=True))
         self.slide((windows[0], windows[1]), (steps[0], steps[1]))
         self.shape = (self.channels, *sizes)
-        self.add(name, "AdaptiveMaxPool2d" if kind == "max" else "AdaptiveAvgPool2d", {"output_size": size})
+        pool = "AdaptiveMaxPool2d" if kind == "max" else "AdaptiveAvgPool2d"
+        self.add(name, pool, {"output_size": size}, channel_counts=())
 
     def blur_pool(self, size: int, stride: int, name: str = "pool") -> None:
         """A binomial filter of `size` x `size`, then every `stride`-th pixel; the image is reflected at its border."""
@@ -180,7 +187,8 @@ class Lowering(Structure):
         self.slide((size, size), (stride, stride), (around, around))
         self.shape = (self.channels, *sides)
         arguments: dict[str, Argument] = {"channels": self.channels, "kernel_size": size, "stride": stride}
-        self.add(name, f"{_OWN}BlurPool2d", arguments, macs=prod(self.shape) * size * size)
+        macs = prod(self.shape) * size * size
+        self.add(name, f"{_OWN}BlurPool2d", arguments, macs=macs, channel_counts=("channels",))
 
     def stochastic_depth(self, probability: float, name: str = "drop") -> None:
         """Drop the whole branch for some images in training; nothing for probability 0."""
@@ -211,7 +219,7 @@ class Lowering(Structure):
         """The average of each channel."""
         self.see_all()
         self.shape = (self.channels, 1, 1)
-        self.add(name, "AdaptiveAvgPool2d", {"output_size": 1})
+        self.add(name, "AdaptiveAvgPool2d", {"output_size": 1}, channel_counts=())
 
     def flatten(self, name: str = "flatten") -> None:
         """All values as one vector."""

@@ -138,11 +138,18 @@ class Structure:
         arguments: Mapping[str, Argument] | None = None,
         params: int = 0,
         macs: int = 0,
+        *,
+        channel_counts: tuple[str, ...] | None = None,
+        batch_statistics: bool = False,
     ) -> None:
         """Append a layer of class `kind`, from torch.nn or `module:Class`, whose output has the current shape.
 
-        Raises `ConfigError` if there are too many, as with repeats of repeats.
+        `Layer` describes the other arguments. Raises `ConfigError` if there are too many layers, as with repeats of
+        repeats.
         """
+        unknown = set(channel_counts or ()) - set(arguments or ())
+        if unknown:
+            raise ValueError(f"`channel_counts` must name arguments of {kind}, got {', '.join(sorted(unknown))}")
         self._count += 1
         if self._count > _MOST_LAYERS:
             raise ConfigError(
@@ -150,7 +157,8 @@ class Structure:
             )
         block, *inner = [*self._names, name]
         layer = Layer(
-            block, ".".join(inner), kind, arguments or {}, self.shape, params, macs, self.window, self.jumps
+            block, ".".join(inner), kind, arguments or {}, self.shape, params, macs, self.window, self.jumps,
+            channel_counts, batch_statistics,
         )  # fmt: skip
         self.nodes.append(layer)
 

@@ -38,6 +38,15 @@ class Layer:
     macs: int
     window: Pair  # (0, 0) if unknown, like the jumps: the layer is not from a model
     jumps: Pair
+    # What later passes may rely on; by default nothing.
+    channel_counts: tuple[str, ...] | None = None
+    """If no group of an image's channels affects another: the arguments that count channels or groups, maybe none.
+
+    With K times as many, the layer computes K layers side by side. Its parameters and statistics have an equal part for
+    each channel or group, along their first axis.
+    """
+    batch_statistics: bool = False
+    """Whether training normalises by statistics of the batch, which one value a channel does not have."""
 
     @property
     def path(self) -> str:

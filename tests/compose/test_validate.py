@@ -37,6 +37,7 @@ def test_errors_of_model_settings_and_constraints_are_reported_at_once() -> None
     ("overrides", "setting"),
     [
         (("trainer.batch_size=1", *SHRUNK), "trainer.batch_size"),
+        (("trainer.batch_size=1", "+model.head.hidden=[4]", "+model.head.norm=batch"), "trainer.batch_size"),
         (("trainer.epochs=1", "trainer.batch_size=60000"), "scheduler.pct_start"),
         (("data.validation=60000",), "data.validation"),
         (("data=digits", "data.validation=1499"), "data.validation"),

@@ -17,6 +17,18 @@ class Residual(nn.Module):
         return images + functional.relu(self.norm(self.conv(images)))
 
 
+class Scale(nn.Module):
+    """A factor for each channel: a layer of one's own that treats each channel separately."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.factors = nn.Sequential(nn.Conv2d(channels, channels, 1, groups=channels, bias=False))
+
+    def forward(self, images: Tensor) -> Tensor:
+        scaled: Tensor = self.factors(images)
+        return scaled
+
+
 class Net(nn.Module):
     """A network with a branch, a parameter of its own, and a layer that is used twice."""
 

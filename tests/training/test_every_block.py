@@ -229,9 +229,9 @@ def test_members_of_a_stack_compute_what_they_compute_alone(part: str, examples:
         if reason is not None:
             assert reason in {f"{step.path} is a {step.type_name}, which cannot be stacked" for step in plan.layers}
             with pytest.raises(ValueError, match="which cannot be stacked"):
-                Stack(members)
+                Stack(members, plan)
             return
-        stack: Stack = Stack(members).double()
+        stack: Stack = Stack(members, plan).double()
         for number, network in enumerate(members):
             assert repr(stack.member(number)) == repr(network)
             torch.testing.assert_close(stack.member(number).state_dict(), network.state_dict(), rtol=0, atol=0)

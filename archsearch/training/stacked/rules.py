@@ -9,17 +9,8 @@ from archsearch.config.settings import Settings
 from archsearch.model.plan import Plan
 from archsearch.model.tree import Layer, Node, Parallel, steps
 
-# Layers that treat each channel separately, so that they are the same for one member's channels and for K members'.
-CHANNELWISE = frozenset(
-    """ReLU LeakyReLU GELU SiLU ELU Tanh ReLU6 Hardswish Mish Sigmoid Hardsigmoid
-    MaxPool2d AvgPool2d AdaptiveAvgPool2d AdaptiveMaxPool2d""".split()
-)
-DROPOUTS = frozenset({"Dropout", "Dropout2d"})
-_KINDS = (
-    CHANNELWISE
-    | DROPOUTS
-    | {"Conv2d", "BatchNorm2d", "InstanceNorm2d", "GroupNorm", "BlurPool2d", "Flatten", "Linear", "Parallel"}
-)
+_DROPOUTS = frozenset({"Dropout", "Dropout2d"})
+_COUNTERPARTS = _DROPOUTS | {"Flatten", "Linear"}  # layers for which a stack has others
 
 # Settings that may differ, because each member has its own or because they do not affect training. All others must be
 # equal, including settings added later.
@@ -56,13 +47,20 @@ def why_not_stackable(candidates: Sequence[Candidate]) -> str | None:
         return "there is nothing to stack"
     first, *others = candidates
     for layer in first.plan.layers:
-        if layer.type_name not in _KINDS:
+        if not is_stackable(layer):
             return f"{layer.path} is a {layer.type_name}, which cannot be stacked"
     for number, other in enumerate(others, 2):
         difference = _settings_difference(first.settings, other.settings) or _plan_difference(first.plan, other.plan)
         if difference is not None:
             return f"members 1 and {number} of a stack must have {difference}"
     return None
+
+
+def is_stackable(layer: Layer) -> bool:
+    """Whether a stack can compute `layer` for all members without mixing them."""
+    if layer.kind in _COUNTERPARTS or layer.channel_counts == ():
+        return True
+    return layer.channel_counts is not None and len(layer.output) == 3  # the features of vectors are not side by side
 
 
 def _settings_difference(first: Settings, second: Settings) -> str | None:
@@ -99,7 +97,7 @@ def _without_dropout(nodes: Sequence[Node]) -> list[Layer | Parallel]:
         layer
         for node in nodes
         for layer in steps(node)
-        if layer.type_name not in DROPOUTS
+        if layer.type_name not in _DROPOUTS
     ]  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def make_stacked_trainer(
     ]
     return StackedTrainer(
         members,
+        candidates[0].plan,
         splits,
         common.trainer,
         common.scheduler,

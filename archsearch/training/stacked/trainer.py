@@ -17,6 +17,7 @@ from archsearch.config.recipe import Averaging, Optimizer, Scheduler
 from archsearch.config.settings import TrainerSettings
 from archsearch.data.batches import ImageSet, Transform
 from archsearch.errors import NonFiniteLossError
+from archsearch.model.plan import Plan
 from archsearch.training.cuda_graphs import GraphRecorder, cuda_recorder, fill_gradients, graphed, keep_gradients
 from archsearch.training.loop import TrainingLoop, non_finite_loss, non_finite_training_loss, seed_epoch, to_device
 from archsearch.training.metrics import EpochMetrics, Score
@@ -42,7 +43,7 @@ StackWatch: TypeAlias = Callable[[list[EpochProgress | NonFiniteLossError]], Non
 
 
 class StackedTrainer(TrainingLoop):
-    """Trains `members` as one network on `splits` for `settings.epochs` epochs.
+    """Trains `members`, of which one has `plan`, as one network on `splits` for `settings.epochs` epochs.
 
     The networks may differ only in weights and dropout, and the optimizers must be of one type; see
     `rules.why_not_stackable`. Raises `ValueError` otherwise. `settings.label_smoothing` is ignored, as each member has
@@ -54,6 +55,7 @@ class StackedTrainer(TrainingLoop):
     def __init__(
         self,
         members: Sequence[Member],
+        plan: Plan,
         splits: Splits,
         settings: TrainerSettings,
         scheduler: Scheduler,
@@ -64,7 +66,7 @@ class StackedTrainer(TrainingLoop):
         graphs: bool = True,
         recorder: GraphRecorder | None = None,
     ) -> None:
-        stack = to_device(Stack([member.network for member in members]), settings, device)
+        stack = to_device(Stack([member.network for member in members], plan), settings, device)
         self._parameters = list(stack.parameters())
         self._gradients = keep_gradients(self._parameters)
         self.optimizers = [member.optimizer for member in members]

@@ -1,13 +1,20 @@
 """Networks as one stack, and back."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from archsearch.data.load import Dataset
 from archsearch.model.builder import build_plan
+from archsearch.model.heads import GapHead
+from archsearch.model.lowering import Lowering
+from archsearch.model.plan import Plan
 from archsearch.training.stacked.layers import MemberDropout
 from archsearch.training.stacked.network import Stack
+from archsearch.training.stacked.rules import why_not_stackable
 from archsearch.training.stacked.scores import member_losses
 from archsearch.training.stacked.setup import make_stacked_trainer
 from tests.support.models import lower
@@ -35,7 +42,7 @@ def test_no_kernel_mixes_members(device: str, dtype: torch.dtype, channels_last:
 
     def gradients(*, nan: bool) -> list[Tensor]:
         """The gradients of members 0 and 2; with `nan`, beside a member 1 whose weights are all NaN."""
-        stack: Stack = Stack(members).to(device)
+        stack: Stack = Stack(members, plan).to(device)
         stack = stack.to(memory_format=torch.channels_last) if channels_last else stack
         if nan:
             with torch.no_grad():
@@ -61,7 +68,8 @@ def test_a_member_is_a_copy_that_training_does_not_change(few: Dataset) -> None:
 
 
 def test_a_member_holds_no_memory_of_the_others() -> None:
-    network = Stack([build_plan(member().plan) for _ in range(2)]).member(1)
+    plan = member().plan
+    network = Stack([build_plan(plan) for _ in range(2)], plan).member(1)
     assert all(value.untyped_storage().nbytes() == value.nbytes for value in network.state_dict().values())
 
 
@@ -76,7 +84,8 @@ DROPOUTS = (
 @pytest.fixture(scope="module")
 def mixed() -> Stack:
     """Members with dropout in different places."""
-    return Stack([build_plan(member(*overrides).plan) for overrides in DROPOUTS])
+    plans = [member(*overrides).plan for overrides in DROPOUTS]
+    return Stack([build_plan(plan) for plan in plans], plans[1])
 
 
 def test_members_keep_their_dropout_layers_in_place(mixed: Stack) -> None:
@@ -111,14 +120,55 @@ def test_one_channel_weighs_those_of_its_own_member_only() -> None:
     members = [build_plan(plan).eval() for _ in range(2)]
     images = torch.randn(4, *RGB)
     expected = torch.stack([network(images) for network in members])
-    torch.testing.assert_close(Stack(members).eval()(images.repeat(1, 2, 1, 1)), expected)
+    torch.testing.assert_close(Stack(members, plan).eval()(images.repeat(1, 2, 1, 1)), expected)
 
 
-def test_an_unknown_layer_is_refused() -> None:
-    with pytest.raises(ValueError, match="0 is a Softmax2d, which cannot be stacked"):
-        Stack([nn.Sequential(nn.Softmax2d())])
+def test_a_layer_that_mixes_channels_is_refused() -> None:
+    plan = lower({"blocks": {"gate": {"type": "spatial_attention", "kernel_size": 3}}, "head": GAP})
+    with pytest.raises(ValueError, match=r"gate\S* is a ChannelStatistics, which cannot be stacked"):
+        Stack([build_plan(plan)], plan)
 
 
 def test_networks_with_different_layers_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"must have the same layers, but differ in 0 \(Conv2d\)"):
-        Stack([nn.Sequential(nn.Conv2d(1, channels, 3)) for channels in (1, 2)])
+    plans = [lower({"blocks": {"a": {"channels": channels}}, "head": GAP}) for channels in (1, 2)]
+    with pytest.raises(ValueError, match=r"must have the same layers, but differ in a.conv \(Conv2d\)"):
+        Stack([build_plan(plan) for plan in plans], plans[0])
+
+
+def plan_with_scale(**properties: Any) -> Plan:
+    """A layer of one's own, and a head."""
+    lowering = Lowering(RGB)
+    with lowering.block("scale", ""):
+        lowering.add("scale", "tests.support.networks:Scale", {"channels": 3}, 3, **properties)
+    with lowering.block("head", ""):
+        GapHead().lower(lowering, 10)
+    return Plan(RGB, tuple(lowering.nodes))
+
+
+def test_a_layer_of_ones_own_is_stacked_if_it_says_what_counts_its_channels() -> None:
+    plan = plan_with_scale(channel_counts=("channels",))
+    assert why_not_stackable([replace(member(), plan=plan)] * 2) is None
+    members = [build_plan(plan) for _ in range(2)]
+    stack: Stack = Stack(members, plan)
+    images = torch.randn(4, *RGB)
+    expected = torch.stack([network(images) for network in members])
+    torch.testing.assert_close(stack(images.repeat(1, 2, 1, 1)), expected)
+    torch.testing.assert_close(stack.member(1).state_dict(), members[1].state_dict(), rtol=0, atol=0)
+
+
+def test_a_layer_of_ones_own_is_not_stacked_by_default() -> None:
+    reason = why_not_stackable([replace(member(), plan=plan_with_scale())])
+    assert reason == "scale.scale is a Scale, which cannot be stacked"
+
+
+def test_what_counts_channels_is_an_argument() -> None:
+    with pytest.raises(ValueError, match=r"`channel_counts` must name arguments of \S+Scale, got chanels"):
+        plan_with_scale(channel_counts=("chanels",))
+
+
+def test_a_stack_leaves_the_random_numbers_as_they_are() -> None:
+    plan = member().plan
+    networks = [build_plan(plan) for _ in range(2)]
+    before = torch.random.get_rng_state()
+    Stack(networks, plan)
+    assert torch.equal(torch.random.get_rng_state(), before)
