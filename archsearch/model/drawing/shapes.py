@@ -1,5 +1,6 @@
 """What a drawing consists of: boxes, circles, lines and text at places, in pixels from the top left corner."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -87,10 +88,10 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
     return ems * size
 
 
-def wrap(text: str, size: float, width: float) -> list[str]:
-    """`text` in lines of at most `width` pixels, broken at spaces; longer words stand alone."""
+def wrap(words: Iterable[str], size: float, width: float) -> list[str]:
+    """`words` in lines of at most `width` pixels; longer ones stand alone."""
     lines: list[str] = []
-    for word in text.split(" "):
+    for word in words:
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and text_width(longer, size) <= width:
             lines[-1] = longer

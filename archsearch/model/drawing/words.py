@@ -1,5 +1,6 @@
 """What a drawing says of layers: class, channels and other arguments, as PyTorch names them."""
 
+import re
 from collections.abc import Sequence
 from typing import TypeAlias, Union
 
@@ -49,7 +50,7 @@ def layer_lines(layers: Sequence[Layer], width: float) -> list[str]:
         if lines and not layer.macs and text_width(longer, BODY) <= width:
             lines[-1] = longer
         else:
-            lines += wrap(text, BODY, width)
+            lines += wrap(re.split("(?<=,) ", text), BODY, width)  # arguments stay whole
     return lines
 
 
