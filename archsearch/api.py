@@ -17,6 +17,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archsearch.config.schema import LARGEST_SIZE
 from archsearch.errors import ConfigError, Problem
 from archsearch.model import plan as planning
 from archsearch.model import spec as language
@@ -35,7 +36,6 @@ Model = Mapping[str, Any] | ModelSpec
 _LOG = "archsearch.log"  # as Hydra names it, after the job
 _LOCK = threading.RLock()  # Hydra and torch's random state are the process's: calls of several threads take turns
 _FLAGS = ("--config-dir", "-cd")
-_LARGEST = 65_536  # channels, height or width
 
 
 def train(*settings: str, network: nn.Module | None = None) -> Run:
@@ -130,8 +130,8 @@ def plan(model: Model, input_shape: Sequence[int], classes: int) -> Plan:
     """
     shape, problems = _shape(input_shape)
     size = _integer(classes)
-    if size is None or not 1 <= size <= _LARGEST:
-        problems.append(Problem("classes", f"got {classes!r}, must be a whole number from 1 to {_LARGEST:,}"))
+    if size is None or not 1 <= size <= LARGEST_SIZE:
+        problems.append(Problem("classes", f"got {classes!r}, must be a whole number from 1 to {LARGEST_SIZE:,}"))
     spec = None
     try:
         spec = parse_model(model)
@@ -265,9 +265,9 @@ def _shape(shape: object) -> tuple[tuple[int, ...] | None, list[Problem]]:
     sizes = (
         [_integer(size) for size in shape] if isinstance(shape, Sequence) and not isinstance(shape, str | bytes) else []
     )
-    if len(sizes) == 3 and all(size is not None and 1 <= size <= _LARGEST for size in sizes):
+    if len(sizes) == 3 and all(size is not None and 1 <= size <= LARGEST_SIZE for size in sizes):
         return tuple(size for size in sizes if size is not None), []
-    rule = f"must be (channels, height, width), whole numbers from 1 to {_LARGEST:,}"
+    rule = f"must be (channels, height, width), whole numbers from 1 to {LARGEST_SIZE:,}"
     return None, [Problem("input_shape", f"got {shape!r}, {rule}")]
 
 

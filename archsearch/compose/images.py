@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
+from archsearch.config.schema import LARGEST_SIZE
 from archsearch.config.settings import Settings
 from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError, Problem
@@ -25,14 +26,17 @@ class Images:
         dataset = named_dataset(settings)
         for word in self.words:
             name, _, value = word.partition("=")
-            are_sizes = re.fullmatch(r"[1-9]\d{0,5}(x[1-9]\d{0,5})*", value) is not None
-            sizes = list(map(int, value.split("x"))) if are_sizes else []
+            texts = value.split("x")
+            sizes = [int(text) for text in texts if re.fullmatch("[1-9][0-9]{0,4}", text) and int(text) <= LARGEST_SIZE]
+            sizes = sizes if len(sizes) == len(texts) else []
             if name == "classes" and len(sizes) == 1:
                 dataset = replace(dataset, classes=tuple(map(str, range(sizes[0]))))
             elif name == "input" and len(sizes) == 3:
                 dataset = replace(dataset, shape=(sizes[0], sizes[1], sizes[2]))
             else:
-                rule = "a whole number" if name == "classes" else "channels x height x width, as in 3x32x32"
+                limits = f"from 1 to {LARGEST_SIZE:,}"
+                rule = f"channels x height x width, each {limits}, as in 3x32x32"
+                rule = rule if name == "input" else f"a whole number {limits}"
                 raise ConfigError([Problem(name, f"got {value!r}, must be {rule}")])
         return dataset
 

@@ -29,7 +29,8 @@ NonNegativeInt = Annotated[int, Field(ge=0, le=2**31 - 1)]
 PositiveFloat = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
 NonNegativeFloat = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False)]
-Size = Annotated[int, Field(ge=1, le=65_536)]  # channels, features, or pixels of a window
+LARGEST_SIZE = 65_536
+Size = Annotated[int, Field(ge=1, le=LARGEST_SIZE)]  # channels, features, or pixels of a window
 Workers = Annotated[int, Field(ge=1, le=1024)]  # processes or threads
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 

@@ -45,7 +45,9 @@ def test_a_sweep_is_planned_without_its_data(command: Command) -> None:
     assert "269,722" in done.stdout and "272,474" in done.stdout
 
 
-@pytest.mark.parametrize("word", ["input=3x32", "input=0x32x32", "input=3x32x32x1", "classes=ten", "classes=0"])
+@pytest.mark.parametrize(
+    "word", ["input=3x32", "input=0x32x32", "input=3x32x32x1", "classes=ten", "classes=0", "classes=65537"]
+)
 def test_sizes_that_cannot_be_are_refused(command: Command, word: str) -> None:
     done = command(word, module="archsearch.check")
     name, _, value = word.partition("=")

@@ -34,7 +34,7 @@ def test_out_names_the_file(command: Command, workspace: Path) -> None:
         (["out=file/net.svg"], "out: file/net.svg cannot be written"),
         (["-m", "seed=1,2"], "-m: draws one model at a time"),
         (["model.blocks.conv1.kernel_size=99"], "does not fit"),
-        (["input=3x32"], "input: got '3x32', must be channels x height x width, as in 3x32x32"),
+        (["input=3x32"], "input: got '3x32', must be channels x height x width, each from 1 to 65,536, as in 3x32x32"),
     ],
 )
 def test_what_cannot_be_drawn_leaves_nothing(command: Command, workspace: Path, words: list[str], message: str) -> None:
