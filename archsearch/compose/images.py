@@ -24,6 +24,7 @@ class Images:
     def dataset(self, settings: Settings) -> DatasetInfo:
         """The data set of `settings`, with these images. Raises `ConfigError`."""
         dataset = named_dataset(settings)
+        problems = []
         for word in self.words:
             name, _, value = word.partition("=")
             texts = value.split("x")
@@ -37,7 +38,9 @@ class Images:
                 limits = f"from 1 to {LARGEST_SIZE:,}"
                 rule = f"channels x height x width, each {limits}, as in 3x32x32"
                 rule = rule if name == "input" else f"a whole number {limits}"
-                raise ConfigError([Problem(name, f"got {value!r}, must be {rule}")])
+                problems.append(Problem(name, f"got {value!r}, must be {rule}"))
+        if problems:
+            raise ConfigError(problems)
         return dataset
 
     def plan(self, request: Request, kept_as: str) -> Plan:

@@ -60,3 +60,8 @@ def test_a_run_to_resume_is_not_shown_as_the_default_model(command: Command, wor
     done = command("resume=run", module="archsearch.check")
     assert (done.returncode, done.stdout) == (2, "")
     assert "resume: got 'run', must be left out; the run's folder has it, in layers.txt" in done.stderr
+
+
+def test_sizes_that_cannot_be_are_refused_together(command: Command) -> None:
+    done = command("input=3x32", "classes=0", module="archsearch.check")
+    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["archsearch", "input", "classes"]
