@@ -260,6 +260,8 @@ def _unattributed(error: Exception) -> Problem:
     path = getattr(error, "full_key", None)
     if missing is not None and path:
         return Problem(path, f"refers to {missing[1]}, which does not exist")
+    if path and "Recursive interpolation" in str(error):
+        return Problem(path, "is an interpolation that refers to itself")
     return Problem("command line", _message(error))
 
 

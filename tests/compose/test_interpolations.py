@@ -121,3 +121,9 @@ def test_an_interpolation_of_nothing_is_named(command: Command, models: Path) ->
     (models / "mine.yaml").write_text(MODEL.replace("${.conv1}", "${.conv9}"))
     done = command("model=mine", module="archsearch.check")
     assert done.stderr == "archsearch: model.blocks.conv2: refers to conv9, which does not exist\n"
+
+
+def test_interpolations_of_each_other_are_named(command: Command, models: Path) -> None:
+    (models / "mine.yaml").write_text("blocks: {a: '${.b}', b: '${.a}'}\nhead: {type: gap}\n")
+    done = command("model=mine", module="archsearch.check")
+    assert done.stderr == "archsearch: model.blocks.a: is an interpolation that refers to itself\n"
