@@ -12,6 +12,11 @@ from tests.support.processes import REPOSITORY, Cli, start
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No example fails because the machine is busy.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # A background job ignores Ctrl-C and passes that on to its children; those of the tests must not ignore it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
