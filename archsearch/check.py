@@ -34,7 +34,15 @@ def check(arguments: Sequence[str]) -> int:
         _show_plan(arguments, images)
 
     with traceless_overrides() as overrides:
-        return dispatch([*others, *overrides], validate, _show_layers, show_plan, "check", leaves_files=False)
+        return dispatch(
+            [*others, *overrides],
+            validate,
+            _show_layers,
+            show_plan,
+            "check",
+            leaves_files=False,
+            find_dataset=images.dataset,
+        )
 
 
 def _show_layers(validated: Any) -> None:

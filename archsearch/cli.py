@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import wraps
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -46,6 +46,9 @@ from archsearch.system.process import gc_paused
 from archsearch.system.screen import doing, wrapped
 from archsearch.system.terminal import terminal_width
 
+if TYPE_CHECKING:
+    from archsearch.compose.validate import FindDataset
+
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 _HELP = {"-h", "--help"}
 _HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
@@ -64,12 +67,14 @@ def dispatch(
     command: str = "train",
     *,
     leaves_files: bool = True,
+    find_dataset: "FindDataset | None" = None,
 ) -> int:
     """Do what the command line `arguments` asks for; returns the exit status.
 
     A single run is prepared before Hydra makes its folder, so that what `prepare` refuses (with a `UserError`) leaves
     no trace; then Hydra calls `run`, unless it `leaves_files` nowhere and needs no folder. A multirun's command line
-    goes to `sweep`. Help is that of `command`.
+    goes to `sweep`. Help is that of `command`. Where Hydra refuses the command line, what is left of it is validated
+    for the data set that `find_dataset` finds.
     """
     started = False
 
@@ -80,7 +85,7 @@ def dispatch(
             print(help_text([argument for argument in arguments if argument not in _HELP], command))
             return
         with ending_at_once(), doing("reading the configuration"):
-            parsed = parse_command(arguments)
+            parsed = parse_command(arguments, find_dataset)
         prepared = prepare(parsed.request) if parsed.request is not None else None
         failure: Exception | None = None
 
@@ -105,11 +110,14 @@ def dispatch(
         if failure is not None:
             raise failure
 
-    return exit_status(act, arguments, lambda: started)
+    return exit_status(act, arguments, lambda: started, find_dataset)
 
 
 def exit_status(
-    act: Callable[[], object], arguments: Sequence[str], started: Callable[[], bool] = lambda: False
+    act: Callable[[], object],
+    arguments: Sequence[str],
+    started: Callable[[], bool] = lambda: False,
+    find_dataset: "FindDataset | None" = None,
 ) -> int:
     """Call `act`, which serves the command line `arguments`, and print what goes wrong; returns the exit status."""
     show_traceback = os.environ.get(_FULL_ERROR) == "1"
@@ -125,7 +133,7 @@ def exit_status(
         print("archsearch: interrupted", file=sys.stderr)
         return 128 + (interrupt.args[0] if interrupt.args else signal.SIGINT)
     except Exception as raised:
-        error = translate(raised, arguments, started())
+        error = translate(raised, arguments, started(), find_dataset)
     if show_traceback or not isinstance(error, ArchsearchError):
         traceback.print_exception(error)
     else:
@@ -176,13 +184,13 @@ class Command:
     request: Request | None = None
 
 
-def parse_command(arguments: Sequence[str]) -> Command:
+def parse_command(arguments: Sequence[str], find_dataset: "FindDataset | None" = None) -> Command:
     """What the command line `arguments` asks for. Raises `ConfigError`, and what Hydra raises; see `translate`."""
     malformed, words = check_words(arguments)
     if malformed:
         from archsearch.compose.explain import problems_of
 
-        raise ConfigError([*malformed, *problems_of(words)])
+        raise ConfigError([*malformed, *problems_of(words, find_dataset)])
     arguments = complete_arguments(arguments)
     parsed = parse_arguments(arguments)
     if parsed is None or parsed.only_shows:
@@ -217,13 +225,15 @@ def _run_hydra(arguments: Sequence[str], task: Callable[[DictConfig], Any], *, s
         hydra.main(version_base=VERSION_BASE, config_path=str(config_folder()), config_name=CONFIG_NAME)(begun)()
 
 
-def translate(error: Exception, arguments: Sequence[str], started: bool) -> Exception:
+def translate(
+    error: Exception, arguments: Sequence[str], started: bool, find_dataset: "FindDataset | None" = None
+) -> Exception:
     """`error` as an error of archsearch's, where Hydra, OmegaConf or the file system refused the command."""
     if not started and not isinstance(error, ArchsearchError) and _is_refusal(error):
         from archsearch.compose.explain import explain
 
         try:
-            explained = explain(error, arguments)
+            explained = explain(error, arguments, find_dataset)
         except Exception:  # composing again, Hydra has failed in yet another way
             explained = ConfigError([Problem("command line", first_line(error))])
         explained.__cause__ = error

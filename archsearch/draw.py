@@ -35,7 +35,15 @@ def draw(arguments: Sequence[str]) -> int:
         return plan, request.name, _files(outs[-1] if outs else None, request.choices["model"])
 
     with traceless_overrides() as overrides:
-        return dispatch([*others, *overrides], validate, _draw, _refuse_sweep, "draw", leaves_files=False)
+        return dispatch(
+            [*others, *overrides],
+            validate,
+            _draw,
+            _refuse_sweep,
+            "draw",
+            leaves_files=False,
+            find_dataset=images.dataset,
+        )
 
 
 def _files(out: str | None, model: str) -> list[Path]:

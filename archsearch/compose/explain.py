@@ -26,7 +26,7 @@ from archsearch.compose.overrides import (
     parse_arguments,
 )
 from archsearch.compose.suggestions import unknown_setting
-from archsearch.compose.validate import validate
+from archsearch.compose.validate import FindDataset, named_dataset, validate
 from archsearch.errors import ConfigError, Problem, first_line
 
 # Added by the commands themselves.
@@ -40,11 +40,11 @@ _OWN_OVERRIDES = (
 )
 
 
-def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
+def explain(error: Exception, arguments: Sequence[str], find_dataset: FindDataset | None = None) -> ConfigError:
     """Everything that is wrong with the command line `arguments`, which Hydra refused with `error`.
 
     Hydra stops at the first mistake. So the override at fault is taken out and the rest composed again, until Hydra
-    accepts what remains; that is then validated as usual.
+    accepts what remains; that is then validated as usual, for the images of the data set that `find_dataset` finds.
     """
     parsed = parse_arguments(complete_arguments(arguments))
     overrides = parsed.composable if parsed is not None else []
@@ -75,7 +75,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
                         remaining = [override for override in remaining if override not in interpolated]
                         continue
                     several = several if composed.hydra.mode != RunMode.MULTIRUN else []
-                    result = validate(config)
+                    result = validate(config, find_dataset or named_dataset)
                     others = (*result.problems, *result.violations)
                     break
             cause = failure
@@ -97,18 +97,18 @@ def explain(error: Exception, arguments: Sequence[str]) -> ConfigError:
     return ConfigError(problems or [Problem("command line", _message(error))])
 
 
-def problems_of(arguments: Sequence[str]) -> tuple[Problem, ...]:
+def problems_of(arguments: Sequence[str], find_dataset: FindDataset | None = None) -> tuple[Problem, ...]:
     """Everything that is wrong with the command line `arguments`, whose words have the right form."""
     try:
         arguments = complete_arguments(arguments)
         parsed = parse_arguments(arguments)
         if parsed is not None and parsed.multirun:
             arguments = _without_sweeps(arguments)
-        result = validate(plain_values(compose_config(arguments)))
+        result = validate(plain_values(compose_config(arguments)), find_dataset or named_dataset)
     except ConfigError as error:
         return error.problems
     except Exception as error:  # Hydra, OmegaConf and ANTLR each have their own
-        return explain(error, arguments).problems
+        return explain(error, arguments, find_dataset).problems
     return (*result.problems, *result.violations)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 from archsearch.config.recipe import Initial, OneCycle
 from archsearch.config.schema import format_value
@@ -38,6 +38,9 @@ class ValidationResult:
         return self.settings, self.plan
 
 
+FindDataset: TypeAlias = Callable[[Settings], DatasetInfo]
+
+
 def named_dataset(settings: Settings) -> DatasetInfo:
     """The data set that `settings` name, whether or not it is on this machine."""
     return dataset_info(settings.data.name)
@@ -45,7 +48,7 @@ def named_dataset(settings: Settings) -> DatasetInfo:
 
 def validate(
     config: Mapping[str, Any],
-    find_dataset: Callable[[Settings], DatasetInfo] = named_dataset,
+    find_dataset: FindDataset = named_dataset,
     count: Callable[[Settings, DatasetInfo], Plan] | None = None,
 ) -> ValidationResult:
     """Parse `config` and plan its model for the images of the data set that `find_dataset` finds for its settings.
@@ -54,7 +57,13 @@ def validate(
     """
     spec, problems = parse_model(config.get("model")) if count is None else (None, [])
     settings, settings_problems = parse_settings(config)
-    dataset = dataset_info("auto") if settings is None else find_dataset(settings)
+    dataset = dataset_info("auto")
+    if settings is not None:
+        try:
+            dataset = find_dataset(settings)
+        except ConfigError as error:
+            problems += [*settings_problems, *error.problems]
+            return ValidationResult(None, settings, None, dataset, tuple(problems), ())
     network = None
     if spec is not None or (count is not None and settings is not None):
         try:

@@ -16,10 +16,9 @@ from archsearch.compose.composition import task_overrides
 from archsearch.compose.overrides import as_typed, resume_of
 from archsearch.compose.precision import Precision, fastest_precision, with_precision
 from archsearch.compose.request import Request
-from archsearch.compose.validate import named_dataset, validate
+from archsearch.compose.validate import FindDataset, named_dataset, validate
 from archsearch.config.schema import read
 from archsearch.config.settings import Settings, SweepSettings, TrackingSettings, UiSettings
-from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError, Problem, UserError
 from archsearch.model.plan import Plan
 from archsearch.runs.folder import OUTPUTS
@@ -32,7 +31,6 @@ from archsearch.sweep.grid import GridPoint, as_begun, expand
 from archsearch.sweep.record import PlannedState, SweepRecord
 
 T = TypeVar("T")
-FindDataset = Callable[[Settings], DatasetInfo]
 
 
 @dataclass(frozen=True)

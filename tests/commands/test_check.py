@@ -63,5 +63,20 @@ def test_a_run_to_resume_is_not_shown_as_the_default_model(command: Command, wor
 
 
 def test_sizes_that_cannot_be_are_refused_together(command: Command) -> None:
-    done = command("input=3x32", "classes=0", module="archsearch.check")
-    assert [line.partition(":")[0] for line in done.stderr.splitlines()] == ["archsearch", "input", "classes"]
+    for words, names in (
+        ((), []),
+        (("model.dropout=2",), ["model.dropout"]),
+        (("trainer.epocs=3",), ["trainer.epocs"]),
+    ):
+        done = command(*words, "input=3x32", "classes=0", module="archsearch.check")
+        lines = [line.partition(":")[0] for line in done.stderr.splitlines()]
+        assert lines == ["archsearch", *names, "input", "classes"]
+
+
+@pytest.mark.parametrize("mistake", ["trainer.epocs=3", "trainer.epochs"])
+def test_what_hydra_refuses_is_explained_for_these_sizes(command: Command, mistake: str) -> None:
+    large = "++model.blocks.conv1.kernel_size=40"  # of 28x28 pixels
+    done = command("model=session4", large, "input=3x64x64", mistake, module="archsearch.check")
+    assert (
+        done.returncode == 2 and f"{mistake.partition('=')[0]}: " in done.stderr and "does not fit" not in done.stderr
+    )
