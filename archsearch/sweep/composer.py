@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from archsearch.compose.composition import chosen_options, plain_values
 from archsearch.compose.interpolations import refuse_interpolations
 from archsearch.compose.request import Request
+from archsearch.compose.validate import FindDataset, named_dataset
 from archsearch.errors import ConfigError
 
 
@@ -34,10 +35,13 @@ class _Base:
 
 
 class Composer:
-    """Composes the runs of a sweep; `master` is the configuration that Hydra passes to the sweeper."""
+    """Composes the runs of a sweep; `master` is the configuration that Hydra passes to the sweeper.
 
-    def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
-        self.loader, self.master = loader, master
+    `find_dataset` finds the images for which errors are explained.
+    """
+
+    def __init__(self, loader: ConfigLoader, master: DictConfig, find_dataset: FindDataset = named_dataset) -> None:
+        self.loader, self.master, self.find_dataset = loader, master, find_dataset
         self._bases: dict[tuple[str, ...], _Base] = {}
         self._explanations: dict[str, ConfigError] = {}
         self._parsed = cache(OverridesParser.create(config_loader=loader).parse_override)
@@ -86,7 +90,7 @@ class Composer:
 
         # Explaining composes again, so an error that a thousand runs share is explained once.
         if str(error) not in self._explanations:
-            self._explanations[str(error)] = explain(error, [*overrides, *self._config_dir()])
+            self._explanations[str(error)] = explain(error, [*overrides, *self._config_dir()], self.find_dataset)
         return self._explanations[str(error)]
 
     def _config_dir(self) -> list[str]:

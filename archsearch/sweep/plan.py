@@ -109,7 +109,7 @@ def plan_sweep(
         bar_format=bar_format,
     ) as bar:
         precision = fastest_precision() if before is None else before.precision
-        composer, slowness = Composer(loader, master), slowness_here(OUTPUTS)
+        composer, slowness = Composer(loader, master, find_dataset), slowness_here(OUTPUTS)
         runs = plan_runs(numbers, points, composer, find_dataset, slowness, bar.update, precision)
     return SweepPlan(tuple(overrides), keys, runs, sweep, tracking, ui, precision, unchanged)
 

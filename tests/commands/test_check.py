@@ -73,10 +73,11 @@ def test_sizes_that_cannot_be_are_refused_together(command: Command) -> None:
         assert lines == ["archsearch", *names, "input", "classes"]
 
 
-@pytest.mark.parametrize("mistake", ["trainer.epocs=3", "trainer.epochs"])
+@pytest.mark.parametrize("mistake", ["trainer.epocs=3", "trainer.epochs", "trainer.epocs=3,4"])
 def test_what_hydra_refuses_is_explained_for_these_sizes(command: Command, mistake: str) -> None:
     large = "++model.blocks.conv1.kernel_size=40"  # of 28x28 pixels
-    done = command("model=session4", large, "input=3x64x64", mistake, module="archsearch.check")
+    flags = ["-m"] if "," in mistake else []
+    done = command(*flags, "model=session4", large, "input=3x64x64", mistake, module="archsearch.check")
     assert (
         done.returncode == 2 and f"{mistake.partition('=')[0]}: " in done.stderr and "does not fit" not in done.stderr
     )
