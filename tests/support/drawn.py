@@ -1,6 +1,7 @@
 """Models drawn at random by hypothesis, from the annotations of the settings of every block and head."""
 
 from dataclasses import MISSING, dataclass
+from math import prod
 from operator import ge, gt, le, lt
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -24,6 +25,7 @@ Values = st.SearchStrategy[dict[str, Any]]
 PARTS = (*registered_blocks(), *(f"head {kind}" for kind in HEADS))
 _DEEPEST = 2  # blocks in blocks
 _NUMBERS: dict[Any, list[float]] = {int: list(range(20)), float: [0.0, 0.25, 0.5, 1.0, 2.0]}
+_LARGEST, _MOST_LAYERS = 100_000, 200  # parameters and values of a layer, and layers of a model
 _CHOICES = 4  # the smallest numbers that a setting allows
 
 
@@ -37,13 +39,20 @@ class Drawn:
     channels_last: bool = True
 
     def plan(self, shape: tuple[int, int, int] | None = None) -> Plan | None:
-        """The plan for images of `shape`, else of the drawn shape; None if the model is refused."""
+        """The plan for images of `shape`, else of the drawn shape; None if the model is refused, or too large to test.
+
+        Repeats of branches that are concatenated double the channels each time.
+        """
         spec, problems = parse_model(self.model)
         assert (spec is None) == bool(problems)
         try:
-            return None if spec is None else plan(spec, shape or self.shape, self.classes)
+            drawn = None if spec is None else plan(spec, shape or self.shape, self.classes)
         except ConfigError:
             return None
+        if drawn is None or len(drawn.layers) > _MOST_LAYERS:
+            return None
+        largest = max(layer.params + prod(layer.output) for layer in drawn.layers)
+        return drawn if largest <= _LARGEST else None
 
 
 @st.composite
