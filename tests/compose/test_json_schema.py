@@ -179,7 +179,7 @@ OPTIONS = [(), ("optimizer=adam",), ("scheduler=multistep", "averaging=ema"), ("
 CONFIGS = [ask(*options).config for options in OPTIONS]
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_with_one_value_changed_they_agree_with_archsearchs_own_validation(data: st.DataObject) -> None:
     config = deepcopy(data.draw(st.sampled_from(CONFIGS)))

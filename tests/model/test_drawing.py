@@ -73,7 +73,7 @@ def test_the_drawings_in_the_documentation_are_current(name: str) -> None:
     assert f"](networks/{name}.svg)" in (DRAWINGS.parent / "networks.md").read_text(encoding="utf-8")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(PARTS).flatmap(models))
 def test_no_box_overlaps_another(drawn: Drawn) -> None:
     plan = drawn.plan()

@@ -57,7 +57,7 @@ def test_every_drawn_model_is_valid(drawn: Drawn) -> None:
     assert refusals(SCHEMA, drawn.model) == {}
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_with_one_value_changed_it_agrees_with_the_parser(data: st.DataObject) -> None:
     model: dict[str, Any] = deepcopy(data.draw(DRAWN).model)  # strategies draw the same objects again

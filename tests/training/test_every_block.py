@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even k
 of_every_part = pytest.mark.parametrize("part", PARTS)
 of_every_block = pytest.mark.parametrize("part", [part for part in PARTS if not part.startswith("head ")])
 of_every_head = pytest.mark.parametrize("part", [part for part in PARTS if part.startswith("head ")])
-with_examples = pytest.mark.parametrize("examples", [8, pytest.param(200, marks=pytest.mark.slow)])
+with_examples = pytest.mark.parametrize("examples", [4, pytest.param(200, marks=pytest.mark.slow)])
 
 
 def check_models(part: str, examples: int, check: Check) -> None:
