@@ -50,6 +50,7 @@ def test_missing_numbers_are_nan_in_columns_of_numbers(sweep: archsearch.Sweep) 
         assert numeric and all(table[name].dtype == "float64" for name in numeric)
 
 
+@pytest.mark.e2e
 def test_flags_are_true_and_false(workspace: Path) -> None:
     table = archsearch.run_sweep(
         *TINY, "tracking=none", "trainer.epochs=1", "trainer.channels_last=true,false", "sweep.workers=1"
@@ -57,6 +58,7 @@ def test_flags_are_true_and_false(workspace: Path) -> None:
     assert table["trainer.channels_last"].sort_index().tolist() == [True, False]
 
 
+@pytest.mark.e2e
 def test_a_sweep_leaves_the_process_as_it_was(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import mlflow
 
