@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from archsearch.compose.json_schema import schema_names
 from archsearch.compose.known_settings import blocks_of, known_settings, likely_config
 from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import FLAG_CHOICES, flags
@@ -41,6 +40,8 @@ def completions(line: str, offers: Mapping[str, Offers] | None = None) -> list[s
     elif command == "help":
         candidates = [*group_options(), *groups_of(Settings), *(name for name in COMMANDS if name != "help")]
     elif command == "schema":
+        from archsearch.compose.json_schema import schema_names
+
         candidates = ["--help"] if current.startswith("-") else schema_names()
     elif current.startswith("-"):
         candidates = list(flags() if offer.flags is None else offer.flags)

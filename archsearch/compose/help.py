@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archsearch.compose.composition import compose_config, plain_values
-from archsearch.compose.json_schema import schema_names
 from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import complete_arguments
 from archsearch.config.schema import allowed_values, default_of, descriptions_of, format_value, groups_of, names_of
@@ -76,6 +75,8 @@ _NARROW, _WIDE = 60, 100  # columns
 def help_text(arguments: Sequence[str] = (), command: str = "train") -> str:
     """The help of `command`, with the values of the configuration that `arguments` compose."""
     if command == "schema":
+        from archsearch.compose.json_schema import schema_names
+
         names = textwrap.wrap(", ".join(schema_names()), _width() - 2)
         return "\n".join([SCHEMA_USAGE, *(f"  {line}" for line in names)])
     config = plain_values(compose_config(complete_arguments(arguments)))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from archsearch.compose.labels import describe, labels
 from archsearch.report.study import Variant
-from archsearch.report.svg import printable
+from archsearch.system.terminal import printable
 
 LONGEST = 28  # characters beside an axis
 _DOTS = "..."

@@ -13,9 +13,9 @@ from pydantic.dataclasses import dataclass
 from archsearch.compose.overrides import as_typed
 from archsearch.model.plan import CUSTOM
 from archsearch.report.study import StudyRun, plain_number
-from archsearch.report.svg import printable
 from archsearch.runs.folder import CONFIG, parse_config
 from archsearch.runs.result import RESULT
+from archsearch.system.terminal import printable
 from archsearch.tracking.mlflow_params import as_text, params_of
 
 _NOT_SETTINGS = ("seed", "data")  # among a run's params

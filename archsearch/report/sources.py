@@ -12,12 +12,12 @@ from archsearch.errors import ReportError, ResumeError, first_line
 from archsearch.report.options import Options
 from archsearch.report.run_files import percent, read_history, read_study_run, run_link, settings_of
 from archsearch.report.study import Curve, StudyRun, has_result
-from archsearch.report.svg import printable
 from archsearch.report.sweep_files import read_record, sweeps_by_age
 from archsearch.runs.folder import CONFIG, OUTPUTS, find_run, find_sweep
 from archsearch.runs.formatting import count
 from archsearch.runs.result import RESULT, read_result
 from archsearch.sweep.record import SweepRecord
+from archsearch.system.terminal import printable
 from archsearch.tracking.reader import Reader, StoredRun
 from archsearch.tracking.store import Store
 

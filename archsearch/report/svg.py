@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from archsearch.system.terminal import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -48,11 +50,6 @@ def add_tooltip(artist: Any, text: str, tooltips: dict[str, str]) -> None:
     name = f"tip-{len(tooltips)}"
     artist.set_gid(name)
     tooltips[name] = text
-
-
-def printable(text: str) -> str:
-    """`text` without control characters: XML does not allow them, and terminals obey them."""
-    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)
 
 
 def to_svg(figure: "Figure", title: str, tooltips: Mapping[str, str]) -> str:

@@ -36,7 +36,7 @@ class EpochBars:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._bar: tqdm | None = None  # type: ignore[type-arg]
+        self._bar: tqdm | None = None  # type: ignore[type-arg] # generic in tqdm's stubs only
         self._is_terminal = sys.stderr is not None and terminal_width(sys.stderr) is not None
         self._clock = clock
         self._epoch, self._started, self._logged = 0, 0.0, 0.0

@@ -61,7 +61,7 @@ class Composer:
             apply([override for override in parsed if not self._is_choice(override)], config)
             with read_write(base.hydra), open_dict(base.hydra):
                 base.hydra.hydra.job.num = number  # for ${hydra:job.num}
-            HydraConfig.instance().cfg = base.hydra  # type: ignore[assignment]
+            HydraConfig.instance().cfg = base.hydra  # type: ignore[assignment] # Hydra's own code does so, too
             return Request(plain_values(config), base.choices, tuple(overrides))
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise self._explained(error, overrides) from error

@@ -43,7 +43,7 @@ class Display:
         self.best: tuple[float, str] | None = None
         self._running: dict[int, list[int]] = {}  # runs by worker
         self._progress: dict[int, RunProgress] = {}
-        self._bars: list[tqdm] = []  # type: ignore[type-arg] # the sweep's, and one for each worker
+        self._bars: list[tqdm] = []  # type: ignore[type-arg] # generic in tqdm's stubs only; the sweep's, and the workers'
         self._context = ExitStack()
         self._begun = self._last_line = clock()
 

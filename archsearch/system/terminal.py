@@ -133,3 +133,8 @@ def _console(buffer: io.StringIO, width: int, *, color: bool) -> Any:
     return Console(
         file=buffer, width=width, force_terminal=color, color_system="standard" if color else None, highlight=False
     )
+
+
+def printable(text: str) -> str:
+    """`text` without control characters: XML does not allow them, and terminals obey them."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)

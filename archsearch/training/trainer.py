@@ -138,8 +138,9 @@ class Trainer(TrainingLoop):
         settings = self.settings
         if settings.compile:
             return torch.compile(self.network)
-        can_fuse = settings.fused and settings.channels_last
-        return fused(self.network, self.device) if can_fuse else self.network
+        if not settings.fused or not settings.channels_last:
+            return self.network
+        return fused(self.network, self.device, bfloat16=settings.precision == "bfloat16")
 
     def _train_epoch(self, epoch: int, watch: Watch | None) -> Score:
         images = self.splits.train

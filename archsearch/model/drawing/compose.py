@@ -152,7 +152,7 @@ def _placed(parts: Sequence[Part], plan: Plan, title: str) -> Drawing:
     subtitle = _totals(plan)
     y = PAD
     for text, size, bold in ((title, TITLE + 2, True), (subtitle, SMALL, False)):
-        for line in wrap(text.split(" "), size * (1.1 if bold else 1), max(width, _WIDEST)):
+        for line in wrap(text.split(" "), size, max(width, _WIDEST), bold=bold):
             y += size * LEADING
             drawing.add(Text(PAD, y, line, size, "ink" if bold else "muted", bold))
             width = max(width, text_width(line, size, bold=bold))

@@ -88,12 +88,12 @@ def text_width(text: str, size: float, *, bold: bool = False) -> float:
     return ems * size
 
 
-def wrap(words: Iterable[str], size: float, width: float) -> list[str]:
+def wrap(words: Iterable[str], size: float, width: float, *, bold: bool = False) -> list[str]:
     """`words` in lines of at most `width` pixels; longer ones stand alone."""
     lines: list[str] = []
     for word in words:
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, size) <= width:
+        if lines and text_width(longer, size, bold=bold) <= width:
             lines[-1] = longer
         else:
             lines.append(word)

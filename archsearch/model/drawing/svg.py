@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 from archsearch.model.drawing.shapes import Box, Circle, Drawing, Line, Role, Text
+from archsearch.system.terminal import printable
 
 PALETTE: Mapping[Role, str] = {
     "ink": "#1a1d21", "muted": "#565d66", "line": "#9aa3ad", "paper": "#ffffff", "soft": "#f3f5f7",
@@ -18,7 +19,7 @@ def to_svg(drawing: Drawing, palette: Mapping[Role, str] = PALETTE, *, standalon
     """The drawing as an `svg` element; a file of its own if `standalone`, with its fonts and background."""
     width, height = f"{drawing.width:.0f}", f"{drawing.height:.0f}"
     root = ET.Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "viewBox": f"0 0 {width} {height}", "role": "img"})
-    root.attrib |= {"width": width, "height": height, "aria-label": _printable(drawing.title)}
+    root.attrib |= {"width": width, "height": height, "aria-label": printable(drawing.title)}
     root.set("class", "network")
     if standalone:
         root.set("font-family", "DejaVu Sans, Verdana, Arial, sans-serif")
@@ -65,7 +66,7 @@ def _text(root: ET.Element, text: Text, palette: Mapping[Role, str]) -> None:
         element.set("font-weight", "bold")
     if text.centred:
         element.set("text-anchor", "middle")
-    element.text = _printable(text.text)
+    element.text = printable(text.text)
 
 
 def _filled(fill: str, edge: str, width: float = PLAIN) -> dict[str, str]:
@@ -74,8 +75,3 @@ def _filled(fill: str, edge: str, width: float = PLAIN) -> dict[str, str]:
 
 def _number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
-
-
-def _printable(text: str) -> str:
-    """`text` without control characters, which XML does not allow."""
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -1,27 +1,33 @@
 """The passes over memory of `layer`. Numba compiles them at the first call, and caches them on disk.
 
 All image arrays are flat, with the channels of a pixel adjacent: (N, height, width, channels). They are float32, or
-bfloat16 as `values` reads and writes it; sums over the batch are float64, all else is float32. Values per channel are
-repeated up to `period` values, a multiple of 16, so that a loop over them fills whole SIMD vectors; twelve channels
-would not. `low` is the lower bound of the values before the norm: 0 for a ReLU, -inf without one. `floor` is that of
-the values behind it, or None, for which Numba compiles code without a comparison. `mask` (N, channels) is 0 for dropped
-channels, and the dropout's scale for all others.
+bfloat16 as uint16, because NumPy and Numba lack it: it is the upper half of a float32. Sums over the batch are float64,
+all else is float32. Values per channel are repeated up to `period` values, a multiple of 16, so that a loop over them
+fills whole SIMD vectors; twelve channels would not. `low` is the lower bound of the values before the norm: 0 for a
+ReLU, -inf without one. `floor` is that of the values behind it, or None, for which Numba compiles code without a
+comparison. `mask` (N, channels) is 0 for dropped channels, and the dropout's scale for all others.
 
 A layer is one call forward and one backward. What lies between its passes is little work, but would take as long in
-Python.
+Python. All compiled code is in this file, because Numba's cache notices changes of the outer function's file only.
 """
 
 import itertools
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
+from numba import types
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from archsearch.training.fused.cache import compiled, works
-from archsearch.training.fused.values import Images, read, write
 
+Images: TypeAlias = NDArray[np.float32] | NDArray[np.uint16]
+
+_HALF = np.uint32(0x7FFF)  # just below half of the last bit that stays
+_ONE, _SHIFT = np.uint32(1), np.uint32(16)
+_NAN = np.uint16(0x7FC0)
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,20 +38,64 @@ def _compiled(function: F) -> F:
     return compiled(function, nogil=True, fastmath={"contract"})
 
 
-@lru_cache(maxsize=1)
-def usable() -> bool:
-    """Whether the kernels can be compiled or loaded here. Does so, which takes some seconds the first time."""
-    return works(_call_all)
+def read(value: np.float32 | np.uint16) -> np.float32:
+    """A value of an image as float32. For compiled functions: Numba replaces it by one of the functions below."""
+    raise NotImplementedError
 
 
-def _call_all() -> None:
+def write(outputs: Images, index: int, value: np.float32) -> None:
+    """Set outputs[index] to `value`, in bfloat16 rounded to nearest, halves to even, as torch rounds."""
+    raise NotImplementedError
+
+
+@overload(read, strict=False)  # strict compares annotations
+def _read(value: types.Type) -> Callable[[Any], Any]:
+    return _read_bfloat16 if value == types.uint16 else _read_float32
+
+
+@overload(write, strict=False)
+def _write(outputs: types.Array, index: types.Type, value: types.Type) -> Callable[[Any, Any, Any], None]:
+    del index, value
+    return _write_bfloat16 if outputs.dtype == types.uint16 else _write_float32
+
+
+def _read_float32(value: Any) -> Any:
+    return value
+
+
+def _read_bfloat16(value: Any) -> Any:
+    return np.uint32(np.uint32(value) << _SHIFT).view(np.float32)
+
+
+def _write_float32(outputs: Any, index: Any, value: Any) -> None:
+    outputs[index] = value
+
+
+def _write_bfloat16(outputs: Any, index: Any, value: Any) -> None:
+    bits = np.float32(value).view(np.uint32)
+    rounded = np.uint32(bits + _HALF + ((bits >> _SHIFT) & _ONE))
+    is_nan = value != value  # noqa: PLR0124 # adding would turn some nan into a number
+    outputs[index] = _NAN if is_nan else np.uint16(rounded >> _SHIFT)
+
+
+@lru_cache
+def usable(*, bfloat16: bool, relu_behind: bool) -> bool:
+    """Whether the kernels for such networks can be compiled or loaded. Does so, which takes seconds the first time.
+
+    A network in bfloat16 has layers in float32, too.
+    """
+    return works(lambda: _call_all(bfloat16, relu_behind))
+
+
+def _call_all(bfloat16: bool, relu_behind: bool) -> None:
     """Call the kernels for two images of one channel and 4x4 pixels, with the types of real calls."""
-    one = np.ones(1, np.float32)
+    one, zero = np.ones(1, np.float32), np.float32(0)
     mask, factors, shifts = np.ones((2, 1), np.float32), np.empty((2, 16), np.float32), np.empty((2, 16), np.float32)
-    mean, deviation, zero = np.empty(1), np.empty(1), np.float32(0)
-    images_of_both_types: list[Images] = [np.ones(32, np.float32), np.ones(32, np.uint16)]
-    for images, floor in itertools.product(images_of_both_types, (None, zero)):
-        outputs, statistics = images.copy(), (mask, mean, deviation, factors, shifts)
+    statistics = mask, np.empty(1), np.empty(1), factors, shifts
+    single: list[Images] = [np.ones(32, np.float32)]
+    half: list[Images] = [np.ones(32, np.uint16)]
+    for images, floor in itertools.product(single + half * bfloat16, [None, zero] if relu_behind else [None]):
+        outputs = images.copy()
         forward(images, zero, floor, 1e-5, 0.1, one, one, one.copy(), one.copy(), *statistics, outputs)
         backward(images, images, zero, floor, one, *statistics, one.copy(), one.copy(), outputs)
 

@@ -31,7 +31,7 @@ class FusedNorm(nn.Module):
         self, norm: nn.BatchNorm2d, dropout: nn.Dropout2d | None = None, *, relu_before: bool, relu_behind: bool = False
     ) -> None:
         super().__init__()
-        self.norm, self.dropout = norm, dropout
+        self.norm, self.dropout, self.relu_behind = norm, dropout, relu_behind
         self.bounds = np.float32(0 if relu_before else -inf), np.float32(0) if relu_behind else None
 
     def forward(self, images: Tensor) -> Tensor:

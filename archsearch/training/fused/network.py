@@ -13,20 +13,25 @@ _BEHIND = (nn.ReLU, nn.Dropout2d)  # layers that are fused with the batch norm b
 _MAX_THREADS = 2  # fused layers use one thread; with more than this many, torch's own layers are faster
 
 
-def fused(network: nn.Module, device: torch.device) -> nn.Module:
+def fused(network: nn.Module, device: torch.device, *, bfloat16: bool = False) -> nn.Module:
     """A network that computes what `network` computes in training, up to rounding, in fewer passes over memory.
 
     A batch norm is fused with a ReLU before it, and with a ReLU and channel dropout behind it, if present. Group norms
     compute in float32. Returns `network` itself if it has neither, on a GPU, with more than two threads, and where
     Numba fails. All layers, parameters and statistics are shared with `network`, including later changes to them.
+    `bfloat16` says that it will compute in that, under autocast.
     """
     if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not is_plain(network):
         return network
-    if any(map(_can_fuse, network.modules())):
-        from archsearch.training.fused import kernels  # imports Numba
+    if not any(_can_fuse(layer) or type(layer) is nn.GroupNorm for layer in network.modules()):
+        return network
+    result = _fused(network)
+    if not any(map(_can_fuse, network.modules())):
+        return result
+    from archsearch.training.fused import kernels  # imports Numba
 
-        return _fused(network) if kernels.usable() else network
-    return _fused(network) if any(type(layer) is nn.GroupNorm for layer in network.modules()) else network
+    relu_behind = any(getattr(layer, "relu_behind", False) for layer in result.modules())
+    return result if kernels.usable(bfloat16=bfloat16, relu_behind=relu_behind) else network
 
 
 def _fused(network: nn.Module) -> nn.Sequential:

@@ -122,7 +122,7 @@ def test_where_numba_fails_training_goes_on_without_fused_layers(
 
 
 def test_loading_the_kernels_loads_what_training_calls() -> None:
-    assert kernels.usable()
+    assert kernels.usable(bfloat16=False, relu_behind=False)
     before = len(kernels.forward.signatures), len(kernels.backward.signatures)  # type: ignore[attr-defined]
     network = fused(nn.Sequential(nn.BatchNorm2d(3)), torch.device("cpu"))
     images = torch.rand(2, 3, 4, 4, requires_grad=True)

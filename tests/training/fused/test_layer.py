@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from archsearch.training.fused.kernels import read, write
 from archsearch.training.fused.layer import FusedNorm
-from archsearch.training.fused.values import read, write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
