@@ -121,10 +121,12 @@ def test_where_numba_fails_training_goes_on_without_fused_layers(
     assert "Numba fails (RuntimeError: no compiler): training goes on without fused layers" in caplog.text
 
 
-def test_loading_the_kernels_loads_what_training_calls() -> None:
-    assert kernels.usable(bfloat16=False, relu_behind=False)
+@pytest.mark.parametrize("relu_behind", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_loading_the_kernels_loads_what_training_calls(dtype: torch.dtype, relu_behind: bool) -> None:
+    layers = [nn.BatchNorm2d(3), *([nn.ReLU()] if relu_behind else [])]
+    network = fused(nn.Sequential(*layers), torch.device("cpu"), bfloat16=dtype == torch.bfloat16)
     before = len(kernels.forward.signatures), len(kernels.backward.signatures)  # type: ignore[attr-defined]
-    network = fused(nn.Sequential(nn.BatchNorm2d(3)), torch.device("cpu"))
-    images = torch.rand(2, 3, 4, 4, requires_grad=True)
+    images = torch.rand(2, 3, 4, 4, dtype=dtype, requires_grad=True)
     network(images).sum().backward()
     assert (len(kernels.forward.signatures), len(kernels.backward.signatures)) == before  # type: ignore[attr-defined]
