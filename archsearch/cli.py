@@ -42,7 +42,7 @@ from archsearch.compose.words import check_words
 from archsearch.errors import ArchsearchError, ConfigError, Problem, StorageError, first_line
 from archsearch.runs.resume import run_arguments, sweep_arguments
 from archsearch.system.interrupts import ending_at_once
-from archsearch.system.process import gc_paused
+from archsearch.system.process import gc_paused, spin_briefly
 from archsearch.system.screen import doing, wrapped
 from archsearch.system.terminal import terminal_width
 
@@ -162,6 +162,7 @@ def _prepare(request: Request) -> Any:
 def _train(prepared: Any) -> None:
     from archsearch.runs.recording import recorder_process
 
+    spin_briefly()
     with recorder_process(prepared) as process:  # imports MLflow while this process imports torch
         with ending_at_once(), doing("loading torch"), gc_paused():
             from archsearch.runs.train import train_run

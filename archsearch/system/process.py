@@ -15,6 +15,9 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEPT_BYTES = 1 << 30
 _MALLOC_VARIABLES = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 
+_SPINS = "10000"
+_SPIN_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+
 _exit_status: int | None = None
 
 
@@ -51,6 +54,20 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError, TypeError):  # musl, macOS; Windows
         return False
     return bool(mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES) and mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES))
+
+
+def spin_briefly() -> bool:
+    """Let OpenMP's threads spin for a shorter time before they sleep. Returns whether they will.
+
+    torch's threads wait for each other after each operation. GNU's library lets them spin 300,000 times, on a core that
+    another process may want: beside one that keeps one of two cores busy, a run had a sixth of its speed, and two
+    fifths of it with 10,000 spins. An idle machine is as fast as before (benchmarks/neighbour.py). Call it before torch
+    is imported. Returns False, and changes nothing, if the environment says how threads wait.
+    """
+    if any(name in os.environ for name in _SPIN_VARIABLES):
+        return False
+    os.environ["GOMP_SPINCOUNT"] = _SPINS
+    return True
 
 
 def skip_teardown() -> None:

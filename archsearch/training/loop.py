@@ -14,6 +14,7 @@ from archsearch.config.recipe import Averaging, Scheduler
 from archsearch.config.settings import TrainerSettings
 from archsearch.errors import NonFiniteLossError
 from archsearch.training.averaging import make_average
+from archsearch.training.bfloat16_inference import in_bfloat16
 from archsearch.training.cuda_graphs import Outputs
 from archsearch.training.folding import folded
 from archsearch.training.metrics import Score
@@ -93,14 +94,15 @@ class TrainingLoop:
             if is_due:
                 reported = time.perf_counter()
 
-    def _predict(self, batches: Batches, add: Callable[[Tensor, Tensor], None]) -> tuple[Tensor, Tensor]:
+    def _predict(
+        self, batches: Batches, add: Callable[[Tensor, Tensor], None], *, rounded: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """The predictions and their probabilities (..., N) on the CPU; `add` gets each batch's logits and labels.
 
-        Always in float32, so that the numbers are those of the network that is saved.
+        In float32, so that the numbers are those of the network that is saved. `rounded` logits are enough on the CPU
+        if it trains in bfloat16: the predictions are those of float32.
         """
-        network = self.trained.eval()
-        is_compiled = self.settings.compile and self.average is None
-        forward = self._forward if is_compiled else folded(network)
+        forward = self._inference(rounded)
         predictions, confidences = [], []
         for images, labels in batches:
             logits = forward(images).to(torch.get_default_dtype())
@@ -109,6 +111,14 @@ class TrainingLoop:
             predictions.append(prediction)
             confidences.append(confidence)
         return torch.cat(predictions, dim=-1).cpu(), torch.cat(confidences, dim=-1).cpu()
+
+    def _inference(self, rounded: bool) -> Callable[[Tensor], Tensor]:
+        network = self.trained.eval()
+        if self.settings.compile and self.average is None:
+            return self._forward
+        if rounded and self.settings.precision == "bfloat16" and self.device.type == "cpu":
+            return in_bfloat16(folded(network))
+        return folded(network)
 
     def _logits(self, images: Tensor) -> Tensor:
         """The outputs of a training step in torch's default dtype, computed in `trainer.precision`."""

@@ -111,7 +111,7 @@ class Trainer(TrainingLoop):
             yield EpochMetrics(
                 epoch=self.epoch,
                 train=train,
-                validation=self.evaluate(validation).score if validation is not None else None,
+                validation=self.evaluate(validation, rounded=True).score if validation is not None else None,
                 test=self.evaluate(self.splits.test).score if self.settings.test_every_epoch else None,
                 lr=self.rates[0],
                 seconds=trained - start,
@@ -120,14 +120,17 @@ class Trainer(TrainingLoop):
             )
 
     @torch.inference_mode()
-    def evaluate(self, images: ImageSet) -> Evaluation:
-        """Evaluate the network on `images` in eval mode. Raises `NonFiniteLossError`."""
+    def evaluate(self, images: ImageSet, *, rounded: bool = False) -> Evaluation:
+        """Evaluate the network on `images` in eval mode. Raises `NonFiniteLossError`.
+
+        `rounded` logits are enough if it trains in bfloat16; the predictions are those of float32 all the same.
+        """
         meter = Meter(self.device)
 
         def add(logits: Tensor, labels: Tensor) -> None:
             meter.add(functional.cross_entropy(logits, labels), logits, labels)
 
-        predictions, confidences = self._predict(images.in_order(self.settings.eval_batch_size), add)
+        predictions, confidences = self._predict(images.in_order(self.settings.eval_batch_size), add, rounded=rounded)
         score = meter.read()
         error = non_finite_loss(score, "evaluated", f"after epoch {self.epoch}")
         if error is not None:

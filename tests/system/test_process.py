@@ -174,3 +174,26 @@ def test_output_that_cannot_be_written_is_a_failure() -> None:
         command = [sys.executable, "-c", script]
         done = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1 and "the output is incomplete" in done.stderr
+
+
+_SPINS = """
+import os
+from archsearch.system.process import spin_briefly
+print(spin_briefly(), os.environ.get("GOMP_SPINCOUNT"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "True 10000"),
+        ({"GOMP_SPINCOUNT": "5"}, "False 5"),
+        ({"OMP_WAIT_POLICY": "active"}, "False None"),
+    ],
+)
+def test_threads_spin_briefly_unless_the_environment_says_how_they_wait(
+    environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert run_code(_SPINS, **environment).stdout.strip() == expected
