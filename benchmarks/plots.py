@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 ARCHSEARCH_COLOUR, RIVAL_COLOUR, TARGET_COLOUR = "#c8553d", "#5b7a9d", "#3a7d44"
+ARCHSEARCH = ("archsearch", "sweep", "archsearch-float32", "sweep-float32")
 TITLES = {
     "loop": "plain torchvision loop",
     "archsearch": "archsearch, one run",
     "sweep": "archsearch, a sweep",
+    "archsearch-float32": "one run in float32",
+    "sweep-float32": "a sweep in float32",
     "lightning": "Lightning",
     "keras": "Keras",
 }
@@ -51,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def draw_speed(result: Row, path: Path) -> None:
     """Images per second of all candidates in training and evaluation, with their ratios to the loop."""
     names = list(result["summary"])[::-1]  # from the bottom up
-    colours = [ARCHSEARCH_COLOUR if name in ("archsearch", "sweep") else RIVAL_COLOUR for name in names]
+    colours = [ARCHSEARCH_COLOUR if name in ARCHSEARCH else RIVAL_COLOUR for name in names]
     figure = new_figure(10, 1.6 + 0.5 * len(names))
     panels = (("images_per_second", "training"), ("evaluation_images_per_second", "evaluation"))
     for position, (metric, title) in enumerate(panels, 1):
@@ -80,7 +83,7 @@ def draw_accuracy(result: Row, path: Path) -> None:
     share = f"   (1/{1 / shares['training']['median']:.1f})"
     labels = [f"{values['median']:,.0f} s{more}" for values, more in zip(bars, (share, ""), strict=True)]
     _bars(axes, bars, [ARCHSEARCH_COLOUR, RIVAL_COLOUR], labels)
-    axes.axvline(reference["median"] / 6, color=TARGET_COLOUR, linestyle="--", label="1/6 of the reference")
+    axes.axvline(reference["median"] / 15, color=TARGET_COLOUR, linestyle="--", label="1/15 of the reference")
     names = (
         f"archsearch,\n{count(settings['epochs'], 'epoch')}",
         f"reference in the plain loop,\n{count(settings['reference_epochs'], 'epoch')}",

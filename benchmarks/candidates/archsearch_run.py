@@ -17,7 +17,7 @@ def recipe(options: argparse.Namespace) -> list[str]:
     """Overrides for the reference's recipe, with the test set evaluated only at the end."""
     return [
         "experiment=eva6_session4",
-        "trainer.precision=auto",  # the default, which that experiment replaces by float32
+        f"trainer.precision={options.precision}",  # that experiment has float32; the default is auto
         f"data.root={options.root}",
         f"data.validation={reference.TRAINING_IMAGES - options.images}",
         f"trainer.epochs={options.epochs}",
