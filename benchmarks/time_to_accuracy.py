@@ -109,7 +109,7 @@ def targets_of(shares: Row, accuracy: Row) -> list[Row]:
     """The targets for accuracy and time."""
     return [
         target("mean test accuracy of the final epoch", accuracy["mean"], 99.4, at_least=True),
-        target("training over that of the whole reference", shares["training"]["median"], 1 / 6),
+        target("training over that of the whole reference", shares["training"]["median"], 1 / 15),
     ]
 
 
