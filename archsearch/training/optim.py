@@ -1,7 +1,11 @@
 """torch's optimizers and learning rate schedules, made from settings. Schedules advance once per step."""
 
+import inspect
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
+import torch
 from torch import nn, optim
 from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import lr_scheduler
@@ -15,7 +19,7 @@ def make_optimizer(settings: Optimizer, network: nn.Module) -> optim.Optimizer:
     """The optimizer that `settings` describe, for the parameters of `network`."""
     groups = parameter_groups(settings, network)
     if isinstance(settings, SGD):
-        return optim.SGD(
+        return _without_compiler(optim.SGD)(
             groups,
             lr=settings.lr,
             momentum=settings.momentum,
@@ -24,7 +28,20 @@ def make_optimizer(settings: Optimizer, network: nn.Module) -> optim.Optimizer:
         )
     assert isinstance(settings, Adam)
     cls = optim.Adam if settings.type == "adam" else optim.AdamW
-    return cls(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=settings.weight_decay)
+    values = {"betas": settings.betas, "eps": settings.eps, "weight_decay": settings.weight_decay}
+    return _without_compiler(cls)(groups, lr=settings.lr, **values)
+
+
+@cache
+def _without_compiler(optimizer: type[optim.Optimizer]) -> Callable[..., optim.Optimizer]:
+    """A subclass of `optimizer` that does not import torch's compiler, which takes a second and is not used here.
+
+    torch wraps these methods in functions that import it. Methods that it does not wrap stay as they are.
+    """
+    names = ("add_param_group", "load_state_dict", "state_dict", "step", "zero_grad")
+    methods = {name: inspect.unwrap(getattr(optimizer, name)) for name in names}
+    methods["step"] = torch.no_grad()(methods["step"])  # as the wrapper does
+    return type(optimizer.__name__, (optimizer,), methods)
 
 
 def parameter_groups(settings: Optimizer, network: nn.Module) -> list[dict[str, Any]]:

@@ -1,12 +1,15 @@
 """Optimizers with their settings; schedules, step by step, against their formulas."""
 
 import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 from torch import nn
 
-from archsearch.config.recipe import SGD, Adam, Constant, Cosine, MultiStep, OneCycle, Scheduler
+from archsearch.config.recipe import SGD, Adam, Constant, Cosine, MultiStep, OneCycle, Optimizer, Scheduler
 from archsearch.training.optim import make_optimizer, make_scheduler
 
 EPOCHS, STEPS = 4, 10
@@ -50,13 +53,60 @@ def test_adam_and_adamw_get_their_settings(kind: str, cls: type[torch.optim.Opti
     optimizer = make_optimizer(settings, nn.Linear(1, 1, bias=False))
     group = optimizer.param_groups[0]
     assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (0.1, (0.8, 0.9), 1e-6, 0.2)
-    assert type(optimizer) is cls
+    assert type(optimizer).__base__ is cls
 
 
 def test_sgd_gets_its_settings() -> None:
     settings = SGD(lr=0.1, momentum=0.8, nesterov=True, weight_decay=0.3)
     group = make_optimizer(settings, nn.Linear(1, 1, bias=False)).param_groups[0]
     assert (group["lr"], group["momentum"], group["nesterov"], group["weight_decay"]) == (0.1, 0.8, True, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "plain"),
+    [
+        (SGD(lr=0.1, momentum=0.9), lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9)),
+        (Adam(type="adamw", lr=0.1), lambda weights: torch.optim.AdamW(weights, lr=0.1, weight_decay=0)),
+    ],
+)
+def test_steps_and_states_are_those_of_torchs_own_optimizer(
+    settings: Optimizer, plain: Callable[[Iterator[nn.Parameter]], torch.optim.Optimizer]
+) -> None:
+    layers = [nn.Linear(3, 2) for _ in range(2)]
+    layers[1].load_state_dict(layers[0].state_dict())
+    ours, theirs = make_optimizer(settings, layers[0]), plain(layers[1].parameters())
+    for _ in range(3):
+        for layer, optimizer in zip(layers, (ours, theirs), strict=True):
+            optimizer.zero_grad()
+            layer(torch.ones(4, 3)).square().sum().backward()
+            optimizer.step()
+        ours.load_state_dict(ours.state_dict())
+    for one, other in zip(layers[0].parameters(), layers[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+    states = [optimizer.state_dict()["state"] for optimizer in (ours, theirs)]
+    assert states[0].keys() == states[1].keys() and len(states[0]) == 2
+    for state, other_state in zip(*(each.values() for each in states), strict=True):
+        assert state.keys() == other_state.keys()
+        assert all(torch.equal(state[key], other_state[key]) for key in state)
+
+
+def test_training_does_not_import_torchs_compiler() -> None:
+    code = """
+import sys, torch
+from archsearch.config.recipe import SGD, Adam, Cosine
+from archsearch.training.optim import make_optimizer, make_scheduler
+for settings in (SGD(lr=0.1), Adam(type="adam", lr=0.1), Adam(type="adamw", lr=0.1)):
+    layer = torch.nn.Linear(1, 1)
+    optimizer = make_optimizer(settings, layer)
+    scheduler = make_scheduler(Cosine(), optimizer, epochs=1, steps_per_epoch=2)
+    optimizer.zero_grad()
+    layer(torch.ones(1, 1)).sum().backward()
+    optimizer.step()
+    scheduler.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.fixture
