@@ -7,13 +7,14 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from archsearch.errors import TrackingError
+from archsearch.system.process import gc_paused
 from archsearch.tracking import database as files
 from archsearch.tracking.messages import cause, error_line, redact, redact_uri
 from archsearch.tracking.uris import malformed, unreachable_server, unusable_database
@@ -180,10 +181,11 @@ def _redacted(record: logging.LogRecord) -> bool:
 
 def import_store(store: Store) -> None:
     """Import MLflow and the modules that it needs to open `store`, without opening it."""
-    import_mlflow()
-    if not store.is_server:
-        with suppress(ImportError):  # another version of MLflow may have moved the module
-            importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    with gc_paused() if "mlflow" not in sys.modules else nullcontext():
+        import_mlflow()
+        if not store.is_server:
+            with suppress(ImportError):  # another version of MLflow may have moved the module
+                importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
 
 
 def open_experiment(store: Store, name: str) -> tuple["MlflowClient", str]:
@@ -192,7 +194,7 @@ def open_experiment(store: Store, name: str) -> tuple["MlflowClient", str]:
     Safe to call from several processes at once. Two processes that migrate a new database together would corrupt it,
     so SQLite is opened under a file lock.
     """
-    import_mlflow()
+    import_store(store)  # before taking the lock, for which other processes wait
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
