@@ -1,7 +1,8 @@
-"""ReLU, batch norm and channel dropout in fewer passes over memory, for training on the CPU.
+"""ReLU, batch norm, channel dropout and pooling in fewer passes over memory, for training on the CPU.
 
 - `kernels`: the passes, compiled by Numba
+- `pooling`, `values`: their parts for pooling, and for reading and writing float32 and bfloat16
 - `cache`: Numba's cache of compiled functions on disk
-- `layer`: the three layers as one, with its gradient
+- `layer`: these layers as one, with its gradient
 - `network`: replaces layers of a network with fused ones
 """

@@ -20,18 +20,31 @@ F = TypeVar("F", bound=Callable[..., Any])
 _cached: list[tuple[Path, str]] = []  # the folder and the beginning of the names of each function's files
 
 
-def compiled(function: F, **options: Any) -> F:
+def compiled(function: F) -> F:
     """`function`, which Numba compiles at its first call, or loads from its cache."""
+    # "contract" multiplies and adds in one instruction. Other fastmath flags are off: nan must stay nan.
+    options: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}}
     for is_own in (False, True):  # first where Numba puts it, which is beside the file if that can be written
         dispatcher = _with_cache(function, is_own, options)
         if dispatcher is None:  # it cannot be written
             continue
         folder = Path(dispatcher.stats.cache_path)
         if is_private(folder):
-            _cached.append((folder, f"{Path(function.__code__.co_filename).stem}.{function.__name__}-"))
+            source = Path(function.__code__.co_filename)
+            _cached.append((folder, f"{source.stem}.{function.__name__}-"))
+            _remove_older(*_cached[-1], source)
             return dispatcher  # type: ignore[no-any-return]
         _warn_of(folder)
     return numba.njit(**options)(function)  # type: ignore[no-any-return]
+
+
+def _remove_older(folder: Path, prefix: str, source: Path) -> None:
+    """Remove what was compiled before a file beside `source` changed: Numba notices changes of `source` only."""
+    with suppress(OSError):
+        changed = max(path.stat().st_mtime for path in source.parent.glob("*.py"))
+        for path in folder.glob(f"{prefix}*.nbi"):
+            if path.stat().st_mtime < changed:
+                path.unlink()
 
 
 def _with_cache(function: Callable[..., Any], is_own: bool, options: dict[str, Any]) -> Any | None:

@@ -1,106 +1,53 @@
 """The passes over memory of `layer`. Numba compiles them at the first call, and caches them on disk.
 
-All image arrays are flat, with the channels of a pixel adjacent: (N, height, width, channels). They are float32, or
-bfloat16 as uint16, because NumPy and Numba lack it: it is the upper half of a float32. Sums over the batch are float64,
-all else is float32. Values per channel are repeated up to `period` values, a multiple of 16, so that a loop over them
-fills whole SIMD vectors; twelve channels would not. `low` is the lower bound of the values before the norm: 0 for a
-ReLU, -inf without one. `floor` is that of the values behind it, or None, for which Numba compiles code without a
-comparison. `mask` (N, channels) is 0 for dropped channels, and the dropout's scale for all others.
+All image arrays are flat, with the channels of a pixel adjacent: (N, height, width, channels). They are float32 or
+bfloat16, see `values`. Sums over the batch are float64, all else is float32. Values per channel are repeated up to
+`period` values, a multiple of 16, so that a loop over them fills whole SIMD vectors; twelve channels would not. `low`
+is the lower bound of the values before the norm: 0 for a ReLU, -inf without one. `floor` is that of the values behind
+it, or None, for which Numba compiles code without a comparison. `mask` (N, channels) is 0 for dropped channels, and the
+dropout's scale for all others. `pool` is that of `pooling`, or None.
 
 A layer is one call forward and one backward. What lies between its passes is little work, but would take as long in
-Python. All compiled code is in this file, because Numba's cache notices changes of the outer function's file only.
+Python.
 """
 
 import itertools
-from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 from numpy.typing import NDArray
 
 from archsearch.training.fused.cache import compiled, works
+from archsearch.training.fused.pooling import Pool, pool_image, unpool_image
+from archsearch.training.fused.values import Floats, Images, read, write
 
-Images: TypeAlias = NDArray[np.float32] | NDArray[np.uint16]
-
-_HALF = np.uint32(0x7FFF)  # just below half of the last bit that stays
-_ONE, _SHIFT = np.uint32(1), np.uint32(16)
-_NAN = np.uint16(0x7FC0)
-Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _compiled(function: F) -> F:
-    # "contract" multiplies and adds in one instruction. Other fastmath flags are off: nan must stay nan.
-    return compiled(function, nogil=True, fastmath={"contract"})
-
-
-def read(value: np.float32 | np.uint16) -> np.float32:
-    """A value of an image as float32. For compiled functions: Numba replaces it by one of the functions below."""
-    raise NotImplementedError
-
-
-def write(outputs: Images, index: int, value: np.float32) -> None:
-    """Set outputs[index] to `value`, in bfloat16 rounded to nearest, halves to even, as torch rounds."""
-    raise NotImplementedError
-
-
-@overload(read, strict=False)  # strict compares annotations
-def _read(value: types.Type) -> Callable[[Any], Any]:
-    return _read_bfloat16 if value == types.uint16 else _read_float32
-
-
-@overload(write, strict=False)
-def _write(outputs: types.Array, index: types.Type, value: types.Type) -> Callable[[Any, Any, Any], None]:
-    del index, value
-    return _write_bfloat16 if outputs.dtype == types.uint16 else _write_float32
-
-
-def _read_float32(value: Any) -> Any:
-    return value
-
-
-def _read_bfloat16(value: Any) -> Any:
-    return np.uint32(np.uint32(value) << _SHIFT).view(np.float32)
-
-
-def _write_float32(outputs: Any, index: Any, value: Any) -> None:
-    outputs[index] = value
-
-
-def _write_bfloat16(outputs: Any, index: Any, value: Any) -> None:
-    bits = np.float32(value).view(np.uint32)
-    rounded = np.uint32(bits + _HALF + ((bits >> _SHIFT) & _ONE))
-    is_nan = value != value  # noqa: PLR0124 # adding would turn some nan into a number
-    outputs[index] = _NAN if is_nan else np.uint16(rounded >> _SHIFT)
 
 
 @lru_cache
-def usable(*, bfloat16: bool, relu_behind: bool) -> bool:
+def usable(*, bfloat16: bool, relu_behind: bool, pools: bool) -> bool:
     """Whether the kernels for such networks can be compiled or loaded. Does so, which takes seconds the first time.
 
     A network in bfloat16 has layers in float32, too.
     """
-    return works(lambda: _call_all(bfloat16, relu_behind))
+    return works(lambda: _call_all(bfloat16, relu_behind, pools))
 
 
-def _call_all(bfloat16: bool, relu_behind: bool) -> None:
+def _call_all(bfloat16: bool, relu_behind: bool, pools: bool) -> None:
     """Call the kernels for two images of one channel and 4x4 pixels, with the types of real calls."""
     one, zero = np.ones(1, np.float32), np.float32(0)
     mask, factors, shifts = np.ones((2, 1), np.float32), np.empty((2, 16), np.float32), np.empty((2, 16), np.float32)
     statistics = mask, np.empty(1), np.empty(1), factors, shifts
-    single: list[Images] = [np.ones(32, np.float32)]
-    half: list[Images] = [np.ones(32, np.uint16)]
-    for images, floor in itertools.product(single + half * bfloat16, [None, zero] if relu_behind else [None]):
-        outputs = images.copy()
-        forward(images, zero, floor, 1e-5, 0.1, one, one, one.copy(), one.copy(), *statistics, outputs)
-        backward(images, images, zero, floor, one, *statistics, one.copy(), one.copy(), outputs)
+    types = [np.float32, np.uint16] if bfloat16 else [np.float32]
+    floors = [None, zero] if relu_behind else [None]
+    all_pools = [None, (4, 4, np.empty(0, np.uint8))] if pools else [None]
+    for dtype, floor, pool in itertools.product(types, floors, all_pools):
+        images, outputs = np.ones((2, 32), dtype)
+        forward(images, zero, floor, pool, 1e-5, 0.1, one, one, one.copy(), one.copy(), *statistics, outputs)
+        backward(images, images, zero, floor, pool, one, *statistics, one.copy(), one.copy(), outputs)
 
 
-@_compiled
+@compiled
 def _moments(images: Images, count: int, low: np.float32, sums: Doubles, squares: Doubles) -> None:
     """Sum the values of `count` images, and their squares."""
     period, size = len(sums), len(images) // count
@@ -121,33 +68,52 @@ def _moments(images: Images, count: int, low: np.float32, sums: Doubles, squares
             squares[index] += square[index]
 
 
-@_compiled
+@compiled
 def _scale(
-    images: Images, low: np.float32, floor: np.float32 | None, factors: Floats, shifts: Floats, outputs: Images
+    images: Images,
+    low: np.float32,
+    floor: np.float32 | None,
+    pool: Pool | None,
+    factors: Floats,
+    shifts: Floats,
+    outputs: Images,
 ) -> None:
-    """Set `outputs` to images * factors + shifts, with `factors` and `shifts` (N, period) per image."""
-    count, period = factors.shape
-    size = len(images) // count
-    for number in range(count):
-        factor, shift = factors[number], shifts[number]
-        for start in range(number * size, (number + 1) * size, period):
-            end = min(start + period, (number + 1) * size)
-            part, output = images[start:end], outputs[start:end]
-            for index in range(len(part)):
-                pixel = read(part[index])
-                value = low if pixel < low else pixel
-                normal = value * factor[index] + shift[index]
-                if floor is not None:
-                    normal = floor if normal < floor else normal
-                write(output, index, normal)
+    """Set `outputs` to images * factors + shifts, pooled, with `factors` and `shifts` (N, period) per image."""
+    size = len(images) // len(factors)
+    values = np.empty(size, np.float32)
+    for number in range(len(factors)):
+        image = images[number * size : (number + 1) * size]
+        if pool is None:
+            output = outputs[number * size : (number + 1) * size]
+            _scale_image(image, low, floor, factors[number], shifts[number], output)
+        else:
+            _scale_image(image, low, floor, factors[number], shifts[number], values)
+            pool_image(values, number, pool, outputs)
 
 
-@_compiled
+@compiled
+def _scale_image(
+    image: Images, low: np.float32, floor: np.float32 | None, factor: Floats, shift: Floats, output: Images
+) -> None:
+    period = len(factor)
+    for start in range(0, len(image), period):
+        part, values = image[start : start + period], output[start : start + period]
+        for index in range(len(part)):
+            pixel = read(part[index])
+            value = low if pixel < low else pixel
+            normal = value * factor[index] + shift[index]
+            if floor is not None:
+                normal = floor if normal < floor else normal
+            write(values, index, normal)
+
+
+@compiled
 def _gradient_sums(
     gradients: Images,
     images: Images,
     low: np.float32,
     floor: np.float32 | None,
+    pool: Pool | None,
     mask: Floats,
     factors: Floats,
     shifts: Floats,
@@ -157,35 +123,55 @@ def _gradient_sums(
     """Sum the gradients, and their products with the values, weighted by `mask`."""
     (count, channels), period = mask.shape, len(sums)
     size = len(images) // count
+    unpooled = np.zeros(size, np.float32)
     total, product = np.empty(period, np.float32), np.empty(period, np.float32)
-    zero = np.float32(0)
     for number in range(count):
-        factor, shift = factors[number], shifts[number]
         total[:] = 0
         product[:] = 0
-        for start in range(number * size, (number + 1) * size, period):
-            end = min(start + period, (number + 1) * size)
-            part, gradient = images[start:end], gradients[start:end]
-            for index in range(len(part)):
-                pixel = read(part[index])
-                value = low if pixel < low else pixel
-                incoming = read(gradient[index])
-                if floor is not None:
-                    incoming = incoming if value * factor[index] + shift[index] > floor else zero
-                total[index] += incoming
-                product[index] += incoming * value
+        image = images[number * size : (number + 1) * size]
+        if pool is None:
+            gradient = gradients[number * size : (number + 1) * size]
+            _add_products(gradient, image, low, floor, factors[number], shifts[number], total, product)
+        else:
+            unpool_image(gradients, number, pool, unpooled)
+            _add_products(unpooled, image, low, floor, factors[number], shifts[number], total, product)
         for index in range(period):
             weight = mask[number, index % channels]
             sums[index] += total[index] * weight
             products[index] += product[index] * weight
 
 
-@_compiled
+@compiled
+def _add_products(
+    gradient: Images,
+    image: Images,
+    low: np.float32,
+    floor: np.float32 | None,
+    factor: Floats,
+    shift: Floats,
+    total: Floats,
+    product: Floats,
+) -> None:
+    period, zero = len(factor), np.float32(0)
+    for start in range(0, len(image), period):
+        part, gradients = image[start : start + period], gradient[start : start + period]
+        for index in range(len(part)):
+            pixel = read(part[index])
+            value = low if pixel < low else pixel
+            incoming = read(gradients[index])
+            if floor is not None:
+                incoming = incoming if value * factor[index] + shift[index] > floor else zero
+            total[index] += incoming
+            product[index] += incoming * value
+
+
+@compiled
 def _gradient(
     gradients: Images,
     images: Images,
     low: np.float32,
     floor: np.float32 | None,
+    pool: Pool | None,
     factors: Floats,
     shifts: Floats,
     slope: Floats,
@@ -193,28 +179,49 @@ def _gradient(
     outputs: Images,
 ) -> None:
     """Set `outputs` to gradients * factors + images * slope + offset where images > low, else to 0."""
-    count, period = factors.shape
-    size = len(images) // count
-    zero = np.float32(0)
-    for number in range(count):
-        factor, shift = factors[number], shifts[number]
-        for start in range(number * size, (number + 1) * size, period):
-            end = min(start + period, (number + 1) * size)
-            part, gradient, output = images[start:end], gradients[start:end], outputs[start:end]
-            for index in range(len(part)):
-                pixel = read(part[index])
-                incoming = read(gradient[index])
-                if floor is not None:
-                    incoming = incoming if pixel * factor[index] + shift[index] > floor else zero
-                value = incoming * factor[index] + pixel * slope[index] + offset[index]
-                write(output, index, value if pixel > low else zero)
+    size = len(images) // len(factors)
+    unpooled = np.zeros(size, np.float32)
+    for number in range(len(factors)):
+        image, output = images[number * size : (number + 1) * size], outputs[number * size : (number + 1) * size]
+        if pool is None:
+            gradient = gradients[number * size : (number + 1) * size]
+            _gradient_image(gradient, image, low, floor, factors[number], shifts[number], slope, offset, output)
+        else:
+            unpool_image(gradients, number, pool, unpooled)
+            _gradient_image(unpooled, image, low, floor, factors[number], shifts[number], slope, offset, output)
 
 
-@_compiled
+@compiled
+def _gradient_image(
+    gradient: Images,
+    image: Images,
+    low: np.float32,
+    floor: np.float32 | None,
+    factor: Floats,
+    shift: Floats,
+    slope: Floats,
+    offset: Floats,
+    output: Images,
+) -> None:
+    period, zero = len(factor), np.float32(0)
+    for start in range(0, len(image), period):
+        part, gradients = image[start : start + period], gradient[start : start + period]
+        values = output[start : start + period]
+        for index in range(len(part)):
+            pixel = read(part[index])
+            incoming = read(gradients[index])
+            if floor is not None:
+                incoming = incoming if pixel * factor[index] + shift[index] > floor else zero
+            value = incoming * factor[index] + pixel * slope[index] + offset[index]
+            write(values, index, value if pixel > low else zero)
+
+
+@compiled
 def forward(
     images: Images,
     low: np.float32,
     floor: np.float32 | None,
+    pool: Pool | None,
     eps: float,
     momentum: float,
     weight: Floats,
@@ -248,15 +255,16 @@ def forward(
             for index in range(channel, period, channels):
                 factors[number, index] = mask[number, channel] * factor
                 shifts[number, index] = mask[number, channel] * shift
-    _scale(images, low, floor, factors, shifts, outputs)
+    _scale(images, low, floor, pool, factors, shifts, outputs)
 
 
-@_compiled
+@compiled
 def backward(
     gradients: Images,
     images: Images,
     low: np.float32,
     floor: np.float32 | None,
+    pool: Pool | None,
     weight: Floats,
     mask: Floats,
     mean: Doubles,
@@ -270,7 +278,7 @@ def backward(
     """From the gradients of the outputs of `forward`, compute those of its images (`outputs`), weight and bias."""
     channels, period = mask.shape[1], factors.shape[1]
     sums, products = np.zeros(period), np.zeros(period)
-    _gradient_sums(gradients, images, low, floor, mask, factors, shifts, sums, products)
+    _gradient_sums(gradients, images, low, floor, pool, mask, factors, shifts, sums, products)
     values = len(images) // channels
     slopes, offsets = np.empty(period, np.float32), np.empty(period, np.float32)
     for channel in range(channels):
@@ -283,4 +291,4 @@ def backward(
         for index in range(channel, period, channels):
             slopes[index] = slope
             offsets[index] = -factor * total / values - slope * mean[channel]
-    _gradient(gradients, images, low, floor, factors, shifts, slopes, offsets, outputs)
+    _gradient(gradients, images, low, floor, pool, factors, shifts, slopes, offsets, outputs)

@@ -16,9 +16,10 @@ _MAX_THREADS = 2  # fused layers use one thread; with more than this many, torch
 def fused(network: nn.Module, device: torch.device, *, bfloat16: bool = False) -> nn.Module:
     """A network that computes what `network` computes in training, up to rounding, in fewer passes over memory.
 
-    A batch norm is fused with a ReLU before it, and with a ReLU and channel dropout behind it, if present. Group norms
-    compute in float32. Returns `network` itself if it has neither, on a GPU, with more than two threads, and where
-    Numba fails. All layers, parameters and statistics are shared with `network`, including later changes to them.
+    A batch norm is fused with a ReLU before it, and with a ReLU, channel dropout and pooling of 2x2 behind it, if
+    present. Group norms compute in float32. Returns `network` itself if it has neither, on a GPU, with more than two
+    threads, and where Numba fails. All layers, parameters and statistics are shared with `network`, including later
+    changes to them.
     `bfloat16` says that it will compute in that, under autocast.
     """
     if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not is_plain(network):
@@ -29,9 +30,11 @@ def fused(network: nn.Module, device: torch.device, *, bfloat16: bool = False) -
     if not any(map(_can_fuse, network.modules())):
         return result
     from archsearch.training.fused import kernels  # imports Numba
+    from archsearch.training.fused.layer import FusedNorm
 
-    relu_behind = any(getattr(layer, "relu_behind", False) for layer in result.modules())
-    return result if kernels.usable(bfloat16=bfloat16, relu_behind=relu_behind) else network
+    layers = [layer for layer in result.modules() if isinstance(layer, FusedNorm)]
+    relu_behind, pools = any(layer.relu_behind for layer in layers), any(layer.pool is not None for layer in layers)
+    return result if kernels.usable(bfloat16=bfloat16, relu_behind=relu_behind, pools=pools) else network
 
 
 def _fused(network: nn.Module) -> nn.Sequential:
@@ -57,7 +60,9 @@ def _fused(network: nn.Module) -> nn.Sequential:
             behind[type(following)] = following
         dropout = behind.get(nn.Dropout2d)
         assert dropout is None or isinstance(dropout, nn.Dropout2d)
-        layers.append(FusedNorm(layer, dropout, relu_before=has_relu, relu_behind=nn.ReLU in behind))
+        pool = remaining.popleft() if remaining and _halves(remaining[0]) else None
+        assert pool is None or isinstance(pool, nn.AvgPool2d | nn.MaxPool2d)
+        layers.append(FusedNorm(layer, dropout, pool, relu_before=has_relu, relu_behind=nn.ReLU in behind))
     return nn.Sequential(*layers)
 
 
@@ -65,3 +70,14 @@ def _can_fuse(layer: nn.Module) -> bool:
     if type(layer) is not nn.BatchNorm2d or not layer.affine or layer.weight.dtype != torch.float32:
         return False
     return layer.track_running_stats and layer.momentum is not None
+
+
+def _halves(layer: nn.Module) -> bool:
+    """Whether `layer` pools 2x2 pixels to one, and leaves out the last row or column of odd sizes."""
+    if type(layer) not in (nn.AvgPool2d, nn.MaxPool2d) or layer.ceil_mode:
+        return False
+    if isinstance(layer, nn.AvgPool2d) and layer.divisor_override is not None:
+        return False
+    if isinstance(layer, nn.MaxPool2d) and (layer.return_indices or layer.dilation not in (1, (1, 1))):
+        return False
+    return layer.kernel_size in (2, (2, 2)) and layer.stride in (2, (2, 2)) and layer.padding in (0, (0, 0))

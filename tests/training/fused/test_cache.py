@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,17 @@ def test_a_damaged_cache_is_rebuilt(
     caplog.clear()
     again = reloaded(double).load()
     assert cache.works(lambda: again(3)) and not caplog.text and again.stats.cache_hits
+
+
+def test_a_change_of_a_file_beside_the_function_is_noticed(double: ModuleType, tmp_path: Path) -> None:
+    double.load()(2)
+    again = reloaded(double).load()
+    assert again(2) == 4 and again.stats.cache_hits
+    time = (tmp_path / "double.py").stat().st_mtime + 1000
+    (tmp_path / "other.py").touch()
+    os.utime(tmp_path / "other.py", (time, time))
+    changed = reloaded(double).load()
+    assert changed(2) == 4 and not changed.stats.cache_hits
 
 
 def test_a_cache_that_others_can_write_is_not_used(
@@ -122,9 +134,12 @@ def test_where_numba_fails_training_goes_on_without_fused_layers(
 
 
 @pytest.mark.parametrize("relu_behind", [False, True])
+@pytest.mark.parametrize("pool", [None, nn.AvgPool2d(2), nn.MaxPool2d(2)])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_loading_the_kernels_loads_what_training_calls(dtype: torch.dtype, relu_behind: bool) -> None:
-    layers = [nn.BatchNorm2d(3), *([nn.ReLU()] if relu_behind else [])]
+def test_loading_the_kernels_loads_what_training_calls(
+    dtype: torch.dtype, pool: nn.Module | None, relu_behind: bool
+) -> None:
+    layers = [nn.BatchNorm2d(3), *([nn.ReLU()] if relu_behind else []), *([pool] if pool else [])]
     network = fused(nn.Sequential(*layers), torch.device("cpu"), bfloat16=dtype == torch.bfloat16)
     before = len(kernels.forward.signatures), len(kernels.backward.signatures)  # type: ignore[attr-defined]
     images = torch.rand(2, 3, 4, 4, dtype=dtype, requires_grad=True)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from archsearch.training.fused.kernels import read, write
 from archsearch.training.fused.layer import FusedNorm
+from archsearch.training.fused.pooling import pool_image, unpool_image
+from archsearch.training.fused.values import read, write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -37,8 +38,8 @@ def plain_layers(norm: nn.BatchNorm2d, dropout: nn.Dropout2d | None, relus: str)
     return [*before, norm, *behind, *([dropout] if dropout else [])]
 
 
-def fused_layer(norm: nn.BatchNorm2d, dropout: nn.Dropout2d | None, relus: str) -> FusedNorm:
-    return FusedNorm(norm, dropout, relu_before="before" in relus, relu_behind="behind" in relus)
+def fused_layer(norm: nn.BatchNorm2d, dropout: nn.Dropout2d | None, relus: str, pool: Any = None) -> FusedNorm:
+    return FusedNorm(norm, dropout, pool, relu_before="before" in relus, relu_behind="behind" in relus)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,48 @@ def test_in_bfloat16_only_inputs_and_outputs_are_rounded(shape: tuple[int, ...],
     for name, value in expected.items():
         tolerance = 2**-8 if name in ("outputs", "images") else 1e-5  # half of the last of eight bits
         torch.testing.assert_close(values[name].double(), value, rtol=tolerance, atol=1e-4)
+
+
+POOLS = [nn.AvgPool2d(2), nn.MaxPool2d(2)]
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 6, 7), (4, 3, 9, 9), (8, 12, 5, 4), (3, 16, 2, 2), (2, 20, 3, 2)])
+@pytest.mark.parametrize("pool", POOLS, ids=["average", "maximum"])
+@pytest.mark.parametrize("relus", ["before", "behind"])
+def test_pooling_gives_the_numbers_of_torch_to_the_digit(shape: tuple[int, ...], pool: Any, relus: str) -> None:
+    torch.manual_seed(1)
+    norm = nn.BatchNorm2d(shape[1])
+    images = torch.randn(shape).contiguous(memory_format=torch.channels_last)
+    images[0, 0] = 1  # equal values: the gradient goes to the first
+    weights = torch.randn(shape[0], shape[1], shape[2] // 2, shape[3] // 2)
+    separate = nn.Sequential(fused_layer(copy.deepcopy(norm), nn.Dropout2d(0.3), relus), pool)
+    expected = results(separate, images, weights)
+    values = results(fused_layer(norm, nn.Dropout2d(0.3), relus, pool), images, weights)
+    torch.testing.assert_close(values, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("pool", POOLS, ids=["average", "maximum"])
+def test_in_bfloat16_values_are_pooled_before_they_are_rounded(pool: Any) -> None:
+    torch.manual_seed(1)
+    images, weights = torch.randn(8, 12, 6, 7).bfloat16(), torch.randn(8, 12, 3, 3).bfloat16()
+    norm = nn.BatchNorm2d(12)
+    expected = results(nn.Sequential(copy.deepcopy(norm), nn.ReLU(), pool).double(), images.double(), weights.double())
+    values = results(FusedNorm(norm, None, pool, relu_before=False, relu_behind=True), images, weights)
+    for name, value in expected.items():
+        tolerance = 2**-8 if name in ("outputs", "images") else 1e-5
+        torch.testing.assert_close(values[name].double(), value, rtol=tolerance, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_a_maximum_of_nan_is_nan_and_takes_the_gradient_of_its_window(place: int) -> None:
+    values = torch.tensor([1.0, 3.0, 2.0, 3.0])
+    values[place] = torch.nan
+    gradients, outputs, places = np.ones(1, np.float32), np.empty(1, np.float32), np.empty(1, np.uint8)
+    pool_image(values.numpy(), 0, (2, 2, places), outputs)
+    assert np.isnan(outputs).all() and places == [place]
+    unpooled = np.empty(4, np.float32)
+    unpool_image(gradients, 0, (2, 2, places), unpooled)
+    assert unpooled.tolist() == [1 if index == place else 0 for index in range(4)]
 
 
 def test_numbers_are_rounded_to_bfloat16_as_torch_rounds() -> None:

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
         ("+model.norm=group", "+model.norm_groups=2"),
         ("+model.dropout_kind=element",),
         ("model=session4_gap",),
+        ("model=session4", "model.blocks.trans1.pool=max"),
     ],
 )
 def test_a_fused_network_trains_like_the_plain_one_in_double_precision(overrides: tuple[str, ...]) -> None:
@@ -60,6 +61,18 @@ def test_norms_in_branches_are_fused() -> None:
 
 def test_relu_norm_and_dropout_become_one_layer(fusable: nn.Sequential) -> None:
     assert [type(layer) for layer in fused(fusable, CPU).children()] == [nn.Conv2d, FusedNorm, nn.Flatten]
+
+
+@pytest.mark.parametrize("kind", [nn.AvgPool2d, nn.MaxPool2d])
+def test_pooling_of_2x2_is_fused(kind: type[nn.Module]) -> None:
+    def layers(pool: nn.Module) -> list[type[nn.Module]]:
+        network = nn.Sequential(nn.BatchNorm2d(2), nn.Dropout2d(0.1), pool)
+        return [type(layer) for layer in fused(network, CPU).children()]
+
+    for pool in (kind(2), kind((2, 2), stride=2)):
+        assert layers(pool) == [FusedNorm]
+    for pool in (kind(3), kind(2, stride=1), kind((2, 1)), kind(2, padding=1), kind(2, ceil_mode=True)):
+        assert layers(pool) == [FusedNorm, kind]
 
 
 def test_parameters_are_shared_with_the_plain_network(fusable: nn.Sequential) -> None:
