@@ -179,7 +179,8 @@ def squared_means_over_variances(network: nn.Module) -> list[float]:
 def drops_in_another_order(network: nn.Module) -> list[bool]:
     """A list that the next pass through `network` fills: whether memory has the values of a dropout channel by channel.
 
-    Dropout draws its numbers in the order of memory, and a fused layer's output is always in channels_last.
+    Dropout draws its numbers in the order of memory, which fused layers keep, but not for all images of one pixel or
+    one channel, where layouts are ambiguous.
     """
     differs: list[bool] = []
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from archsearch.training.fused.cache import compiled, works
 from archsearch.training.fused.pooling import Pool, pool_image, unpool_image
-from archsearch.training.fused.values import Floats, Images, read, write
+from archsearch.training.fused.values import Floats, Images, lanes, read, write
 
 Doubles = NDArray[np.float64]
 
@@ -152,7 +152,7 @@ def _add_products(
     total: Floats,
     product: Floats,
 ) -> None:
-    period, zero = len(factor), np.float32(0)
+    period, zero = len(total), np.float32(0)
     for start in range(0, len(image), period):
         part, gradients = image[start : start + period], gradient[start : start + period]
         for index in range(len(part)):
@@ -240,7 +240,7 @@ def forward(
     Fills `mean` and `deviation` (channels,), and `factors` and `shifts` (N, period), for `backward`.
     """
     (count, channels), period = mask.shape, factors.shape[1]
-    sums, squares = np.zeros(period), np.zeros(period)
+    sums, squares = np.zeros(lanes(channels)), np.zeros(lanes(channels))
     _moments(images, count, low, sums, squares)
     values = len(images) // channels
     for channel in range(channels):
@@ -277,7 +277,7 @@ def backward(
 ) -> None:
     """From the gradients of the outputs of `forward`, compute those of its images (`outputs`), weight and bias."""
     channels, period = mask.shape[1], factors.shape[1]
-    sums, products = np.zeros(period), np.zeros(period)
+    sums, products = np.zeros(lanes(channels)), np.zeros(lanes(channels))
     _gradient_sums(gradients, images, low, floor, pool, mask, factors, shifts, sums, products)
     values = len(images) // channels
     slopes, offsets = np.empty(period, np.float32), np.empty(period, np.float32)

@@ -17,13 +17,15 @@ from archsearch.training.fused import kernels
 from archsearch.training.fused.pooling import Pool
 
 _VECTOR = 16  # float32 values in the widest SIMD register
+_UNBOUNDED = np.float32(-inf), None
+_ENOUGH = 128  # values
 _Bounds = tuple[np.float32, np.float32 | None]  # of the values before the norm and behind it; see `kernels`
 
 
 class FusedNorm(nn.Module):
     """Computes `norm` in training, and `dropout` if given; after a ReLU, before one, or both; then `pool` if given.
 
-    (batch, channels, height, width) -> the same shape, in channels_last; with `pool`, which is of 2x2, half the height
+    (batch, channels, height, width) -> the same shape and memory layout; with `pool`, which is of 2x2, half the height
     and width, rounded down. Draws the same random numbers as torch's dropout, and updates the running statistics of
     `norm`. An image is summed in single precision, so the variance of channels that hardly vary (a mean of many
     deviations) is less accurate than torch's. In bfloat16, pooling takes values that are not rounded.
@@ -49,6 +51,8 @@ class FusedNorm(nn.Module):
             mask.bernoulli_(1 - self.dropout.p).div_(1 - self.dropout.p)
         assert norm.num_batches_tracked is not None
         norm.num_batches_tracked.add_(1)
+        if images.is_contiguous() and (self.dropout is not None or self.bounds != _UNBOUNDED):
+            images = images.view(-1).view(images.shape)  # torch's ReLU and dropout also prefer NCHW where both apply
         outputs = _Function.apply(images, norm.weight, norm.bias, mask, norm, self.bounds, self.pool)
         assert isinstance(outputs, Tensor)
         return outputs
@@ -74,7 +78,7 @@ class _Function(torch.autograd.Function):
             outputs = pixels.new_empty(count, height // 2, width // 2, channels)
             pool = height, width, np.empty(outputs.numel() if isinstance(pooling, nn.MaxPool2d) else 0, np.uint8)
         mean, deviation = np.empty(channels), np.empty(channels)
-        factors, shifts = np.empty((2, count, lcm(channels, _VECTOR)), np.float32)
+        factors, shifts = np.empty((2, count, _period(channels)), np.float32)
         assert norm.running_mean is not None
         assert norm.running_var is not None
         assert norm.momentum is not None
@@ -85,7 +89,7 @@ class _Function(torch.autograd.Function):
         )  # fmt: skip
         ctx.save_for_backward(pixels, weight)
         ctx.arrays = *bounds, pool, mask.numpy(), mean, deviation, factors, shifts
-        return outputs.permute(0, 3, 1, 2)
+        return _in_layout_of(images, outputs.permute(0, 3, 1, 2))
 
     @staticmethod
     @once_differentiable
@@ -100,6 +104,20 @@ class _Function(torch.autograd.Function):
             _flat(weight_gradient), _flat(bias_gradient), _flat(outputs),
         )  # fmt: skip
         return outputs.permute(0, 3, 1, 2), weight_gradient, bias_gradient, None, None, None, None
+
+
+def _in_layout_of(images: Tensor, outputs: Tensor) -> Tensor:
+    """`outputs` in the memory layout of `images`, as torch's layers return it. Dropout draws in the order of memory."""
+    if images.is_contiguous(memory_format=torch.channels_last) and not images.is_contiguous():
+        return outputs
+    height, width = outputs.shape[2:]
+    return torch.empty_like(images[:, :, :height, :width]).copy_(outputs)
+
+
+def _period(channels: int) -> int:
+    """How many values a loop covers: whole pixels and whole vectors, and enough of both that starting it is little."""
+    period = lcm(channels, _VECTOR)
+    return period * max(1, _ENOUGH // period)
 
 
 def _flat(tensor: Tensor) -> NDArray[Any]:

@@ -1,12 +1,13 @@
 """Replaces the layers of a network with fused ones for training."""
 
 from collections import deque
+from typing import TypeGuard
 
 import torch
 from torch import nn
 
 from archsearch.model.layers import Parallel
-from archsearch.training.fused.group_norm import Float32Norm
+from archsearch.training.fused.in_float32 import InFloat32, is_slow_in_bfloat16
 from archsearch.training.layers import is_plain, leaf_layers
 
 _BEHIND = (nn.ReLU, nn.Dropout2d)  # layers that are fused with the batch norm before them
@@ -17,16 +18,16 @@ def fused(network: nn.Module, device: torch.device, *, bfloat16: bool = False) -
     """A network that computes what `network` computes in training, up to rounding, in fewer passes over memory.
 
     A batch norm is fused with a ReLU before it, and with a ReLU, channel dropout and pooling of 2x2 behind it, if
-    present. Group norms compute in float32. Returns `network` itself if it has neither, on a GPU, with more than two
+    present. `bfloat16` says that the result will compute in that, under autocast; group norms and convolutions for
+    which that is slow compute in float32. Returns `network` itself if nothing changes, on a GPU, with more than two
     threads, and where Numba fails. All layers, parameters and statistics are shared with `network`, including later
     changes to them.
-    `bfloat16` says that it will compute in that, under autocast.
     """
     if device.type != "cpu" or torch.get_num_threads() > _MAX_THREADS or not is_plain(network):
         return network
-    if not any(_can_fuse(layer) or type(layer) is nn.GroupNorm for layer in network.modules()):
+    if not any(_can_fuse(layer) or _wants_float32(layer, bfloat16) for layer in network.modules()):
         return network
-    result = _fused(network)
+    result = _fused(network, bfloat16)
     if not any(map(_can_fuse, network.modules())):
         return result
     from archsearch.training.fused import kernels  # imports Numba
@@ -37,17 +38,17 @@ def fused(network: nn.Module, device: torch.device, *, bfloat16: bool = False) -
     return result if kernels.usable(bfloat16=bfloat16, relu_behind=relu_behind, pools=pools) else network
 
 
-def _fused(network: nn.Module) -> nn.Sequential:
+def _fused(network: nn.Module, bfloat16: bool) -> nn.Sequential:
     assert isinstance(network, nn.Sequential)
     layers: list[nn.Module] = []
     remaining = deque(leaf_layers(network))
     while remaining:
         layer = remaining.popleft()
         if isinstance(layer, Parallel):
-            layers.append(layer.with_branches(_fused))
+            layers.append(layer.with_branches(lambda branch: _fused(branch, bfloat16)))
             continue
         if not isinstance(layer, nn.BatchNorm2d) or not _can_fuse(layer):
-            layers.append(Float32Norm(layer) if type(layer) is nn.GroupNorm else layer)
+            layers.append(InFloat32(layer) if _wants_float32(layer, bfloat16) else layer)
             continue
         from archsearch.training.fused.layer import FusedNorm
 
@@ -64,6 +65,10 @@ def _fused(network: nn.Module) -> nn.Sequential:
         assert pool is None or isinstance(pool, nn.AvgPool2d | nn.MaxPool2d)
         layers.append(FusedNorm(layer, dropout, pool, relu_before=has_relu, relu_behind=nn.ReLU in behind))
     return nn.Sequential(*layers)
+
+
+def _wants_float32(layer: nn.Module, bfloat16: bool) -> TypeGuard[nn.GroupNorm | nn.Conv2d]:
+    return type(layer) is nn.GroupNorm or (bfloat16 and is_slow_in_bfloat16(layer))
 
 
 def _can_fuse(layer: nn.Module) -> bool:

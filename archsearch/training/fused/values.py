@@ -11,6 +11,8 @@ from numba import types
 from numba.extending import overload
 from numpy.typing import NDArray
 
+from archsearch.training.fused.cache import compiled
+
 Images: TypeAlias = NDArray[np.float32] | NDArray[np.uint16]
 Floats = NDArray[np.float32]
 
@@ -57,3 +59,12 @@ def _write_bfloat16(outputs: Any, index: Any, value: Any) -> None:
     rounded = np.uint32(bits + _HALF + ((bits >> _SHIFT) & _ONE))
     is_nan = value != value  # noqa: PLR0124 # adding would turn some nan into a number
     outputs[index] = _NAN if is_nan else np.uint16(rounded >> _SHIFT)
+
+
+@compiled
+def lanes(channels: int) -> int:
+    """How many sums are added up side by side, which is also their order: the fewest that fill SIMD vectors."""
+    count = channels
+    while count % 16:
+        count += channels
+    return count

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from archsearch.model.builder import build_plan
-from archsearch.training.fused.group_norm import Float32Norm
+from archsearch.training.fused.in_float32 import InFloat32, is_slow_in_bfloat16
 from archsearch.training.fused.layer import FusedNorm
 from archsearch.training.fused.network import fused
 from tests.support.training import CPU, candidate
@@ -102,12 +102,41 @@ def test_group_norm_is_computed_in_float32_within_bfloat16() -> None:
     plan = candidate("+model.norm=group", "+model.norm_groups=2").plan
     network = build_plan(plan).train()
     forward = fused(network, CPU)
-    assert [type(module) for module in forward.modules()].count(Float32Norm) == 5
+    assert [type(module) for module in forward.modules()].count(InFloat32) == 5
     images = torch.rand(8, *plan.input_shape)
     torch.testing.assert_close(forward(images), network(images))
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        layer = Float32Norm(nn.GroupNorm(2, 4))
+        layer = InFloat32(nn.GroupNorm(2, 4))
         pixels = torch.randn(3, 4, 5, 5).bfloat16()
         outputs = layer(pixels)
     assert outputs.dtype == torch.bfloat16
-    torch.testing.assert_close(outputs, layer.norm(pixels.float()).bfloat16(), rtol=0, atol=0)
+    torch.testing.assert_close(outputs, layer.layer(pixels.float()).bfloat16(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "is_slow"),
+    [
+        (nn.Conv2d(8, 8, 3, groups=8), False),
+        (nn.Conv2d(8, 8, 3, groups=8, stride=(2, 1)), True),
+        (nn.Conv2d(8, 8, 3, groups=8, dilation=2), True),
+        (nn.Conv2d(8, 8, (1, 5), groups=8), True),
+        (nn.Conv2d(8, 16, 3, groups=8), True),
+        (nn.Conv2d(8, 8, 3, groups=4), True),
+        (nn.Conv2d(8, 8, 3, groups=2, stride=2), False),
+        (nn.Conv2d(1, 8, 3, stride=2), False),
+    ],
+)
+def test_grouped_convolutions_that_bfloat16_slows_down_compute_in_float32(layer: nn.Conv2d, is_slow: bool) -> None:
+    assert is_slow_in_bfloat16(layer) is is_slow
+    network = nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels))
+    assert [type(child) for child in fused(network, CPU).children()] == [nn.Conv2d, FusedNorm]
+    kinds = [type(child) for child in fused(network, CPU, bfloat16=True).children()]
+    assert kinds == [InFloat32 if is_slow else nn.Conv2d, FusedNorm]
+
+
+def test_a_convolution_in_float32_gives_bfloat16() -> None:
+    layer = nn.Conv2d(4, 4, 3, groups=4, stride=2)
+    images = torch.randn(2, 4, 7, 7).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        outputs = InFloat32(layer)(images)
+    torch.testing.assert_close(outputs, layer(images.float()).bfloat16(), rtol=0, atol=0)
