@@ -13,7 +13,7 @@ import archsearch
 from archsearch.compose.overrides import as_typed
 from archsearch.sweep.record import SweepRecord
 from tests.support.runs import isolated, without_times
-from tests.support.sweeps import TINY, record_of, results_of, train_sweep
+from tests.support.sweeps import HERE, TINY, record_of, results_of, train_sweep
 
 SETTINGS = (
     *TINY, "tracking=none", "trainer.epochs=1", "model.width=0.4,0.5", "seed=1,2", "sweep.workers=1",
@@ -22,9 +22,9 @@ SETTINGS = (
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> archsearch.Sweep:
-    """Four runs of two variants, trained from Python."""
+    """Four runs of two variants, trained from Python, in this process."""
     with isolated(tmp_path_factory.mktemp("sweep")):
-        return archsearch.run_sweep(*SETTINGS)
+        return archsearch.run_sweep(*SETTINGS, HERE)
 
 
 def test_the_table_has_a_row_for_each_run_the_best_on_top(sweep: archsearch.Sweep) -> None:
@@ -100,8 +100,9 @@ def test_load_finds_it(sweep: archsearch.Sweep, monkeypatch: pytest.MonkeyPatch)
 def test_the_command_leaves_the_same_record_and_numbers(sweep: archsearch.Sweep, workspace: Path) -> None:
     assert train_sweep(workspace, *SETTINGS).returncode == 0
     by_command, by_function = record_of(workspace), vars(sweep.record)
-    for key in ("overrides", "keys", "hydra", "config_dir", "state"):
+    for key in ("overrides", "keys", "config_dir", "state"):
         assert by_command[key] == by_function[key]
+    assert (by_command["hydra"], by_function["hydra"]) == ([], [HERE])
     results = results_of(workspace)
     for number, run in enumerate(sweep.runs):
         assert without_times(results[number]) == without_times(run.result)

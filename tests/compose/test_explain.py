@@ -2,16 +2,16 @@
 
 import pytest
 
+from archsearch.compose.composition import compose_config
 from archsearch.compose.explain import explain
 from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import complete_arguments
-from tests.support.requests import ask
 
 
 def explanations(*arguments: str) -> list[str]:
     """The errors for a command line that Hydra rejects."""
     try:
-        ask(*complete_arguments(arguments))
+        compose_config(complete_arguments(arguments))
     except Exception as error:
         return [str(problem) for problem in explain(error, arguments).problems]
     raise AssertionError("Hydra accepted the command line")

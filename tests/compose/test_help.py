@@ -1,9 +1,12 @@
 """Help: every setting with its value, its meaning and its choices, within the terminal's width."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
+from omegaconf import DictConfig
 
+from archsearch.compose.composition import compose_config
 from archsearch.compose.help import group_help, help_text
 from archsearch.config.schema import descriptions_of, groups_of, names_of
 from archsearch.config.settings import Settings, SweepRunSettings
@@ -14,9 +17,15 @@ from archsearch.model.plugins import block_types
 WIDTHS = (80, 120)
 
 
+@cache
+def composed_once(*arguments: str) -> DictConfig:
+    return compose_config(arguments)
+
+
 @pytest.mark.parametrize("columns", WIDTHS)
 def test_no_line_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("archsearch.compose.help.compose_config", lambda arguments: composed_once(*arguments))
     text = "\n".join([help_text(), *map(group_help, ["model", *groups_of(Settings)][:-1])])
     assert max(map(len, text.splitlines())) <= columns
 

@@ -18,6 +18,7 @@ from tests.support.json_schema import refusals
 from tests.support.models import lower, problems_of
 from tests.support.processes import REPOSITORY, Cli
 from tests.support.requests import QUICK
+from tests.support.runs import UNRECORDED
 
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text()
 
@@ -57,7 +58,7 @@ def test_its_errors_come_with_all_others(module: Path) -> None:
 
 
 def test_the_command_trains_it(module: Path, command: Command) -> None:
-    done = command(*QUICK, "tracking=none", "trainer.epochs=1", "+model.blocks.mix={type: shuffle}")
+    done = command(*QUICK, *UNRECORDED, "trainer.epochs=1", "+model.blocks.mix={type: shuffle}")
     assert done.returncode == 0, done.stderr
     assert "ChannelShuffle" in next(module.glob("outputs/runs/*/layers.txt")).read_text()
 

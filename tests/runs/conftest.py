@@ -5,24 +5,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runs import RECIPE, RUN, interrupt_in, isolated, train_in
+from tests.support.runs import RECIPE, RUN, UNRECORDED, interrupt_in, isolated, train_in
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory in which `RUN` was trained with `RECIPE`, and recorded with figures and model."""
+    """A working directory in which `RUN` was trained with `RECIPE`, with figures, without tracking."""
     folder = tmp_path_factory.mktemp("finished")
     with isolated(folder):
-        train_in(RUN, *RECIPE)
+        train_in(RUN, *RECIPE, "tracking=none")
     return folder
 
 
 @pytest.fixture(scope="session")
 def interrupted_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A working directory in which `RUN` was interrupted after the first of two epochs, without tracking."""
+    """A working directory in which `RUN` was interrupted after the first of two epochs, as `UNRECORDED`."""
     folder = tmp_path_factory.mktemp("interrupted")
     with isolated(folder):
-        interrupt_in(RUN, *RECIPE, "tracking=none")
+        interrupt_in(RUN, *RECIPE, *UNRECORDED)
     return folder
 
 

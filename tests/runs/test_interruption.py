@@ -1,6 +1,7 @@
 """Interrupted runs, and runs that continue from a checkpoint."""
 
 import io
+import shutil
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,17 @@ from archsearch.runs.prepare import prepare, prepare_in_sweep
 from archsearch.runs.train import enrich, train_run
 from archsearch.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.support.requests import ask
-from tests.support.runs import RECIPE, RUN, mlflow_client, result_in, steps_of, train_in, without_times
+from tests.support.runs import (
+    RECIPE,
+    RUN,
+    UNRECORDED,
+    isolated,
+    mlflow_client,
+    result_in,
+    steps_of,
+    train_in,
+    without_times,
+)
 
 
 def test_an_interrupted_run_keeps_its_epochs(interrupted: Path) -> None:
@@ -63,12 +74,20 @@ def flipped(content: bytes) -> bytes:
     return content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :]
 
 
-@pytest.fixture
-def interrupted_later(workspace: Path) -> Path:
-    """A run of three epochs that was interrupted after its second."""
+@pytest.fixture(scope="module")
+def interrupted_later_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which `RUN` was interrupted after the second of three epochs, as `UNRECORDED`."""
+    folder = tmp_path_factory.mktemp("later")
     answers = iter([False, True])
-    with pytest.raises(KeyboardInterrupt):
-        train_in(RUN, *RECIPE, "trainer.epochs=3", "tracking=none", stop=lambda: next(answers))
+    with isolated(folder), pytest.raises(KeyboardInterrupt):
+        train_in(RUN, *RECIPE, "trainer.epochs=3", *UNRECORDED, stop=lambda: next(answers))
+    return folder
+
+
+@pytest.fixture
+def interrupted_later(interrupted_later_once: Path, workspace: Path) -> Path:
+    """A copy of that run in the workspace; returns its folder."""
+    shutil.copytree(interrupted_later_once / RUN, workspace / RUN)
     return RUN
 
 
@@ -115,7 +134,7 @@ def interrupting(_: object) -> None:
 def test_a_run_of_a_sweep_with_a_damaged_checkpoint_begins_again(interrupted: Path) -> None:
     for path in interrupted.glob("checkpoint*.pt"):
         path.write_bytes(b"")
-    result = train_run(prepare_in_sweep(ask(*RECIPE, "tracking=none"), interrupted), interrupted)
+    result = train_run(prepare_in_sweep(ask(*RECIPE, *UNRECORDED), interrupted), interrupted)
     assert (result.state, len(result.history)) == ("FINISHED", 2)
 
 
@@ -132,7 +151,7 @@ def test_the_model_of_a_finished_run_is_never_that_of_an_earlier_epoch(interrupt
     train_in(interrupted, "resume=last")
     (interrupted / "checkpoint.pt").replace(interrupted / "checkpoint.previous.pt")
     with pytest.raises(ResumeError, match=r"checkpoint.pt: there is no checkpoint"):
-        enrich(prepare_in_sweep(ask(*RECIPE, "tracking=none"), interrupted), interrupted)
+        enrich(prepare_in_sweep(ask(*RECIPE, *UNRECORDED), interrupted), interrupted)
 
 
 def test_two_processes_cannot_train_the_same_run(interrupted: Path) -> None:
@@ -142,7 +161,9 @@ def test_two_processes_cannot_train_the_same_run(interrupted: Path) -> None:
 
 
 def test_a_run_that_started_without_tracking_can_be_resumed_with_it(interrupted: Path) -> None:
-    result = train_in(interrupted, "resume=last", "tracking=mlflow", "tracking.log_model=false")
+    result = train_in(
+        interrupted, "resume=last", "tracking=mlflow", "tracking.log_model=false", "tracking.log_figures=false"
+    )
     client = mlflow_client()
     assert steps_of(client, result["run_id"]) == [1, 2]
     assert client.get_run(result["run_id"]).info.status == "FINISHED"

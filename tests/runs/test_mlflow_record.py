@@ -9,17 +9,26 @@ import pytest
 
 from archsearch.data.info import DATASETS
 from archsearch.data.load import load
-from tests.support.runs import RUN, isolated, mlflow_client, result_in
+from tests.support.runs import RECIPE, RUN, isolated, mlflow_client, result_in, train_in
 
 
 @pytest.fixture(scope="module")
-def client(finished: Path) -> Any:
-    return mlflow_client(finished)
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which `RUN` was trained with `RECIPE`, and recorded with figures and model."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with isolated(folder):
+        train_in(RUN, *RECIPE)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def result(finished: Path) -> dict[str, Any]:
-    return result_in(finished / RUN)
+def client(recorded: Path) -> Any:
+    return mlflow_client(recorded)
+
+
+@pytest.fixture(scope="module")
+def result(recorded: Path) -> dict[str, Any]:
+    return result_in(recorded / RUN)
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +37,9 @@ def record(client: Any, result: dict[str, Any]) -> Any:
 
 
 def test_the_result_names_the_store_and_says_that_the_record_is_complete(
-    finished: Path, result: dict[str, Any]
+    recorded: Path, result: dict[str, Any]
 ) -> None:
-    uri = f"sqlite:///{finished}/outputs/mlflow.db"
+    uri = f"sqlite:///{recorded}/outputs/mlflow.db"
     assert result["tracking"] == {"uri": uri, "experiment_id": "1", "complete": True, "trouble": None}
 
 
@@ -96,19 +105,19 @@ def test_files_and_figures_are_artifacts(client: Any, result: dict[str, Any]) ->
 
 
 def test_the_logged_model_has_a_signature_and_gives_the_predictions_of_the_folder(
-    client: Any, finished: Path, result: dict[str, Any]
+    client: Any, recorded: Path, result: dict[str, Any]
 ) -> None:
     import mlflow
 
     (model,) = client.search_logged_models(["1"])
     assert model.source_run_id == result["run_id"]
-    with isolated(finished):
+    with isolated(recorded):
         mlflow.set_tracking_uri(result["tracking"]["uri"])
         loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
     digits = load(DATASETS["digits"], Path("unused"))
     pixels = (digits.test_images.astype(np.float32) / 255 - digits.info.mean) / digits.info.std
     predictions = np.asarray(loaded.predict(pixels.astype(np.float32))).argmax(axis=1)
-    with (finished / RUN / "predictions.csv").open() as file:
+    with (recorded / RUN / "predictions.csv").open() as file:
         expected = [int(row["prediction"]) for row in csv.DictReader(file)]
     assert loaded.metadata.signature is not None
     assert predictions.tolist() == expected

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from archsearch.compose.composition import compose_request
 from archsearch.config.settings import TrackingSettings
 from archsearch.data.info import FILES
 from archsearch.errors import ArchsearchError, ConfigError, DataError, StorageError, TrackingError, UserError
@@ -61,7 +62,7 @@ def test_a_password_on_the_command_line_is_rejected_and_not_shown() -> None:
 
 
 def placed(folder: Path, *overrides: str) -> PreparedRun:
-    return prepare(ask(*QUICK, "tracking=none", f"hydra.run.dir={folder}", *overrides))
+    return prepare(compose_request([*QUICK, "tracking=none", f"hydra.run.dir={folder}", *overrides]))
 
 
 @pytest.mark.parametrize("changes", [{"state": "FINISHED"}, {"state": "KILLED"}])

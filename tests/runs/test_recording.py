@@ -71,6 +71,7 @@ def hanging_server(released: threading.Event) -> Iterator[str]:
         server.server_close()
 
 
+@pytest.mark.e2e
 @pytest.mark.usefixtures("workspace")
 def test_the_process_records_the_whole_run() -> None:
     result = train(*PLAIN, "trainer.epochs=1")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from archsearch.compose.composition import compose_request
 from archsearch.compose.request import Request
 from archsearch.errors import ResumeError
 from archsearch.runs.resume import continued_request, may_move, run_arguments, sweep_arguments
@@ -139,4 +140,4 @@ def test_names_and_folders_survive_hydras_grammar(workspace: Path) -> None:
     write_run(workspace / "outputs" / "runs" / "a, b=c")
     arguments = run_arguments("12345678", [])
     assert arguments == ["resume='12345678'", "hydra.run.dir='outputs/runs/a, b=c'", "hydra.output_subdir=null"]
-    assert ask(*arguments).config["resume"] == "12345678"
+    assert compose_request(arguments).config["resume"] == "12345678"

@@ -12,9 +12,9 @@ from archsearch.errors import NonFiniteLossError, TimeLimitError
 from archsearch.runs.prepare import prepare
 from archsearch.runs.train import set_up
 from tests.support.requests import QUICK, ask
-from tests.support.runs import RECIPE, RUN, result_in, train_in, without_times
+from tests.support.runs import RECIPE, RUN, UNRECORDED, result_in, train_in, without_times
 
-UNTRACKED = (*QUICK, "trainer.epochs=1", "tracking=none")
+UNTRACKED = (*QUICK, "trainer.epochs=1", *UNRECORDED)
 
 
 def predictions_in(folder: Path) -> list[dict[str, str]]:
@@ -60,14 +60,14 @@ def test_figures_are_png_files(finished: Path, name: str) -> None:
 
 @pytest.mark.usefixtures("workspace")
 def test_the_same_command_gives_the_same_numbers(finished: Path) -> None:
-    result = train_in(RUN, *RECIPE, "tracking=none")
+    result = train_in(RUN, *RECIPE, *UNRECORDED)
     assert without_times(result) == without_times(result_in(finished / RUN))
     assert predictions_in(RUN) == predictions_in(finished / RUN)
 
 
 @pytest.mark.usefixtures("workspace")
 def test_without_figures_none_are_drawn() -> None:
-    train_in(RUN, *UNTRACKED, "tracking.log_figures=false")
+    train_in(RUN, *UNTRACKED)
     assert not list(RUN.glob("*.png"))
 
 

@@ -1,13 +1,11 @@
 """Requests as the command line composes them, in this process."""
 
-from dataclasses import replace
+from functools import cache
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-
-from archsearch.compose.composition import request_of
-from archsearch.compose.overrides import VERSION_BASE, config_folder
+from archsearch.compose.composition import composed_sweep
 from archsearch.compose.request import Request
+from archsearch.sweep.composer import Composer
 
 # Small enough for a test, large enough to learn something.
 QUICK = (
@@ -22,10 +20,17 @@ QUICK = (
 
 
 def ask(*overrides: str) -> Request:
-    """What `python -m archsearch` asks for with these overrides."""
-    with initialize_config_dir(str(config_folder()), version_base=VERSION_BASE):
-        config = compose("config", overrides=list(overrides), return_hydra_config=True)
-    return replace(request_of(config), overrides=overrides)
+    """What `python -m archsearch` asks for with these overrides, composed fast, as the runs of a sweep are.
+
+    tests/sweep/test_composer.py compares it with what Hydra composes.
+    """
+    return _composer().request(overrides, 0)
+
+
+@cache
+def _composer() -> Composer:
+    with composed_sweep(["-m"]) as (loader, master):
+        return Composer(loader, master)
 
 
 def session4(**changes: Any) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from tests.support.requests import QUICK, ask
 
 RUN = OUTPUTS / "runs" / "a"
 RECIPE = (*QUICK, "model.dropout=0.1", "augment=affine", "model.blocks.conv2.channels=8")  # with random draws
+UNRECORDED = ("tracking=none", "tracking.log_figures=false")
 
 
 @contextmanager

@@ -29,6 +29,8 @@ TINY = (
     "trainer.batch_size=64",
 )
 
+HERE = "hydra/launcher=basic"  # which trains in this process, without workers
+
 UNTRACKED = ("-m", *TINY, "tracking=none")
 STORE_ONLY = ("-m", *TINY, "tracking.log_model=false")
 PATIENCE = 120.0  # seconds
@@ -88,7 +90,7 @@ def workers_of(process: "Popen[str]") -> list[int]:
 
 
 def train_sweep(folder: Path, *arguments: str) -> CompletedProcess[str]:
-    """What `python -m archsearch -m ARGUMENTS` prints and returns in `folder`; only its workers are new processes."""
+    """What `python -m archsearch -m ARGUMENTS` prints and returns in `folder`; only workers are new processes."""
     output, errors = io.StringIO(), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
 
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
 
 from archsearch.compose.validate import validate
 from archsearch.config.settings import Settings
@@ -34,23 +32,8 @@ class Candidate:
 
 @cache
 def candidate(*overrides: str) -> Candidate:
-    """The quick configuration with `overrides`.
-
-    Hydra composes each choice of groups (`optimizer=adam`) once; values (`seed=2`, `optimizer.lr=0.1`) are merged into
-    it, which is much faster.
-    """
-    groups: list[str] = []
-    values: list[str] = []
-    for override in (*QUICK, *overrides):
-        name = override.partition("=")[0]
-        (values if "." in name or name == "seed" else groups).append(override.removeprefix("+"))
-    config = OmegaConf.to_container(OmegaConf.merge(_composed(*groups), OmegaConf.from_dotlist(values)))
-    return Candidate(*validate(cast("dict[str, Any]", config)).require())
-
-
-@cache
-def _composed(*groups: str) -> DictConfig:
-    return OmegaConf.create(ask(*groups).config)
+    """The quick configuration with `overrides`."""
+    return Candidate(*validate(ask(*QUICK, *overrides).config).require())
 
 
 def member(*overrides: str) -> Candidate:

@@ -2,14 +2,24 @@
 
 import pytest
 
-from tests.support.sweeps import TINY, TrainedSweep, train_sweep
+from tests.support.sweeps import HERE, TINY, TrainedSweep, train_sweep
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedSweep:
-    """4 runs of 2 variants, of one epoch each, without MLflow."""
+    """4 runs of 2 variants, of one epoch each, without MLflow, trained in this process."""
+    return _trained(tmp_path_factory, HERE)
+
+
+@pytest.fixture(scope="session")
+def trained_by_worker(tmp_path_factory: pytest.TempPathFactory) -> TrainedSweep:
+    """The same sweep, trained by a worker."""
+    return _trained(tmp_path_factory, "sweep.workers=1")
+
+
+def _trained(tmp_path_factory: pytest.TempPathFactory, how: str) -> TrainedSweep:
     workspace = tmp_path_factory.mktemp("trained")
     grid = ("model.dropout=0,0.1", "seed=1,2")
-    done = train_sweep(workspace, *TINY, "trainer.epochs=1", "tracking=none", "sweep.workers=1", *grid)
+    done = train_sweep(workspace, *TINY, "trainer.epochs=1", "tracking=none", how, *grid)
     assert done.returncode == 0, done.stdout + done.stderr
     return TrainedSweep(workspace, done)

@@ -2,10 +2,9 @@
 
 import pytest
 
-from archsearch.compose.composition import plain_values
+from archsearch.compose.composition import compose_config, plain_values, request_of
 from archsearch.sweep.composer import Composer
 from archsearch.sweep.grid import expand
-from tests.support.requests import ask
 from tests.support.sweeps import composing, planned
 
 
@@ -22,7 +21,7 @@ from tests.support.sweeps import composing, planned
 def test_a_run_is_configured_as_hydra_composes_it(words: list[str]) -> None:
     """The composer uses a private function of Hydra's; this compares its result with two public ways."""
     (point,) = expand(words)
-    expected = ask(*point.overrides)
+    expected = request_of(compose_config(point.overrides))
     with composing(*words) as (loader, master):
         request = Composer(loader, master).request(point.overrides, 0)
         from_loader = plain_values(loader.load_sweep_config(master, list(point.overrides)))

@@ -26,12 +26,14 @@ def test_hydras_basic_launcher_trains_a_sweep(cli: Cli, workspace: Path) -> None
     assert len(table_of(workspace)) == 2 and states_of(workspace) == {0: "FINISHED", 1: "FINISHED"}
 
 
-def test_hydras_basic_sweeper_gives_the_same_numbers(cli: Cli, workspace: Path, trained: TrainedSweep) -> None:
+def test_hydras_basic_sweeper_gives_the_same_numbers(
+    cli: Cli, workspace: Path, trained_by_worker: TrainedSweep
+) -> None:
     folder = ("hydra.sweep.dir=theirs", "hydra.sweep.subdir=job-${hydra.job.num}")
     done = cli(*ONE_EPOCH, "model.dropout=0", "hydra/sweeper=basic", *folder)
     assert done.returncode == 0, done.stderr
     assert {path.parent.name for path in workspace.glob("theirs/*/result.json")} == {"job-0", "job-1"}
-    expected = [results_of(trained.workspace)[number]["final"]["val/accuracy"] for number in (0, 1)]
+    expected = [results_of(trained_by_worker.workspace)[number]["final"]["val/accuracy"] for number in (0, 1)]
     assert final_accuracies(workspace / "theirs") == expected
 
 

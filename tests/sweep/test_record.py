@@ -73,13 +73,20 @@ def set_top(**values: object) -> Callable[[Content], object]:
     ],
 )
 def test_damage_is_refused_with_the_file_and_the_key(
-    copied: Path, command: Command, change: Callable[[Content], object], message: str
+    copied: Path, change: Callable[[Content], object], message: str
 ) -> None:
     rewrite(copied, change)
+    with pytest.raises(ResumeError) as caught:
+        SweepRecord.read(copied)
+    assert str(caught.value).startswith(f"{copied}/sweep.json: ") and message in str(caught.value)
+
+
+def test_a_damaged_sweep_is_left_as_it_is(copied: Path, command: Command) -> None:
+    rewrite(copied, set_run(1, number=0))
     before = (copied / "sweep.json").read_text()
     done = command("-m", "resume=copy")
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert f"{copied.relative_to(Path.cwd())}/sweep.json: " in done.stderr and message in done.stderr
+    assert f"{copied.relative_to(Path.cwd())}/sweep.json: damaged: runs.1.number: 0 is the number of" in done.stderr
     assert (copied / "sweep.json").read_text() == before
 
 

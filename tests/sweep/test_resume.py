@@ -11,6 +11,7 @@ from archsearch.runs.folder import read_config
 from tests.support.command_line import Command
 from tests.support.processes import Cli
 from tests.support.sweeps import (
+    HERE,
     TINY,
     TrainedSweep,
     epochs_logged,
@@ -22,7 +23,7 @@ from tests.support.sweeps import (
     train_sweep,
 )
 
-HERE = Path(__file__).parent
+DATA = Path(__file__).parent
 OLD = "begun_by_0.1.0"  # a sweep that was killed in the second of three epochs of run 3, before run 9 began
 
 
@@ -44,7 +45,7 @@ def test_a_finished_sweep_has_nothing_to_resume(copied: Path, command: Command) 
 def test_a_larger_sweep_trains_only_its_new_runs(copied: Path, command: Command) -> None:
     before = results_of(copied)
     words = (*TINY, "trainer.epochs=1", "tracking=none", "sweep.workers=1", "model.dropout=0", "seed=1,2,3")
-    done = command("-m", *words, "resume=last")
+    done = command("-m", *words, "hydra/launcher=archsearch", "resume=last")
     assert done.returncode == 0, done.stderr
     assert "3 runs of 1 variant: 1 to train, 2 already trained" in done.stdout
     after = results_of(copied)
@@ -116,14 +117,14 @@ def test_a_part_of_a_sweep_can_be_resumed_then_the_rest(cli: Cli, workspace: Pat
 def resumed(tmp_path_factory: pytest.TempPathFactory) -> TrainedSweep:
     """The sweep of version 0.1.0 (`sweep.json` in format 1), resumed by this version."""
     workspace = tmp_path_factory.mktemp("begun")
-    shutil.copytree(HERE / OLD, workspace / "outputs" / "sweeps" / OLD)
-    done = train_sweep(workspace, "resume=last")
+    shutil.copytree(DATA / OLD, workspace / "outputs" / "sweeps" / OLD)
+    done = train_sweep(workspace, "resume=last", HERE)
     assert done.returncode == 0, done.stdout + done.stderr
     return TrainedSweep(workspace, done)
 
 
 def test_fingerprints_of_the_previous_version_are_accepted(resumed: TrainedSweep) -> None:
-    old = json.loads((HERE / OLD / "sweep.json").read_text())
+    old = json.loads((DATA / OLD / "sweep.json").read_text())
     assert old["format"] == 1
     assert [run["fingerprint"] for run in record_of(resumed.workspace)["runs"]] == [
         run["fingerprint"] for run in old["variants"]
@@ -133,7 +134,7 @@ def test_fingerprints_of_the_previous_version_are_accepted(resumed: TrainedSweep
 def test_runs_that_the_previous_version_finished_are_not_trained_again(resumed: TrainedSweep) -> None:
     summary = "12 runs of 9 variants: 2 to train, 1 already trained, 4 over budget, 4 invalid, 1 duplicate"
     assert summary in resumed.done.stdout
-    assert (resumed.folder / "0" / "result.json").read_text() == (HERE / OLD / "0" / "result.json").read_text()
+    assert (resumed.folder / "0" / "result.json").read_text() == (DATA / OLD / "0" / "result.json").read_text()
 
 
 def test_a_run_that_the_previous_version_began_continues_from_its_checkpoint(resumed: TrainedSweep) -> None:
@@ -143,7 +144,7 @@ def test_a_run_that_the_previous_version_began_continues_from_its_checkpoint(res
 
 
 def test_states_of_the_previous_version_have_their_new_names(resumed: TrainedSweep) -> None:
-    old = json.loads((HERE / OLD / "sweep.json").read_text())
+    old = json.loads((DATA / OLD / "sweep.json").read_text())
     names = {"READY": "READY", "REJECTED": "OVER_BUDGET", "BROKEN": "INVALID", "DUPLICATE": "DUPLICATE"}
     states = [run["state"] for run in record_of(resumed.workspace)["runs"]]
     assert states == [names[run["verdict"]] for run in old["variants"]]
@@ -152,7 +153,7 @@ def test_states_of_the_previous_version_have_their_new_names(resumed: TrainedSwe
 
 @pytest.mark.parametrize("number", [0, 3, 9])
 def test_the_numbers_are_those_of_the_previous_version_uninterrupted(resumed: TrainedSweep, number: int) -> None:
-    expected = json.loads((HERE / "trained_by_0.1.0.json").read_text())[str(number)]
+    expected = json.loads((DATA / "trained_by_0.1.0.json").read_text())[str(number)]
     result = results_of(resumed.workspace)[number]
     assert len(result["history"]) == len(expected["history"]) == 3
     # Equal to the last digit on the machine that trained both; other processors round otherwise.
@@ -164,9 +165,9 @@ def test_the_numbers_are_those_of_the_previous_version_uninterrupted(resumed: Tr
 
 def test_configurations_of_the_previous_version_are_read(resumed: TrainedSweep) -> None:
     """Their `config.yaml` has `variant` where it is `sweep_run` now."""
-    text = (HERE / OLD / "3" / "config.yaml").read_text()
+    text = (DATA / OLD / "3" / "config.yaml").read_text()
     assert "\nvariant:\n" in text and "sweep_run" not in text
-    config: dict[str, Any] = read_config(HERE / OLD / "3")
+    config: dict[str, Any] = read_config(DATA / OLD / "3")
     assert "variant" not in config
     assert (config["sweep_run"]["number"], config["sweep_run"]["sweep"]) == (3, record_of(resumed.workspace)["id"])
 

@@ -15,16 +15,18 @@ def test_every_run_of_the_grid_is_trained(trained: TrainedSweep) -> None:
     assert states_of(trained.workspace) == dict.fromkeys(range(4), "FINISHED")
 
 
-def test_stderr_stays_empty(trained: TrainedSweep) -> None:
-    assert trained.done.stderr == ""
+@pytest.mark.e2e
+def test_stderr_stays_empty(trained_by_worker: TrainedSweep) -> None:
+    assert trained_by_worker.done.stderr == ""
 
 
 def test_the_first_line_counts_runs_and_variants(trained: TrainedSweep) -> None:
     assert trained.done.stdout.startswith("4 runs of 2 variants: 4 to train; about ")
 
 
-def test_each_run_gets_a_line_when_it_ends(trained: TrainedSweep) -> None:
-    lines = trained.done.stdout.splitlines()
+@pytest.mark.e2e
+def test_each_run_gets_a_line_when_it_ends(trained_by_worker: TrainedSweep) -> None:
+    lines = trained_by_worker.done.stdout.splitlines()
     assert sum(line.startswith("0 dropout=0 seed=1: val ") for line in lines) == 1
     assert sum(" parameters, " in line for line in lines) == 4
 
@@ -39,7 +41,7 @@ def test_the_printed_table_has_one_row_per_variant(trained: TrainedSweep) -> Non
 
 def test_the_best_variant_is_the_mean_of_its_seeds(trained: TrainedSweep) -> None:
     means = [variant["val_final"]["mean"] for variant in _variants(trained.folder)]
-    (line,) = [line for line in trained.done.stdout.splitlines() if line.startswith("best ")]
+    (line,) = [line for line in trained.done.stdout.splitlines() if line.startswith("best  ")]
     assert line.endswith(f": {max(means):.2f} % on validation, mean of 2 seeds")
 
 
@@ -63,13 +65,15 @@ def test_the_markdown_table_and_the_ranking_are_in_the_folder(trained: TrainedSw
     assert (trained.folder / "ranking.png").stat().st_size > 5000
 
 
-def test_each_run_has_its_own_log(trained: TrainedSweep) -> None:
-    assert "Epoch 1/1" in (trained.folder / "0" / "archsearch.log").read_text()
+@pytest.mark.e2e
+def test_each_run_has_its_own_log(trained_by_worker: TrainedSweep) -> None:
+    assert "Epoch 1/1" in (trained_by_worker.folder / "0" / "archsearch.log").read_text()
 
 
-def test_the_sweeps_log_has_what_the_terminal_shows(trained: TrainedSweep) -> None:
-    messages = [line.split(": ", 1)[-1] for line in (trained.folder / "sweep.log").read_text().splitlines()]
-    assert set(messages) >= {line for line in trained.done.stdout.splitlines() if line.startswith("folder ")}
+@pytest.mark.e2e
+def test_the_sweeps_log_has_what_the_terminal_shows(trained_by_worker: TrainedSweep) -> None:
+    messages = [line.split(": ", 1)[-1] for line in (trained_by_worker.folder / "sweep.log").read_text().splitlines()]
+    assert set(messages) >= {line for line in trained_by_worker.done.stdout.splitlines() if line.startswith("folder ")}
 
 
 def test_only_the_best_run_has_figures(trained: TrainedSweep) -> None:

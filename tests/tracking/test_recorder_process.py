@@ -20,6 +20,8 @@ from archsearch.tracking.store import Store, open_experiment
 from tests.support.mlflow_server import free_port
 from tests.support.processes import wait_until
 
+pytestmark = pytest.mark.e2e  # MLflow starts in every process
+
 INFO = RunInfo("a run", {"seed": 1}, {})
 
 
@@ -112,7 +114,6 @@ def test_a_process_that_dies_before_the_run_is_open_raises_nothing(
     assert "training continues; results are kept in the run's folder" in caplog.text
 
 
-@pytest.mark.e2e
 def test_a_process_that_dies_while_the_run_is_open_leaves_an_incomplete_record(tmp_path: Path) -> None:
     with closing(process_for(tmp_path)) as process:
         process.begin(INFO, None)
@@ -150,7 +151,6 @@ def runs_of(store: Store, name: str) -> list[Any]:
     return list(client.search_runs([experiment], f"attributes.run_name = '{name}'"))
 
 
-@pytest.mark.e2e
 def test_a_run_that_begins_while_the_store_is_locked_is_recorded_when_it_is_not(shared: Store) -> None:
     with captured_log() as messages, closing(RecorderProcess(shared, "archsearch", models=False)) as process:
         with write_lock(shared):
@@ -166,7 +166,6 @@ def test_a_run_that_begins_while_the_store_is_locked_is_recorded_when_it_is_not(
     assert "cannot be written: database is locked\n  training continues" in warning and "SQL" not in warning[9:]
 
 
-@pytest.mark.e2e
 def test_a_store_that_stays_locked_leaves_the_record_incomplete(shared: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_process, "OPENING_PATIENCE", 0.5)
     with closing(RecorderProcess(shared, "archsearch", models=False)) as process, write_lock(shared):
@@ -198,7 +197,6 @@ def killed_after(store: Store, name: str, epochs: int) -> list[Any]:
     return runs_of(store, name)
 
 
-@pytest.mark.e2e
 def test_a_killed_run_does_not_stay_running(shared: Store) -> None:
     (run,) = killed_after(shared, "killed", epochs=2)
     assert (run.info.status, run.data.tags["state"]) == ("KILLED", "KILLED")
@@ -206,12 +204,10 @@ def test_a_killed_run_does_not_stay_running(shared: Store) -> None:
     assert run.data.metrics == {"val/accuracy": 99.0}
 
 
-@pytest.mark.e2e
 def test_a_run_that_is_killed_before_a_file_names_it_leaves_no_run(shared: Store) -> None:
     assert not killed_after(shared, "unnamed", epochs=0)
 
 
-@pytest.mark.e2e
 def test_passwords_in_lines_of_the_process_are_removed(tmp_path: Path) -> None:
     store = Store(f"http://me:Gh3im-Nis@127.0.0.1:{free_port()}")
     with captured_log() as messages, closing(RecorderProcess(store, "archsearch", models=False)) as process:

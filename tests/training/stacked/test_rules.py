@@ -90,6 +90,7 @@ def test_every_activation_and_pooling_can_be_stacked(block: dict[str, object]) -
     assert why_not_stackable([replace(member(), plan=plan)]) is None
 
 
+@pytest.mark.e2e
 def test_stacks_need_neither_hydra_nor_mlflow_and_the_rules_not_even_torch() -> None:
     """A machine with a GPU and little else can train a stack."""
     code = """
