@@ -120,17 +120,23 @@ class ActiveRun:
         if self._record_open:
             self.recorder.log_metrics(metrics.numbers(), metrics.epoch, metrics.timestamp)
 
-    def finish(self, evaluation: Evaluation) -> Result:
-        """Save and record the results of a run that is fully trained. `evaluation` is that of the test set."""
-        self.result.test = evaluation.score
+    def finish(self, evaluation: Evaluation | None) -> Result:
+        """Save and record the results of a run that is fully trained.
+
+        `evaluation` is that of the test set. Without one, there are no predictions, no figures and no model.
+        """
+        self.result.test = None if evaluation is None else evaluation.score
         self.result.write(self.folder)
         self._open_record()
         last = self.result.history[-1]
         self.recorder.log_results(final_metrics(self.result), last.epoch, last.timestamp)
         self.recorder.set_description(one_line_summary(self.result))
-        predictions = write_predictions(self.folder, evaluation)
-        self.recorder.log_artifacts([*(self.folder / name for name in (CONFIG, LAYERS, NETWORK)), predictions])
-        self.log_model_and_figures(evaluation)
+        files = [self.folder / name for name in (CONFIG, LAYERS, NETWORK)]
+        if evaluation is None:
+            self.recorder.log_artifacts(files)
+        else:
+            self.recorder.log_artifacts([*files, write_predictions(self.folder, evaluation)])
+            self.log_model_and_figures(evaluation)
         self._end("FINISHED")
         (self.folder / PREVIOUS).unlink(missing_ok=True)  # training never continues before the last epoch again
         return self.result
@@ -151,6 +157,11 @@ class ActiveRun:
             with doing("drawing figures"):
                 figures = draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
             self.recorder.log_artifacts(figures)
+
+    def stop(self) -> Result:
+        """Record that the run stops here, before its last epoch. It can go on from its checkpoint."""
+        self._end("STOPPED", f"stopped after epoch {len(self.result.history)} of {self.result.epochs}")
+        return self.result
 
     @contextmanager
     def failures_recorded(self) -> Iterator[None]:

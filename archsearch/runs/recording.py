@@ -101,10 +101,9 @@ def final_metrics(result: Result) -> dict[str, float]:
     if best is not None and best.selection is not None:
         split = "val" if best.validation is not None else "test"
         best_metrics = {f"{split}/best_accuracy": best.selection.accuracy, "best_epoch": best.epoch}
-    assert result.test is not None
+    test = result.test
     return {
-        "test/loss": result.test.loss,
-        "test/accuracy": result.test.accuracy,
+        **({} if test is None else {"test/loss": test.loss, "test/accuracy": test.accuracy}),
         "params": result.params,
         "macs": result.macs,
         **({"receptive_field": result.receptive_field} if result.receptive_field else {}),  # 0 is unknown

@@ -12,7 +12,8 @@ from archsearch.training.metrics import EpochMetrics, Score, best_epoch
 
 RESULT = "result.json"
 
-State = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]  # MLflow's terms
+# MLflow's terms, and STOPPED for a trial of a search that goes on only if it is among the best.
+State = Literal["RUNNING", "FINISHED", "FAILED", "KILLED", "STOPPED"]
 
 
 @dataclass

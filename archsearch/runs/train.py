@@ -35,8 +35,11 @@ def train_run(
     watch: Watch | None = None,
     stop: Callable[[], bool] = lambda: False,
     recorder_process: RecorderProcess | None = None,
+    until: int | None = None,
 ) -> Result:
     """Train `prepared`, or its remaining epochs, in `folder`. Records the run and returns its result.
+
+    A run that is not fully trained after the epoch `until` stops there, to go on from its checkpoint or not at all.
 
     `watch` receives the progress; the default shows a progress bar. `stop` is called after each epoch but the last; if
     it returns True, the run is interrupted as by Ctrl-C. `recorder_process` records the run; without one, this process
@@ -52,8 +55,8 @@ def train_run(
             with active_run.failures_recorded():
                 with doing("building the network"):
                     active_run.begin()
-                _train(active_run, trainer, watch, stop)
-                result = active_run.finish(_evaluate(trainer))
+                _train(active_run, trainer, watch, stop, until)
+                result = _finish(active_run, trainer)
     except OSError as error:
         raise storage_error(error, folder) from error
     log.info(active_run.summary())
@@ -117,16 +120,31 @@ def _newest_checkpoint(folder: Path) -> Checkpoint | None:
     return checkpoint
 
 
-def _train(active_run: ActiveRun, trainer: Trainer, watch: Watch | None, stop: Callable[[], bool]) -> None:
-    """Train the remaining epochs. Each is saved before it is shown."""
+def _train(
+    active_run: ActiveRun, trainer: Trainer, watch: Watch | None, stop: Callable[[], bool], until: int | None
+) -> None:
+    """Train the remaining epochs, or those up to `until`. Each is saved before it is shown."""
     log.info(active_run.opening())
     epochs = active_run.result.epochs
+    if until is not None and trainer.epoch >= until:  # it ended after the checkpoint, before it was recorded
+        return
     with EpochBars() as bars, memory_explained():
         for metrics in trainer.run(_supervised(active_run, watch or bars)):
             active_run.log_epoch(metrics)
             log.info("%s", epoch_line(metrics, epochs), extra={"shorter": shorter_epoch_lines(metrics, epochs)})
+            if until is not None and trainer.epoch >= until:
+                return
             if trainer.epoch < epochs and stop():
                 raise KeyboardInterrupt
+
+
+def _finish(active_run: ActiveRun, trainer: Trainer) -> Result:
+    """End the run after its last epoch, or where it stops before that."""
+    if trainer.epoch < active_run.result.epochs:
+        return active_run.stop()
+    sweep_run = active_run.prepared.settings.sweep_run
+    leaves_test = sweep_run is not None and sweep_run.trial
+    return active_run.finish(None if leaves_test else _evaluate(trainer))
 
 
 def _supervised(active_run: ActiveRun, watch: Watch) -> Watch:

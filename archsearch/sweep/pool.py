@@ -88,8 +88,11 @@ class Pool:
     _stops: int = 0
     _signal: int = signal.SIGINT  # the last that stopped it
 
-    def run(self, teams: Sequence[Team]) -> dict[int, AttemptEnd]:
-        """Train all jobs of `teams`; returns how each ended, by number.
+    def run(self, teams: Sequence[Team], more: Callable[[], Team | None] = lambda: None) -> dict[int, AttemptEnd]:
+        """Train all jobs of `teams`; returns how each ended last, by number.
+
+        A worker for which no team is left takes what `more` returns, if anything. Once all workers are idle and it
+        returns None, all is done.
 
         Raises `KeyboardInterrupt`, with the signal's number, after Ctrl-C or SIGTERM.
 
@@ -101,7 +104,7 @@ class Pool:
         outcomes: dict[int, AttemptEnd] = {}
         with self._signals():
             try:
-                while self._waiting or any(worker.jobs for worker in self._workers.values()):
+                while self._is_needed(more):
                     self._schedule(context)
                     for job, end in self._listen():
                         retried = self._will_retry(job, end)
@@ -110,6 +113,7 @@ class Pool:
                             self._waiting.append((self.renew(job),))
                         else:
                             outcomes[job.number] = end
+                            self._attempts.pop(job.number, None)  # a further step of it begins with the first attempt
                     self._kill_overdue()
                     self.listener.tick()
             finally:
@@ -117,6 +121,16 @@ class Pool:
         if self._stops:
             raise KeyboardInterrupt(self._signal)
         return outcomes
+
+    def _is_needed(self, more: Callable[[], Team | None]) -> bool:
+        """Whether there is work, or a worker is at it. Fetches a team for each worker that could begin one."""
+        busy = sum(bool(worker.jobs) for worker in self._workers.values())
+        while not self._stops and busy + len(self._waiting) < len(self.slots):
+            team = more()
+            if team is None:
+                break
+            self._waiting.append(team)
+        return bool(self._waiting or busy)
 
     def _schedule(self, context: multiprocessing.context.SpawnContext) -> None:
         """Assign waiting teams to idle workers; start as many workers as there are teams waiting."""

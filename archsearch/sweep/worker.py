@@ -36,11 +36,12 @@ _REPORT_INTERVAL = 0.5  # seconds between two progress messages
 
 @dataclass(frozen=True)
 class Job:
-    """One run to train, in `folder`."""
+    """One run to train in `folder`: all of its epochs, or those up to `until`."""
 
     number: int
     prepared: PreparedRun
     folder: Path
+    until: int | None = None
 
 
 Team: TypeAlias = tuple[Job, ...]  # what a worker trains at a time: one run, or several as one network
@@ -67,7 +68,7 @@ class AttemptEnd:
     """How an attempt at run `number` ended."""
 
     number: int
-    state: str  # FINISHED, FAILED or KILLED
+    state: str  # FINISHED, STOPPED, FAILED or KILLED
     reason: str | None = None
     retryable: bool = False  # another attempt could end otherwise
     worker_unusable: bool = False  # a new worker should take this one's place
@@ -111,9 +112,13 @@ def _train_alone(team: Team, connection: Connection, stop: "c_byte") -> list[Att
     try:
         with _output_to(job.folder / LOG), _errors_logged("this run failed"):
             result = train_run(
-                job.prepared, job.folder, lambda progress: report([(job, progress)]), lambda: bool(stop.value)
+                job.prepared,
+                job.folder,
+                lambda progress: report([(job, progress)]),
+                lambda: bool(stop.value),
+                until=job.until,
             )
-        return [AttemptEnd(job.number, "FINISHED", result=result.as_dict())]
+        return [AttemptEnd(job.number, result.state, result=result.as_dict())]
     except KeyboardInterrupt:
         return [_killed(job)]
     except Exception as error:

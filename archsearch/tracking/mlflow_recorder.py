@@ -124,7 +124,8 @@ class MlflowRecorder(Recorder):
         values = {"state": state, "reason": reason, "mlflow.note.content": self._description}
         tags = [RunTag(key, value) for key, value in values.items() if value is not None]
         self._send(lambda: self.client.log_batch(self.run_id, tags=tags))
-        self._send(lambda: self.client.set_terminated(self.run_id, state))
+        status = "KILLED" if state == "STOPPED" else state  # MLflow has no other
+        self._send(lambda: self.client.set_terminated(self.run_id, status))
         deadline = time.monotonic() + (self.patience if state == "FINISHED" else 0)
         while self._queue and self._next_try < deadline and not self._lost():
             log.info("waiting up to %.0f s for the tracking store", deadline - time.monotonic())

@@ -56,7 +56,7 @@ class Recorder:
         """Set the description that MLflow shows with the run."""
 
     def finish(self, state: str, reason: str | None = None) -> None:
-        """End the run as `state`: FINISHED, FAILED or KILLED."""
+        """End the run as `state`: FINISHED, FAILED, KILLED or STOPPED."""
 
     def describe(self) -> dict[str, Any]:
         """The `tracking` section of `result.json`."""
