@@ -11,6 +11,7 @@ from urllib.parse import quote
 from archsearch.compose.labels import describe, labels
 from archsearch.compose.overrides import as_typed
 from archsearch.compose.request import Request
+from archsearch.config.settings import UiSettings
 from archsearch.errors import first_line
 from archsearch.runs.folder import read_config
 from archsearch.runs.formatting import count, duration
@@ -18,7 +19,6 @@ from archsearch.runs.prepare import PreparedRun, prepare_in_sweep
 from archsearch.runs.result import read_result
 from archsearch.sweep.grid import count_runs
 from archsearch.sweep.pictures import draw_sweep
-from archsearch.sweep.plan import SweepPlan
 from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.result_tables import markdown, result_table, write_tables
 from archsearch.sweep.results import RunOutcome, outcomes_by_variant
@@ -33,7 +33,7 @@ _MAX_DESCRIPTION = 7800  # characters; MLflow cuts descriptions at 8,000
 
 
 def close_sweep(
-    planned: SweepPlan, record: SweepRecord, folder: Path, outcomes: Sequence[RunOutcome], parent: Recorder
+    ui: UiSettings, record: SweepRecord, folder: Path, outcomes: Sequence[RunOutcome], parent: Recorder
 ) -> None:
     """Write, draw, record and print the outcomes; `parent` is the recorder of the sweep's own MLflow run."""
     log.info(result_table(outcomes))
@@ -56,7 +56,7 @@ def close_sweep(
         with doing("recording the best run's figures and model"):
             _show(record, folder, best.number)
     record.write(folder)
-    for line in _closing_lines(planned, record, folder, outcomes):
+    for line in _closing_lines(ui, record, folder, outcomes):
         log.info("%s", line)
 
 
@@ -78,7 +78,7 @@ def _outline(record: SweepRecord, outcomes: Sequence[RunOutcome]) -> str:
     return f"{_counts(outcomes)}, {trained} trained in {seconds}: `{' '.join(map(as_typed, record.overrides))}`"
 
 
-def _closing_lines(planned: SweepPlan, record: SweepRecord, folder: Path, outcomes: Sequence[RunOutcome]) -> list[str]:
+def _closing_lines(ui: UiSettings, record: SweepRecord, folder: Path, outcomes: Sequence[RunOutcome]) -> list[str]:
     """The best variant, and where to read on."""
     lines = []
     variants = [variant for variant in outcomes_by_variant(outcomes) if variant.statistic("selecting") is not None]
@@ -97,7 +97,7 @@ def _closing_lines(planned: SweepPlan, record: SweepRecord, folder: Path, outcom
         page = runs_page(record.tracking["experiment_id"], record.id)
         uri = str(record.tracking["uri"])
         served = uri.startswith("http")
-        address = uri.rstrip("/") if served else f"http://127.0.0.1:{planned.ui.port}"
+        address = uri.rstrip("/") if served else f"http://127.0.0.1:{ui.port}"
         lines.append(f"MLflow   {'' if served else 'python -m archsearch.ui  shows these runs at '}{address}{page}")
         run_ids = [outcome.run_id for outcome in outcomes if outcome.state == "FINISHED" and outcome.run_id]
         if len(run_ids) > 1:

@@ -16,7 +16,7 @@ from archsearch.system.terminal import terminal_width
 
 log = logging.getLogger(__name__)
 
-_STOPPING = {
+INTERRUPTED = {
     1: "stopping after the current epoch of each run; press Ctrl-C again to stop at once",
     2: "stopping at once",
 }
@@ -102,7 +102,7 @@ class Display:
 
     def stopping(self, signals: int) -> None:
         """The sweep was interrupted; `signals` counts how often so far."""
-        log.warning(_STOPPING.get(signals, "killing the remaining workers"))
+        log.warning(INTERRUPTED.get(signals, "killing the remaining workers"))
 
     def tick(self) -> None:
         """Some time has passed."""

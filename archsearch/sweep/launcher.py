@@ -1,7 +1,7 @@
 """The launcher that trains the jobs of a multirun on this machine: it prepares them and passes them to a pool."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,7 @@ from archsearch.sweep.display import Display
 from archsearch.sweep.estimate import estimate, slowness_here
 from archsearch.sweep.job import SUBDIR, subdir_of
 from archsearch.sweep.machine import cores, gpus_here, slots_here
-from archsearch.sweep.pool import Pool
+from archsearch.sweep.pool import Pool, PoolListener
 from archsearch.sweep.record import record_failure
 from archsearch.sweep.worker import AttemptEnd, Job, Team
 from archsearch.tracking.sweeps import begun_runs, end_run
@@ -67,10 +67,7 @@ def launch(
 
 def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, AttemptEnd]:
     settings = jobs[0].prepared.settings.sweep
-    on_cpu = all(job.prepared.settings.trainer.device == "cpu" for job in jobs)
-    slots = slots_here(settings, 0 if on_cpu else gpus_here())
-    job_environment = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
-    shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
+    slots = slots_for(settings, [job.prepared.settings.trainer.device for job in jobs])
     slowness = slowness_here(OUTPUTS)
     seconds = {job.number: _estimate(job.prepared, slowness) for job in jobs}
     # The longest first, so that at the end no worker trains a long team while the others are idle.
@@ -80,15 +77,33 @@ def _train(jobs: Sequence[Job], folder: Path, master: DictConfig) -> dict[int, A
         log.info("sweep.stack=%d: every run trains alone: %s", settings.stack, reason)
     names = {job.number: job.prepared.request.name for job in jobs}
     with Display(names, seconds, min(len(slots), len(teams))) as display:
-        pool = Pool(
-            [{**slot, **job_environment} for slot in slots],
-            settings,
-            folder / WORKERS_LOG,
-            _RecordingListener(display),
-            _renew,
-            threads=max(1, cores() // len(slots)) if shares_gpu else 1,
-        )
-        return pool.run(teams)
+        return make_pool(slots, settings, folder, master, display).run(teams)
+
+
+def slots_for(settings: SweepSettings, devices: Iterable[str]) -> list[dict[str, str]]:
+    """The environment of each worker of a sweep whose runs train on `devices`."""
+    on_cpu = all(device == "cpu" for device in devices)
+    return slots_here(settings, 0 if on_cpu else gpus_here())
+
+
+def make_pool(
+    slots: Sequence[Mapping[str, str]],
+    settings: SweepSettings,
+    folder: Path,
+    master: DictConfig,
+    listener: PoolListener,
+) -> Pool:
+    """A pool of one worker per slot for the sweep in `folder`, which records failures and reports to `listener`."""
+    job_environment = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
+    shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
+    return Pool(
+        [{**slot, **job_environment} for slot in slots],
+        settings,
+        folder / WORKERS_LOG,
+        _RecordingListener(listener),
+        _renew,
+        threads=max(1, cores() // len(slots)) if shares_gpu else 1,
+    )
 
 
 def teams_of(jobs: Sequence[Job], settings: SweepSettings) -> list[Team]:
@@ -127,12 +142,12 @@ def _stackable(first: PreparedRun, second: PreparedRun) -> bool:
 
 
 class _RecordingListener:
-    """Records the failures that a dead worker could not record, and passes all reports on to `display`."""
+    """Records the failures that a dead worker could not record, and passes all reports on to `listener`."""
 
-    def __init__(self, display: Display) -> None:
-        self.display = display
-        self.started, self.progressed = display.started, display.progressed
-        self.stopping, self.tick = display.stopping, display.tick
+    def __init__(self, listener: PoolListener) -> None:
+        self.listener = listener
+        self.started, self.progressed = listener.started, listener.progressed
+        self.stopping, self.tick = listener.stopping, listener.tick
 
     def ended(self, job: Job, end: AttemptEnd, retried: bool) -> None:
         """Write a failure to the run's folder and to MLflow unless the worker did."""
@@ -141,7 +156,7 @@ class _RecordingListener:
             run_id = record_failure(job.folder, reason)
             if run_id is not None and prepared.store is not None:
                 end_run(prepared.store, prepared.settings.tracking.experiment, run_id, reason)
-        self.display.ended(job, end, retried)
+        self.listener.ended(job, end, retried)
 
 
 def _renew(job: Job) -> Job:

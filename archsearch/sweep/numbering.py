@@ -20,8 +20,8 @@ _NOT_INHERITED = ("hydra.sweep.", "hydra.run.", "hydra.mode=", "hydra.searchpath
 
 def new_record(planned: SweepPlan, folder: Path, master: DictConfig) -> SweepRecord:
     """The record of a new sweep. Raises `ConfigError` if two runs would share a folder."""
-    record = SweepRecord(list(planned.overrides), _id_of(folder), list(planned.keys), [], precision=planned.precision)
-    record.hydra, record.config_dir = _hydra_arguments(master)
+    record = SweepRecord(list(planned.overrides), sweep_id(folder), list(planned.keys), [], precision=planned.precision)
+    record.hydra, record.config_dir = hydra_arguments(master)
     _add(record, planned.runs, master)
     return record
 
@@ -133,7 +133,7 @@ def _renumber(runs: list[PlannedRun], record: SweepRecord, folder: Path) -> None
         runs[position] = replace(run, number=numbers[run.number], same_as=same_as)
 
 
-def _id_of(folder: Path) -> str:
+def sweep_id(folder: Path) -> str:
     """A unique id: the folder's name, with a random suffix unless the name is a time."""
     if re.fullmatch(_BY_TIME, folder.name):
         return folder.name
@@ -141,7 +141,7 @@ def _id_of(folder: Path) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', folder.name)}-{uuid.uuid4().hex[:6]}"
 
 
-def _hydra_arguments(master: DictConfig) -> tuple[list[str], list[str]]:
+def hydra_arguments(master: DictConfig) -> tuple[list[str], list[str]]:
     """The overrides of Hydra's own configuration and the --config-dir folders, to be used again on resume."""
     overrides = OmegaConf.to_container(master.hydra.overrides.hydra, resolve=False)
     assert isinstance(overrides, list)

@@ -4,9 +4,10 @@
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
@@ -30,7 +31,8 @@ from archsearch.sweep.fingerprint import fingerprint
 from archsearch.sweep.grid import GridPoint, as_begun, expand
 from archsearch.sweep.record import PlannedState, SweepRecord
 
-T = TypeVar("T")
+# The sections that all runs of a sweep share.
+SHARED: Mapping[str, type] = {"sweep": SweepSettings, "tracking": TrackingSettings, "ui": UiSettings}
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def plan_sweep(
     `find_dataset` returns the data set of a run's settings; `before` is the sweep that is resumed. Raises `ConfigError`
     if the overrides cannot be expanded or the shared settings are invalid.
     """
-    sweep, tracking, ui = _shared_settings(master)
-    overrides = _sweep_overrides(master)
+    sweep, tracking, ui = read_sections(master, SHARED)
+    overrides = sweep_overrides(master)
     begun_with = set(map(as_typed, before.overrides)) if before is not None else set()
     moved = [override for override in overrides if before is not None and as_typed(override) not in begun_with]
     unchanged = begun_with <= set(map(as_typed, overrides)) and all(map(may_move, moved))
@@ -130,7 +132,8 @@ def plan_runs(
     runs: list[PlannedRun] = []
     first_with: dict[str, int] = {}  # the first run with a fingerprint
     for number, point in zip(numbers, points, strict=True):
-        run = _plan_run(number, point, composer, find_dataset, slowness, precision)
+        compose = partial(composer.request, point.overrides, number)
+        run = plan_run(number, point, compose, find_dataset, slowness, precision)
         if run.state == "READY" and run.fingerprint is not None:
             same_as = first_with.setdefault(run.fingerprint, number)
             if same_as != number:
@@ -140,16 +143,17 @@ def plan_runs(
     return runs
 
 
-def _plan_run(
+def plan_run(
     number: int,
     point: GridPoint,
-    composer: Composer,
+    compose: Callable[[], Request],
     find_dataset: FindDataset,
-    slowness: float,
-    precision: str | None,
+    slowness: float = 1.0,
+    precision: str | None = None,
 ) -> PlannedRun:
+    """Validate the run that `compose` composes for `point`."""
     try:
-        request = with_precision(composer.request(point.overrides, number), precision)
+        request = with_precision(compose(), precision)
         result = validate(request.config, find_dataset)
     except UserError as error:
         problems = error.problems if isinstance(error, ConfigError) else [Problem("data", str(error))]
@@ -169,27 +173,22 @@ def _plan_run(
     )
 
 
-def _shared_settings(master: DictConfig) -> tuple[SweepSettings, TrackingSettings, UiSettings]:
+def read_sections(master: DictConfig, classes: Mapping[str, type]) -> list[Any]:
+    """The sections of `master` with these names, as settings of these classes. Raises `ConfigError`."""
     problems: list[Problem] = []
-
-    def section(cls: type[T], name: str) -> T | None:
+    sections: list[Any] = []
+    for name, cls in classes.items():
         node = OmegaConf.select(master, name)
         values: Any = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
         settings, section_problems = read(cls, values, name)
         problems.extend(section_problems)
-        return settings
-
-    sweep, tracking, ui = (
-        section(SweepSettings, "sweep"),
-        section(TrackingSettings, "tracking"),
-        section(UiSettings, "ui"),
-    )
-    if sweep is None or tracking is None or ui is None:
+        sections.append(settings)
+    if problems:
         raise ConfigError(problems)
-    return sweep, tracking, ui
+    return sections
 
 
-def _sweep_overrides(master: DictConfig) -> list[str]:
+def sweep_overrides(master: DictConfig) -> list[str]:
     """The overrides of a sweep: the sweeper's parameters in the configuration, then the command line's."""
     params: Any = master.hydra.sweeper.get("params") or {}
     overrides = [*(f"{key}={value}" for key, value in params.items()), *task_overrides(master.hydra)]

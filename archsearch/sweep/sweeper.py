@@ -5,8 +5,6 @@ the remaining runs can be trained at any time.
 """
 
 import logging
-import os
-import shlex
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
@@ -17,15 +15,9 @@ from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from archsearch.compose.composition import task_overrides
-from archsearch.compose.labels import labels
-from archsearch.compose.overrides import as_typed, resume_of
-from archsearch.config.settings import Settings, SweepRunSettings
-from archsearch.data.info import DatasetInfo
-from archsearch.data.load import ResolvedDataset, resolve_dataset
-from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError, TrackingError, first_line
-from archsearch.runs.console import data_banner
-from archsearch.runs.folder import OUTPUTS, SWEEP, note_begun
+from archsearch.config.settings import SweepRunSettings
+from archsearch.errors import ConfigError, Problem, StorageError, SweepError, TrackingError, first_line
+from archsearch.runs.folder import note_begun
 from archsearch.runs.formatting import count
 from archsearch.runs.prepare import check_device, open_store
 from archsearch.sweep.closing import close_sweep
@@ -33,13 +25,14 @@ from archsearch.sweep.job import job_overrides
 from archsearch.sweep.logs import logged_to
 from archsearch.sweep.machine import environment, gpus_here, slots_here
 from archsearch.sweep.numbering import new_record, resumed_record
+from archsearch.sweep.opening import Datasets, open_parent, recorded_store, resume_argument, resumed_sweep
 from archsearch.sweep.plan import PlannedRun, SweepPlan, plan_sweep
 from archsearch.sweep.plan_table import invalid_runs_error, plan_summary, state_name
 from archsearch.sweep.record import Entry, SweepRecord, is_finished, sweep_lock
 from archsearch.sweep.results import outcomes_of
 from archsearch.system.screen import doing
 from archsearch.tracking.mlflow_recorder import PATIENCE, MlflowRecorder
-from archsearch.tracking.recorder import Recorder, RunInfo
+from archsearch.tracking.recorder import Recorder
 from archsearch.tracking.store import Store
 from archsearch.tracking.sweeps import begun_runs
 
@@ -54,23 +47,10 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
     """
     _check_launcher(master)
     folder = Path(str(master.hydra.sweep.dir))
-    resumed = any(resume_of(override) for override in task_overrides(master.hydra))
-    if not resumed and (folder / SWEEP).exists():
-        raise ResumeError(
-            f"{folder} already holds a sweep: continue it with -m {_resume(folder)}, or choose another folder"
-        )
-    before = SweepRecord.read(folder) if resumed else None
-    datasets: dict[tuple[str, str], ResolvedDataset] = {}
-
-    def find_dataset(settings: Settings) -> DatasetInfo:
-        key = settings.data.name, settings.data.root
-        if key not in datasets:
-            datasets[key] = resolve_dataset(key[0], Path(key[1]))
-        return datasets[key].info
-
+    before, datasets = resumed_sweep(master, folder), Datasets()
     with doing("planning the sweep"):
-        planned = plan_sweep(loader, master, find_dataset, before)
-    with environment(_store_of(before)):
+        planned = plan_sweep(loader, master, datasets.find, before)
+    with environment(recorded_store(before)):
         _run_planned(planned, before, folder, master, make_launcher, datasets)
 
 
@@ -80,7 +60,7 @@ def _run_planned(
     folder: Path,
     master: DictConfig,
     make_launcher: Callable[[], Launcher],
-    datasets: Mapping[tuple[str, str], ResolvedDataset],
+    datasets: Datasets,
 ) -> None:
     _check_runs(planned)
     _check_stack(planned, master)
@@ -99,22 +79,10 @@ def _run_planned(
             record.write(folder)
             note_begun(folder)
             OmegaConf.save(master, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
-            _Sweep(planned, record, folder, store, launcher).run(list(datasets.values()))
+            _Sweep(planned, record, folder, store, launcher).run(datasets)
     except OSError as error:
         problem = f"cannot write to {error.filename or folder}: {error.strerror or error}"
         raise StorageError(f"{problem}; set hydra.sweep.dir to use another folder") from error
-
-
-def _store_of(record: SweepRecord | None) -> dict[str, str]:
-    """The environment in which a resumed sweep finds its SQLite store, from wherever it is resumed.
-
-    `tracking.uri` and MLFLOW_TRACKING_URI come first. A store that is gone, as after a move, is not looked for.
-    """
-    uri = record.tracking.get("uri") if record is not None else None
-    if uri is None or os.environ.get("MLFLOW_TRACKING_URI"):
-        return {}
-    database = Store(uri).database
-    return {"MLFLOW_TRACKING_URI": uri} if database is not None and database.is_file() else {}
 
 
 class _Sweep:
@@ -124,14 +92,15 @@ class _Sweep:
         self.planned, self.record, self.folder, self.store = planned, record, folder, store
         self.launcher = launcher
 
-    def run(self, data: Sequence[ResolvedDataset]) -> None:
-        """Train the remaining runs on `data`, then write the table, even after an interruption."""
+    def run(self, datasets: Datasets) -> None:
+        """Train the remaining runs, then write the table, even after an interruption."""
         remaining = [run for run in self._ready() if not is_finished(self._folder_of(run))]
         interrupted: KeyboardInterrupt | None = None
         with logged_to(self.folder):
-            self._announce(remaining, data)
+            self._announce(remaining)
+            datasets.announce_fallbacks()
             with doing("starting the sweep in MLflow"):
-                parent = self._open_parent()
+                parent = open_parent(self.record, self.folder, self.store, self.planned.tracking)
         started = time.monotonic()
         try:
             if remaining:
@@ -145,9 +114,10 @@ class _Sweep:
         unfinished = sum(outcome.is_unfinished for outcome in outcomes)
         self.record.state = "KILLED" if interrupted else "FAILED" if unfinished else "FINISHED"
         with logged_to(self.folder):  # again, because launchers configure logging themselves
-            close_sweep(self.planned, self.record, self.folder, outcomes, parent)
+            close_sweep(self.planned.ui, self.record, self.folder, outcomes, parent)
             if unfinished:
-                log.warning("resume   python -m archsearch -m %s  trains the remaining runs", _resume(self.folder))
+                resume = resume_argument(self.folder)
+                log.warning("resume   python -m archsearch -m %s  trains the remaining runs", resume)
         if interrupted is not None:
             raise interrupted
         if unfinished:
@@ -214,38 +184,12 @@ class _Sweep:
         log.info("%s: sending them", missing)
         self._launch(unrecorded)
 
-    def _announce(self, remaining: Sequence[PlannedRun], data: Sequence[ResolvedDataset]) -> None:
+    def _announce(self, remaining: Sequence[PlannedRun]) -> None:
         planned = self.planned
         log.info("%s", plan_summary(planned.runs, len(slots_here(planned.sweep, gpus_here())), remaining))
         for run in planned.runs:
             if run.state != "READY":
                 log.info("  %d %s: %s: %s", run.number, run.point.name, state_name(run.state), run.reason)
-        for dataset in data:
-            if dataset.fallback is not None:
-                log.warning(data_banner(dataset.info.title, dataset.fallback))
-
-    def _open_parent(self) -> Recorder:
-        """The recorder of the sweep's own MLflow run: a new run, or that of the sweep that is resumed."""
-        if self.store is None:
-            return Recorder()
-        record, tracking = self.record, self.planned.tracking
-        info = RunInfo(
-            f"sweep of {', '.join(labels(record.keys)) or 'one run'}"[:200],
-            {},
-            # Tags, because MLflow params cannot change, and resuming can enlarge a sweep.
-            {
-                "sweep.id": record.id,
-                "sweep.overrides": " ".join(map(as_typed, record.overrides)),
-                "folder": str(self.folder.absolute()),
-            },
-        )
-        same_store = record.tracking.get("uri") == str(self.store)
-        recorder = MlflowRecorder.start(
-            self.store, tracking.experiment, info, record.tracking.get("run_id") if same_store else None
-        )
-        record.tracking = {**recorder.describe(), "run_id": recorder.run_id}
-        record.write(self.folder)
-        return recorder
 
 
 def _package_of_launcher(master: DictConfig) -> str:
@@ -287,8 +231,3 @@ def _check_runs(planned: SweepPlan) -> None:
     if not any(run.state == "READY" for run in planned.runs):
         reasons = (problem for run in planned.runs for problem in run.problems)
         raise ConfigError([*dict.fromkeys(reasons), Problem("sweep", "no run can be trained")])
-
-
-def _resume(folder: Path) -> str:
-    by_name = folder.absolute().parent == (OUTPUTS / "sweeps").absolute()
-    return shlex.quote(f"resume={folder.name if by_name else os.path.relpath(folder)}")

@@ -1,0 +1,108 @@
+"""What a sweep and a search do before they train: find data, refuse folders that are in use, open the parent run."""
+
+import logging
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from archsearch.compose.composition import task_overrides
+from archsearch.compose.labels import labels
+from archsearch.compose.overrides import as_typed, resume_of
+from archsearch.config.settings import Settings, TrackingSettings
+from archsearch.data.info import DatasetInfo
+from archsearch.data.load import ResolvedDataset, resolve_dataset
+from archsearch.errors import ResumeError
+from archsearch.runs.console import data_banner
+from archsearch.runs.folder import OUTPUTS, SWEEP
+from archsearch.sweep.record import SweepRecord
+from archsearch.tracking.mlflow_recorder import MlflowRecorder
+from archsearch.tracking.recorder import Recorder, RunInfo
+from archsearch.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Datasets:
+    """The data sets that runs name, each resolved once."""
+
+    def __init__(self) -> None:
+        self._resolved: dict[tuple[str, str], ResolvedDataset] = {}
+
+    def find(self, settings: Settings) -> DatasetInfo:
+        """The data set of a run with `settings`. Downloads it if needed."""
+        key = settings.data.name, settings.data.root
+        if key not in self._resolved:
+            self._resolved[key] = resolve_dataset(key[0], Path(key[1]))
+        return self._resolved[key].info
+
+    def announce_fallbacks(self) -> None:
+        """Warn of data sets that stand in for others."""
+        for dataset in self._resolved.values():
+            if dataset.fallback is not None:
+                log.warning(data_banner(dataset.info.title, dataset.fallback))
+
+
+def resumed_sweep(master: DictConfig, folder: Path) -> SweepRecord | None:
+    """The record of the sweep in `folder` if `resume` asks for it; None for a new one.
+
+    Raises `ResumeError` if a new sweep would go where one is, or the record cannot be read.
+    """
+    if any(resume_of(override) for override in task_overrides(master.hydra)):
+        return SweepRecord.read(folder)
+    if (folder / SWEEP).exists():
+        raise ResumeError(
+            f"{folder} already holds a sweep: continue it with -m {resume_argument(folder)}, or choose another folder"
+        )
+    return None
+
+
+def recorded_store(record: SweepRecord | None) -> dict[str, str]:
+    """The environment in which a resumed sweep finds its SQLite store, from wherever it is resumed.
+
+    `tracking.uri` and MLFLOW_TRACKING_URI come first. A store that is gone, as after a move, is not looked for.
+    """
+    uri = record.tracking.get("uri") if record is not None else None
+    if uri is None or os.environ.get("MLFLOW_TRACKING_URI"):
+        return {}
+    database = Store(uri).database
+    return {"MLFLOW_TRACKING_URI": uri} if database is not None and database.is_file() else {}
+
+
+def open_parent(
+    record: SweepRecord,
+    folder: Path,
+    store: Store | None,
+    tracking: TrackingSettings,
+    kind: str = "sweep",
+    tags: Mapping[str, str] | None = None,
+) -> Recorder:
+    """The recorder of the MLflow run of the sweep in `folder`: a new run, or that of the sweep that is resumed."""
+    if store is None:
+        return Recorder()
+    info = RunInfo(
+        f"{kind} of {', '.join(labels(record.keys)) or 'one run'}"[:200],
+        {},
+        # Tags, because MLflow params cannot change, and resuming can enlarge a sweep.
+        {
+            "sweep.id": record.id,
+            "sweep.overrides": " ".join(map(as_typed, record.overrides)),
+            "folder": str(folder.absolute()),
+            **(tags or {}),
+        },
+    )
+    same_store = record.tracking.get("uri") == str(store)
+    recorder = MlflowRecorder.start(
+        store, tracking.experiment, info, record.tracking.get("run_id") if same_store else None
+    )
+    record.tracking = {**recorder.describe(), "run_id": recorder.run_id}
+    record.write(folder)
+    return recorder
+
+
+def resume_argument(folder: Path) -> str:
+    """The argument that resumes the sweep in `folder`, quoted for a shell."""
+    by_name = folder.absolute().parent == (OUTPUTS / "sweeps").absolute()
+    return shlex.quote(f"resume={folder.name if by_name else os.path.relpath(folder)}")
