@@ -18,6 +18,7 @@ from archsearch.config.schema import (
     format_value,
     read,
 )
+from archsearch.config.search import SearchSettings, SpaceSettings
 from archsearch.errors import Problem
 
 _DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
@@ -152,6 +153,8 @@ class SweepRunSettings:
     """the sweep's own run in MLflow"""
     run_id: str | None = None
     """an MLflow run that an earlier attempt began and left without a checkpoint"""
+    trial: bool = False
+    """a trial of a search, which leaves the test set to the finalists"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -176,9 +179,13 @@ class Settings:
     tracking: TrackingSettings
     constraints: Constraints
     sweep: SweepSettings
+    search: SearchSettings = SearchSettings()
+    """what a search proposes, and what it may spend"""
     ui: UiSettings
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     """seed of initial weights, order of images, dropout and augmentation"""
+    space: SpaceSettings = SpaceSettings()
+    """what a search varies; a file of conf/space"""
     resume: str | None = None
     """the run to continue (id, folder or last); with -m the sweep (folder or last)"""
     overwrite: bool = False

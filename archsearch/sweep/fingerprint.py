@@ -17,8 +17,11 @@ FORMAT = 1
 _IGNORED = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused", "cuda_graphs"}}
 
 
-def fingerprint(spec: ModelSpec, settings: Settings, info: DatasetInfo) -> str:
-    """Hash everything that influences the result of training `spec` on `info`, as 16 hexadecimal digits."""
+def fingerprint(spec: ModelSpec | list[object], settings: Settings, info: DatasetInfo) -> str:
+    """Hash everything that influences the result of training `spec` on `info`, as 16 hexadecimal digits.
+
+    In place of a spec, a network can be described by plain values.
+    """
     influences = {
         "format": FORMAT,
         "model": _plain(spec),

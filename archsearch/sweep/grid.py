@@ -16,7 +16,7 @@ from archsearch.runs.formatting import count
 from archsearch.sweep.values import rounded, too_many, values_of
 
 # Settings of the sweep itself and of where things lie, which all of its runs share.
-_NOT_SWEPT = ("sweep", "tracking", "ui", "resume", "data.root", "sweep_run")
+_NOT_SWEPT = ("sweep", "search", "space", "tracking", "ui", "resume", "data.root", "sweep_run")
 
 SEED_IS_LUCK = (
     "the best of several seeds is luck, not a better architecture (the best of ten looks 0.1 points better than it is);"

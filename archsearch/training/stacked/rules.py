@@ -15,7 +15,7 @@ _COUNTERPARTS = _DROPOUTS | {"Flatten", "Linear"}  # layers for which a stack ha
 # Settings that may differ, because each member has its own or because they do not affect training. All others must be
 # equal, including settings added later.
 _FREE_SECTIONS = frozenset(
-    {"seed", "overwrite", "init", "tracking", "constraints", "sweep", "ui", "resume", "sweep_run"}
+    {"seed", "overwrite", "init", "tracking", "constraints", "sweep", "search", "space", "ui", "resume", "sweep_run"}
 )
 _FREE: Mapping[str, frozenset[str]] = {
     "optimizer": frozenset(

@@ -1,0 +1,59 @@
+"""The file of a search: Optuna's journal, one line for each step, which survives the death of any process.
+
+Imports Optuna, so import it late.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from archsearch.search.objectives import directions_of
+
+_NAME = "search"
+
+
+def open_study(path: Path, objectives: Sequence[str]) -> optuna.Study:
+    """The study in the journal at `path`, which is made if it does not exist."""
+    optuna.logging.disable_default_handler()
+    lock = _Lock(FileLock(f"{path}.lock"))
+    with lock.file_lock:
+        _cut_unfinished_line(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type] # its base class is private
+        with FileLock(f"{path}.proposing"):  # two processes that create a study at once would both fail
+            return optuna.create_study(
+                storage=storage, study_name=_NAME, directions=directions_of(objectives), load_if_exists=True
+            )
+
+
+class _Lock:
+    """A lock that the system releases when its process dies. Optuna's would hold up all others for half a minute."""
+
+    def __init__(self, file_lock: FileLock) -> None:
+        self.file_lock = file_lock
+
+    def acquire(self) -> bool:
+        """Wait for the lock."""
+        self.file_lock.acquire()
+        return True
+
+    def release(self) -> None:
+        """Release the lock."""
+        self.file_lock.release()
+
+
+def _cut_unfinished_line(path: Path) -> None:
+    """Cut a last line without its end, as a power cut leaves; another one appended to it would spoil the file."""
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        if content and not content.endswith(b"\n"):
+            file.truncate(content.rfind(b"\n") + 1)
