@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archsearch.api import build, make_report, parse_model, plan, run_sweep, train
+    from archsearch.api import build, make_report, parse_model, plan, run_search, run_sweep, train
     from archsearch.config.schema import STRICT
     from archsearch.errors import (
         ArchsearchError,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from archsearch.model.spec import ModelSpec
     from archsearch.model.table import layer_table
     from archsearch.model.tree import Layer
-    from archsearch.results import Report, Run, Sweep, load
+    from archsearch.results import Report, Run, Search, Sweep, load
 
 __version__ = "0.1.0"
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "ResumeError",
     "Run",
     "RunError",
+    "Search",
     "StorageError",
     "Sweep",
     "SweepError",
@@ -76,12 +77,13 @@ __all__ = [
     "parse_model",
     "plan",
     "register_block",
+    "run_search",
     "run_sweep",
     "train",
 ]
 
 _HOMES = {
-    "api": ("build", "make_report", "parse_model", "plan", "run_sweep", "train"),
+    "api": ("build", "make_report", "parse_model", "plan", "run_search", "run_sweep", "train"),
     "errors": tuple(name for name in __all__ if name.endswith("Error") or name == "Problem"),
     "config.schema": ("STRICT",),
     "model.blocks.base": ("Block", "register_block"),
@@ -90,7 +92,7 @@ _HOMES = {
     "model.spec": ("ModelSpec",),
     "model.tree": ("Layer",),
     "model.table": ("layer_table",),
-    "results": ("Report", "Run", "Sweep", "load"),
+    "results": ("Report", "Run", "Search", "Sweep", "load"),
 }
 
 

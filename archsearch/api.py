@@ -23,7 +23,7 @@ from archsearch.model import plan as planning
 from archsearch.model import spec as language
 from archsearch.model.plan import Plan
 from archsearch.model.spec import ModelSpec
-from archsearch.results import Report, Run, Sweep
+from archsearch.results import Report, Run, Search, Sweep
 from archsearch.system.logs import LOG_LINE, messages_to
 
 if TYPE_CHECKING:
@@ -92,6 +92,17 @@ def run_sweep(*settings: str) -> Sweep:
         with _unchanged_process():
             session.run_sweep(command.arguments, run_job, folders.append)
     return Sweep(folders[0])
+
+
+def run_search(*settings: str) -> Search:
+    """Search for networks, as `python -m archsearch -m hydra/sweeper=search SETTINGS` does.
+
+    `run_search("space=small_mnist", "constraints.max_params=5000", "search.budget.trials=60")`.
+
+    Raises `UserError` before anything is created, `SweepError` if a finalist failed, and `KeyboardInterrupt` after
+    Ctrl-C.
+    """
+    return Search(run_sweep("hydra/sweeper=search", *settings).folder)
 
 
 def make_report(*settings: str) -> Report:

@@ -57,12 +57,17 @@ def _show_layers(validated: Any) -> None:
 
 
 def _show_plan(arguments: Sequence[str], images: "Images") -> None:
-    from archsearch.compose.composition import composed_sweep
+    from archsearch.compose.composition import composed_sweep, is_search
     from archsearch.sweep.machine import gpus_here, slots_here
     from archsearch.sweep.plan import plan_sweep
     from archsearch.sweep.plan_table import invalid_runs_error, plan_table
 
     with composed_sweep(arguments) as (loader, master):
+        if is_search(master):
+            from archsearch.search.setup import plan_search
+
+            print(plan_search(loader, master, images.dataset).describe())
+            return
         plan = plan_sweep(loader, master, images.dataset)
     print(plan_table(plan.runs, len(slots_here(plan.sweep, gpus_here()))))
     error = invalid_runs_error(plan.runs)

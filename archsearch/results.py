@@ -10,7 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import ReportError, ResumeError, first_line
-from archsearch.runs.folder import CHECKPOINT, LAYERS, PREDICTIONS, SWEEP, find_run, find_sweep, read_config, sweep_of
+from archsearch.runs.folder import (
+    CHECKPOINT,
+    FINALISTS,
+    FRONT,
+    LAYERS,
+    PREDICTIONS,
+    STUDY,
+    SWEEP,
+    find_run,
+    find_sweep,
+    read_config,
+    sweep_of,
+)
 from archsearch.runs.result import RESULT, read_result
 from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.results import COLUMNS, STATISTICS, RunOutcome, outcomes_by_variant, outcomes_of
@@ -50,7 +62,7 @@ class Run:
 
     @property
     def state(self) -> str:
-        """RUNNING, FINISHED, FAILED or KILLED."""
+        """RUNNING, FINISHED, FAILED, KILLED or, for a trial of a search that stopped early, STOPPED."""
         return str(self.result["state"])
 
     @property
@@ -169,6 +181,29 @@ class Sweep:
         return f"<Sweep {overrides}: {len(record.entries)} runs, {record.state}, in {self.folder}>"
 
 
+class Search(Sweep):
+    """A search: a sweep whose runs, its trials, were proposed one after another."""
+
+    @property
+    def front(self) -> pandas.DataFrame:
+        """One row a trial that no other one dominates, by its number, as in `front.csv`. Raises `ReportError`."""
+        import pandas
+
+        path = self.folder / FRONT
+        if not path.is_file():
+            raise ReportError(f"{path}: there is no such file; the search has not ended yet")
+        return pandas.read_csv(path, index_col="trial")
+
+    @property
+    def finalists(self) -> Sweep:
+        """The sweep in which the best trials were trained again, with fresh seeds. Raises `ReportError`."""
+        folder = self.folder / FINALISTS
+        if not (folder / SWEEP).is_file():
+            rule = "there are no finalists; the search has not ended yet, or search.finalists is 0"
+            raise ReportError(f"{folder}: {rule}")
+        return Sweep(folder)
+
+
 @dataclass(frozen=True)
 class Report:
     """A report: its HTML page at `path`, and what the command prints, as `text`. `print(report)` shows it."""
@@ -198,16 +233,16 @@ def load(name: Path | str = "last") -> Run | Sweep:
     if (folder / RESULT).is_file():
         return Run(folder)
     if (folder / SWEEP).is_file():
-        return Sweep(folder)
+        return _sweep_in(folder)
     if name == "last":
         try:
             run = find_run("last", setting="load")
         except ResumeError:
-            return Sweep(_found_sweep("last"))
+            return _sweep_in(_found_sweep("last"))
         sweep = sweep_of(run)
-        return Run(run) if sweep is None else Sweep(sweep)
+        return Run(run) if sweep is None else _sweep_in(sweep)
     try:
-        return Sweep(find_sweep(str(name), setting="load"))
+        return _sweep_in(find_sweep(str(name), setting="load"))
     except ResumeError as no_sweep:
         try:
             return Run(find_run(str(name), setting="load"))
@@ -215,6 +250,11 @@ def load(name: Path | str = "last") -> Run | Sweep:
             ambiguous = next((error for error in (no_run, no_sweep) if "match" in str(error)), None)
             rule = "must be the id or the folder of a run or a sweep in outputs/, or last"
             raise ReportError(f"load: got {str(name)!r}, {rule}" if ambiguous is None else str(ambiguous)) from None
+
+
+def _sweep_in(folder: Path) -> Sweep:
+    """The sweep in `folder`, which may be a search."""
+    return Search(folder) if (folder / STUDY).is_file() else Sweep(folder)
 
 
 def _found_sweep(name: str) -> Path:

@@ -50,6 +50,11 @@ def composed_sweep(arguments: Sequence[str]) -> Iterator[tuple[ConfigLoader, Dic
         yield loader, loader.load_configuration(CONFIG_NAME, overrides=parsed.composable, run_mode=RunMode.MULTIRUN)
 
 
+def is_search(master: DictConfig) -> bool:
+    """Whether a multirun with the configuration `master` is a search, which proposes its own runs."""
+    return str(master.hydra.sweeper._target_) == "hydra_plugins.archsearch.search.SearchSweeper"
+
+
 def sweeps_by_configuration(arguments: Sequence[str]) -> bool:
     """Whether `arguments` hold several values and the configuration itself (`hydra.mode`) asks for a multirun."""
     if not any("," in argument or "(" in argument for argument in arguments):

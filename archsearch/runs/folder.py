@@ -22,6 +22,7 @@ OUTPUTS = Path("outputs")
 CHECKPOINT, CONFIG, LAYERS, NETWORK = "checkpoint.pt", "config.yaml", "layers.txt", "network.svg"
 PREVIOUS = "checkpoint.previous.pt"  # used where the last one cannot be read
 SWEEP = "sweep.json"  # in a sweep's folder
+STUDY, FRONT, FINALISTS = "study.log", "front.csv", "finalists"  # in a search's folder
 _ORDER = ".order"  # in `outputs`: the folders of runs and sweeps in the order in which they began, one a line
 PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
 
@@ -158,6 +159,12 @@ def find_sweep(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> P
         raise ResumeError(f"{setting}={name}: {len(matches)} sweeps have this name; give the folder of one")
     requested = "" if name == "last" else " of this name"
     raise ResumeError(f"{setting}={name}: no sweep{requested} under {outputs}{os.sep}, and no folder with a {SWEEP}")
+
+
+def search_of(folder: Path) -> Path:
+    """The folder of the search whose finalists are the sweep in `folder`; `folder` itself for any other sweep."""
+    is_of_search = folder.name == FINALISTS and (folder.absolute().parent / STUDY).is_file()
+    return folder.parent if is_of_search else folder
 
 
 def _started(folder: Path) -> str:

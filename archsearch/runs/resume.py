@@ -8,17 +8,19 @@ from typing import Any
 from archsearch.compose.overrides import quote, split_flags
 from archsearch.compose.request import Request
 from archsearch.errors import ResumeError
-from archsearch.runs.folder import find_run, find_sweep, read_config, read_sweep
+from archsearch.runs.folder import find_run, find_sweep, read_config, read_sweep, search_of
 from archsearch.runs.formatting import count
 from archsearch.runs.result import RESULT, read_result
 
 # Settings that may change when resuming: where things are and how they run, but not what is computed.
 _CHANGEABLE = ("data.root", "trainer.eval_batch_size", "tracking", "ui", "sweep", "constraints")
+# What a search that goes on may change, too: when it ends.
+_OF_SEARCHES = ("search.budget", "search.finalists", "search.finalist_seeds")
 
 
 def may_move(override: str) -> bool:
     """Whether `override` is allowed beside `resume=`."""
-    return _names_any(override, (*_CHANGEABLE, "resume", "hydra"))
+    return _names_any(override, (*_CHANGEABLE, *_OF_SEARCHES, "resume", "hydra"))
 
 
 def run_arguments(name: str, arguments: Sequence[str]) -> list[str]:
@@ -33,7 +35,7 @@ def sweep_arguments(name: str, arguments: Sequence[str]) -> list[str]:
 
     Inherits the sweep's overrides unless `arguments` include overrides of settings that may not change.
     """
-    folder = find_sweep(name)
+    folder = search_of(find_sweep(name))
     sweep = read_sweep(folder)
     flags, overrides = split_flags(arguments)
     keys = {override.split("=", 1)[0] for override in overrides}

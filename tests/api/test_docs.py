@@ -16,7 +16,9 @@ def test_the_page_names_everything_that_is_public() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("function", ["train", "run_sweep", "make_report", "load", "plan", "build", "parse_model"])
+@pytest.mark.parametrize(
+    "function", ["train", "run_sweep", "run_search", "make_report", "load", "plan", "build", "parse_model"]
+)
 def test_the_page_has_the_functions_parameters(function: str) -> None:
     match = re.search(rf"`{function}\((.*?)\) -> ", PAGE)
     assert match is not None
@@ -27,7 +29,7 @@ def test_the_page_has_the_functions_parameters(function: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("cls", [archsearch.Run, archsearch.Sweep, archsearch.Report])
+@pytest.mark.parametrize("cls", [archsearch.Run, archsearch.Sweep, archsearch.Search, archsearch.Report])
 def test_the_page_names_the_attributes_of_results(cls: type) -> None:
     section = PAGE.split(f"### `{cls.__name__}`\n", 1)[1].split("\n#", 1)[0]
     public = {name for name in [*vars(cls), *cls.__annotations__] if not name.startswith("_")}

@@ -1,0 +1,113 @@
+"""The progress of a search: a log line for each trial that stops or ends, and a bar, or a line every 30 s."""
+
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from tqdm import tqdm
+
+from archsearch.runs.formatting import count
+from archsearch.search.spending import Spending
+from archsearch.sweep.display import INTERRUPTED
+from archsearch.sweep.worker import LOG, AttemptEnd, Job, RunProgress
+from archsearch.system.terminal import terminal_width
+
+log = logging.getLogger(__name__)
+
+_INTERVAL = 30.0  # seconds between two lines where there is no terminal
+_BAR_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
+
+
+class SearchDisplay:
+    """Shows what a pool reports. `spending` is that of the search, `front` the number of trials on the front so far."""
+
+    def __init__(
+        self, spending: Spending, front: Callable[[], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.spending, self.front, self._clock = spending, front, clock
+        self.states: Counter[str] = Counter()
+        self.best: tuple[float, int] | None = None
+        self._training: dict[int, RunProgress | None] = {}
+        self._bar: tqdm[Any] | None = None
+        self._context = ExitStack()
+        self._last_line = clock()
+
+    def __enter__(self) -> "SearchDisplay":
+        if terminal_width(sys.stderr) is not None:
+            bar = tqdm(total=1.0, bar_format=_BAR_FORMAT, file=sys.stderr, leave=False, dynamic_ncols=True)
+            bar.set_description_str("search", refresh=False)
+            self._bar = self._context.enter_context(bar)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar = None
+        self._context.close()
+
+    def started(self, job: Job, attempt: int, worker: int) -> None:  # noqa: ARG002
+        """A step of a trial begins."""
+        self._training[job.number] = None
+        if attempt > 1:
+            log.info("%s: attempt %d", label(job), attempt)
+        self.tick()
+
+    def progressed(self, progress: RunProgress) -> None:
+        """A trial got further."""
+        self._training[progress.number] = progress
+
+    def ended(self, job: Job, end: AttemptEnd, retried: bool) -> None:
+        """A step of a trial ended; another attempt follows if `retried`."""
+        self._training.pop(job.number, None)
+        if end.result is not None:
+            log.info("%s: %s", label(job), self._summary(job.number, end.state, end.result))
+        elif end.state == "FAILED":
+            log.warning("%s: FAILED: %s%s", label(job), end.reason, "; trying again" if retried else "")
+            log.warning("  its log: %s", job.folder / LOG)
+        if not retried:
+            self.states[end.state] += 1
+        self.tick()
+
+    def stopping(self, signals: int) -> None:
+        """The search was interrupted; `signals` counts how often so far."""
+        log.warning(INTERRUPTED.get(signals, "killing the remaining workers"))
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        if self._bar is not None:
+            self._bar.n = self.spending.fraction
+            self._bar.set_postfix_str(self.state(), refresh=False)
+            self._bar.refresh()
+        elif self._clock() - self._last_line >= _INTERVAL:
+            self._last_line = self._clock()
+            log.info(
+                "%.0f%% of the budget spent (%s): %s",
+                100 * self.spending.fraction,
+                self.spending.describe(),
+                self.state(),
+            )
+
+    def state(self) -> str:
+        """`3 training, 12 done, 20 stopped, best 99.12% (17), 4 on the front`."""
+        parts = [f"{len(self._training)} training", f"{self.states['FINISHED']:,} done"]
+        parts += [f"{self.states['STOPPED']:,} stopped"] * bool(self.states["STOPPED"])
+        parts += [f"{self.states['FAILED']:,} failed"] * bool(self.states["FAILED"])
+        if self.best is not None:
+            parts.append(f"best {self.best[0]:.2f}% ({self.best[1]})")
+        front = self.front()
+        return ", ".join([*parts, *[f"{front:,} on the front"] * bool(front)])
+
+    def _summary(self, number: int, state: str, result: Mapping[str, Any]) -> str:
+        accuracy = result["final"]["val/accuracy"]
+        if state == "FINISHED" and (self.best is None or accuracy > self.best[0]):
+            self.best = accuracy, number
+        after = f" after {count(result['epochs_trained'], 'epoch')}"
+        stopped = f", stopped{after} of {result['epochs']}" if state == "STOPPED" else after
+        return f"val {accuracy:.2f}%{stopped}, {result['params']:,} parameters"
+
+
+def label(job: Job) -> str:
+    """The number and the name of a trial."""
+    return f"{job.number} {job.prepared.request.name}".rstrip()

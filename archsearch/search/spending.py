@@ -1,0 +1,47 @@
+"""What a search may spend, and what it has spent."""
+
+from dataclasses import dataclass
+
+from archsearch.config.search import Budget
+from archsearch.runs.formatting import count, duration
+
+
+@dataclass
+class Spending:
+    """Trials begun, epochs trained in all of them, and seconds of all sessions."""
+
+    budget: Budget
+    trials: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+
+    @property
+    def may_begin(self) -> bool:
+        """Whether another trial may begin."""
+        return self.may_train and (self.budget.trials is None or self.trials < self.budget.trials)
+
+    @property
+    def may_train(self) -> bool:
+        """Whether a trial that has begun may train on."""
+        epochs, seconds = self.budget.epochs, self.budget.seconds
+        return (epochs is None or self.epochs < epochs) and (seconds is None or self.seconds < seconds)
+
+    @property
+    def fraction(self) -> float:
+        """The part of the budget that is spent: of what will be used up first, it seems."""
+        pairs = (
+            (self.trials, self.budget.trials),
+            (self.epochs, self.budget.epochs),
+            (self.seconds, self.budget.seconds),
+        )
+        return min(1.0, max(spent / limit for spent, limit in pairs if limit is not None))
+
+    def describe(self) -> str:
+        """`12 of 60 trials, 41 epochs, 3 min`."""
+
+        def of(spent: int, limit: int | None, noun: str) -> str:
+            return count(spent, noun) if limit is None else f"{spent:,} of {count(limit, noun)}"
+
+        limit = "" if self.budget.seconds is None else f" of {duration(self.budget.seconds)}"
+        trials, epochs = of(self.trials, self.budget.trials, "trial"), of(self.epochs, self.budget.epochs, "epoch")
+        return f"{trials}, {epochs}, {duration(self.seconds)}{limit}"

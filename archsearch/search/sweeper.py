@@ -1,0 +1,237 @@
+"""A search from its space to its finalists: Hydra calls this in place of a sweeper.
+
+A search is a sweep whose runs, its trials, are proposed one after another. Its folder holds `study.log`, Optuna's
+journal of what was proposed and told; the folders of the trials hold what they reached; `sweep.json` lists them.
+"""
+
+import logging
+import time
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import DictConfig, OmegaConf
+
+from archsearch.compose.labels import describe
+from archsearch.config.settings import SweepRunSettings
+from archsearch.data.load import resolve_dataset
+from archsearch.errors import ConfigError, Problem, StorageError, SweepError
+from archsearch.runs.folder import STUDY, note_begun
+from archsearch.runs.formatting import count
+from archsearch.runs.prepare import check_device, open_store, prepare_in_sweep
+from archsearch.search.begun import check_begun
+from archsearch.search.closing import close_search, optimism
+from archsearch.search.display import SearchDisplay
+from archsearch.search.finalists import train_finalists
+from archsearch.search.loop import SearchLoop
+from archsearch.search.planning import with_model
+from archsearch.search.proposals import Proposal, Proposer
+from archsearch.search.setup import SearchPlan, plan_search
+from archsearch.search.spending import Spending
+from archsearch.search.storage import open_study
+from archsearch.sweep.job import SUBDIR, job_overrides
+from archsearch.sweep.launcher import make_pool, slots_for
+from archsearch.sweep.logs import logged_to
+from archsearch.sweep.machine import environment
+from archsearch.sweep.numbering import hydra_arguments, sweep_id
+from archsearch.sweep.opening import Datasets, open_parent, recorded_store, resume_argument, resumed_sweep
+from archsearch.sweep.record import Entry, SweepRecord, sweep_lock
+from archsearch.sweep.worker import AttemptEnd, Job
+from archsearch.system.screen import doing
+from archsearch.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+_RESUME = "resume   python -m archsearch -m %s  %s"
+_WRITE_SECONDS = 5.0  # between two versions of sweep.json, which the study can restore
+
+
+def run_search(loader: ConfigLoader, master: DictConfig) -> None:
+    """Search as `master`, the configuration of a multirun, says; or continue a search.
+
+    Raises `UserError`s before anything is created, and `KeyboardInterrupt` after Ctrl-C, once everything is recorded.
+    """
+    if not str(master.hydra.launcher._target_).startswith("hydra_plugins.archsearch."):
+        raise ConfigError([Problem("hydra/launcher", "must be archsearch, whose workers train the trials of a search")])
+    folder = Path(str(master.hydra.sweep.dir))
+    before, datasets = resumed_sweep(master, folder), Datasets()
+    with doing("planning the search"):
+        planned = plan_search(loader, master, datasets.find, before)
+    with environment(recorded_store(before)):
+        check_device(planned.settings.trainer.device)
+        with doing("opening the MLflow store"):
+            store = open_store(planned.tracking)
+        record = before or _new_record(planned, folder, master)
+        try:
+            with sweep_lock(folder):
+                search = _Search(planned, record, folder, store, master)
+                OmegaConf.save(master, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
+                note_begun(folder)
+                search.run(datasets)
+        except OSError as error:
+            problem = f"cannot write to {error.filename or folder}: {error.strerror or error}"
+            raise StorageError(f"{problem}; set hydra.sweep.dir to use another folder") from error
+
+
+def _new_record(planned: SearchPlan, folder: Path, master: DictConfig) -> SweepRecord:
+    keys = [*planned.keys, *([] if planned.space.architectures is None else ["change"])]
+    record = SweepRecord(list(planned.overrides), sweep_id(folder), keys, [], precision=planned.precision)
+    record.hydra, record.config_dir = hydra_arguments(master)
+    return record
+
+
+class _Search:
+    def __init__(
+        self, planned: SearchPlan, record: SweepRecord, folder: Path, store: Store | None, master: DictConfig
+    ) -> None:
+        self.planned, self.record, self.folder, self.store, self.master = planned, record, folder, store, master
+        search, epochs = planned.search, planned.settings.trainer.epochs
+        self.study = open_study(folder / STUDY, search.objectives)
+        check_begun(self.study, planned.base)
+        self.proposer = Proposer(
+            self.study,
+            planned.space,
+            planned.checks,
+            sampler=planned.sampler,
+            objectives=search.objectives,
+            seed=search.seed,
+            duplicates=search.duplicates,
+        )
+        self.spending = Spending(search.budget, seconds=record.seconds)
+        self.spent_before = record.seconds
+        self.loop = SearchLoop(
+            self.proposer, planned.stopping(), epochs, self.spending, self._folder_of, self._job, self._add
+        )
+        self._resolve = cache(resolve_dataset)
+        self._written = 0.0
+
+    def run(self, datasets: Datasets) -> None:
+        """Search until the budget is spent or there is nothing left to propose; then train the finalists."""
+        with logged_to(self.folder):
+            log.info("%s", self.planned.space.describe())
+            datasets.announce_fallbacks()
+            with doing("starting the search in MLflow"):
+                tags = {"search.sampler": self.planned.sampler}
+                parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, "search", tags)
+            proposals = self.proposer.proposals()
+            self.record.entries = [self._entry(proposal) for proposal in proposals.values()]
+            self.loop.resume(proposals)
+            log.info("budget   %s", self.spending.describe())
+            interrupted = self._search()
+            self.record.state = "KILLED" if interrupted else "FINISHED"
+            self._write()
+            close_search(self.record, self.folder, self.spending, self.loop.front(), parent)
+            if interrupted is None:
+                self._train_finalists()
+            else:
+                log.warning(_RESUME, resume_argument(self.folder), "goes on with the search")
+        if interrupted is not None:
+            raise interrupted
+
+    def _search(self) -> KeyboardInterrupt | None:
+        """Train trials until nothing is left to train; returns what interrupted it."""
+        settings = replace(self.planned.sweep, retries=max(1, self.planned.sweep.retries))
+        slots = slots_for(settings, [self.planned.settings.trainer.device])
+        began = time.monotonic()
+        with SearchDisplay(self.spending, lambda: len(self.loop.front())) as display:
+            listener = _Listener(self, display, began)
+            try:
+                make_pool(slots, settings, self.folder, self.master, listener).run([], self.loop.next_team)
+            except KeyboardInterrupt as interrupt:
+                return interrupt
+            finally:
+                listener.count_time()
+        return None
+
+    def _train_finalists(self) -> None:
+        proposals = self.loop.best(self.planned.search.finalists)
+        if proposals:
+            planned, record, folder = self.planned, self.record, self.folder
+            try:
+                outcomes = train_finalists(planned, record, folder, self.store, self.master, proposals)
+            except (KeyboardInterrupt, SweepError):
+                log.warning(_RESUME, resume_argument(self.folder), "trains the remaining finalists")
+                raise
+            log.info("%s", optimism(record, folder, outcomes))
+
+    def _folder_of(self, number: int) -> Path:
+        return self.folder / str(number)
+
+    def _add(self, proposal: Proposal) -> None:
+        self.record.entries.append(self._entry(proposal))
+        self.write_sometimes()
+
+    def write_sometimes(self) -> None:
+        """Write `sweep.json` unless that was done just now."""
+        if time.monotonic() - self._written > _WRITE_SECONDS:
+            self._write()
+
+    def _write(self) -> None:
+        self.record.seconds = self.spending.seconds
+        if self.record.entries:  # an empty list is no sweep
+            self.record.write(self.folder)
+        self._written = time.monotonic()
+
+    def _entry(self, proposal: Proposal) -> Entry:
+        values = {**proposal.values, **({} if proposal.model is None else {"change": change_of(proposal)})}
+        number = proposal.number
+        return Entry(
+            number, str(number), name_of(proposal), values, list(proposal.overrides), proposal.identity, "READY",
+            params=proposal.params, macs=proposal.macs,
+        )  # fmt: skip
+
+    def _job(self, proposal: Proposal, until: int) -> Job:
+        """The step of a trial to the end of epoch `until`."""
+        number, folder = proposal.number, self._folder_of(proposal.number)
+        parent = self.record.tracking.get("run_id")
+        sweep_run = SweepRunSettings(
+            sweep=self.record.id, number=number, name=name_of(proposal), parent=parent, trial=True
+        )
+        overrides = job_overrides(proposal.overrides, folder.name, sweep_run)
+        request = self.planned.composer.request([word for word in overrides if not word.startswith(SUBDIR)], number)
+        if proposal.model is not None:
+            request = replace(request, config=with_model(request.config, proposal.model))
+        return Job(number, prepare_in_sweep(request, folder, self._resolve), folder, until)
+
+
+class _Listener:
+    """Tells the loop and the display what the pool reports."""
+
+    def __init__(self, search: _Search, display: SearchDisplay, began: float) -> None:
+        self._search, self._display, self._began = search, display, began
+        self.started, self.progressed, self.stopping = display.started, display.progressed, display.stopping
+
+    def ended(self, job: Job, end: AttemptEnd, retried: bool) -> None:
+        """A step of a trial ended."""
+        if not retried:
+            self._search.loop.ended(job, end)
+        self._display.ended(job, end, retried)
+        self._search.write_sometimes()
+
+    def tick(self) -> None:
+        """Some time has passed."""
+        self.count_time()
+        self._display.tick()
+
+    def count_time(self) -> None:
+        """Count the seconds of this session."""
+        search = self._search
+        search.spending.seconds = search.spent_before + time.monotonic() - self._began
+
+
+def name_of(proposal: Proposal) -> str:
+    """A trial's name: the values of its settings, and how its architecture differs from its parent's."""
+    parts = [describe(proposal.values)]
+    if proposal.model is not None:
+        parts.append(change_of(proposal))
+    return " ".join(filter(None, parts))[:200]
+
+
+def change_of(proposal: Proposal) -> str:
+    """How the architecture of a trial differs from its parent's: `conv2 channels 16 to 8 (of 12)`."""
+    if proposal.change and proposal.parent is not None:
+        return f"{proposal.change} (of {proposal.parent})"
+    assert proposal.model is not None
+    blocks, head = proposal.model["blocks"], proposal.model["head"]
+    return proposal.change or f"drawn: {count(len(blocks), 'block')}, head {head['type']}"

@@ -1,0 +1,101 @@
+"""Searches that are killed and go on. They start and kill processes: python -m pytest -m sweep."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from subprocess import CompletedProcess, Popen
+from typing import Any
+
+import pytest
+
+from tests.support.processes import Cli, start, wait_until
+from tests.support.sweeps import TINY, epochs_logged, finish, results_of, sweep_folder, wait_for_epochs, workers_of
+
+pytestmark = [
+    pytest.mark.sweep,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
+
+TRIALS = 9
+SEARCH = (
+    "-m", "hydra/sweeper=search", *TINY, "tracking=none", "trainer.epochs=4", "search.min_epochs=2",
+    "model.dropout=interval(0,0.3)", "model.head.type=linear,gap", f"search.budget.trials={TRIALS}",
+    "search.finalists=1", "search.finalist_seeds=2",
+)  # fmt: skip
+
+
+def begin(workspace: Path, *arguments: str) -> "Popen[str]":
+    """A search that runs beside the test, and has trained three epochs."""
+    process = start(*SEARCH, *arguments, cwd=workspace)
+    wait_for_epochs(workspace, 3)
+    return process
+
+
+def kill_everything(process: "Popen[str]") -> None:
+    for pid in [process.pid, *workers_of(process)]:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate()
+
+
+def trials_of(workspace: Path) -> dict[int, dict[str, Any]]:
+    """`result.json` of each trial by number; those of finalists lie deeper."""
+    return results_of(workspace)
+
+
+def check_complete(workspace: Path, trials: int = TRIALS) -> None:
+    """Trials are stopped or trained, no epoch was trained twice, and only finalists have read the test set."""
+    results = trials_of(workspace)
+    assert len(results) == trials
+    states = [result["state"] for result in results.values()]
+    assert set(states) <= {"STOPPED", "FINISHED"} and "FINISHED" in states
+    logged = epochs_logged(workspace)
+    for number, result in results.items():
+        assert logged[number] <= result["epochs_trained"] + 1, number  # an epoch that was killed is trained again
+        assert result["epochs_trained"] in (2, 4), number
+        assert "test/accuracy" not in result["final"]
+    finalists = [json.loads(path.read_text()) for path in sweep_folder(workspace).glob("finalists/*/result.json")]
+    assert [result["state"] for result in finalists] == ["FINISHED"] * 2
+    assert all("test/accuracy" in result["final"] for result in finalists)
+    assert len({result["seed"] for result in finalists} | {result["seed"] for result in results.values()}) == 3
+
+
+def resume(cli: Cli, *arguments: str) -> "CompletedProcess[str]":
+    return cli("-m", "resume=last", *arguments)
+
+
+def test_a_search_whose_processes_are_all_killed_goes_on_with_its_settings_only(workspace: Path, cli: Cli) -> None:
+    kill_everything(begin(workspace))
+    before, folder = trials_of(workspace), sweep_folder(workspace)
+    configuration = (folder / "multirun.yaml").read_text()
+    refused = cli(*SEARCH, "optimizer.momentum=0.5", "resume=last")
+    assert refused.returncode == 2 and "optimizer.momentum is 0.5, was 0.9" in refused.stderr
+    assert (folder / "multirun.yaml").read_text() == configuration and trials_of(workspace) == before
+    done = resume(cli)
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_complete(workspace)
+    after = trials_of(workspace)
+    assert all(after[number]["params"] == result["params"] for number, result in before.items())
+
+
+def test_after_ctrl_c_it_goes_on_to_a_larger_budget(workspace: Path, cli: Cli) -> None:
+    process = begin(workspace)
+    process.send_signal(signal.SIGINT)
+    status, output, errors = finish(process)
+    assert status == 130 and "resume   python -m archsearch -m resume=" in output + errors
+    done = resume(cli, f"search.budget.trials={TRIALS + 2}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_complete(workspace, TRIALS + 2)
+
+
+def test_a_killed_worker_costs_an_attempt_and_killed_finalists_are_trained_later(workspace: Path, cli: Cli) -> None:
+    process = begin(workspace)
+    os.kill(workers_of(process)[0], signal.SIGKILL)
+    folder = sweep_folder(workspace) / "finalists"
+    wait_until(lambda: any(folder.glob("*/checkpoint.pt")), 240)
+    assert "FAILED" not in {result["state"] for result in trials_of(workspace).values()}
+    kill_everything(process)
+    done = resume(cli)
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_complete(workspace)
