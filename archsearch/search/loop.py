@@ -52,6 +52,8 @@ class SearchLoop:
             result = read_result(self.folder_of(number)) or {}
             epoch = result.get("epochs_trained", 0)
             self._count(number, epoch)
+            if result.get("state") == "FAILED" and number not in unfinished:
+                continue
             for reached in (row["epoch"] for row in result.get("history", ())):
                 if reached in self.stopping.rungs:
                     self.stopping.record(number, reached, self._standing(result, reached))
