@@ -4,7 +4,8 @@ Planning, without torch: `grid` expands the command line to combinations of `val
 configuration of each run, `fingerprint` finds runs with the same result, `estimate` predicts how long a run takes.
 `plan` puts them together and `plan_table` prints it.
 
-Training: Hydra calls `sweeper` and `launcher` (through hydra_plugins/archsearch). `record` is `sweep.json`, `numbering`
+Training: Hydra calls `sweeper` and `launcher` (through hydra_plugins/archsearch). `opening` is what a search does
+beforehand, too; `record` is `sweep.json`, `numbering`
 gives runs their numbers and folders, `job` is a run as a Hydra job, `pool`, `worker` and `machine` are the processes,
 `display`, `time_left` and `logs` show their progress.
 
