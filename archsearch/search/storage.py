@@ -3,6 +3,7 @@
 Imports Optuna, so import it late.
 """
 
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,24 +14,28 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from archsearch.errors import ResumeError, first_line
 from archsearch.search.objectives import directions_of
 
 _NAME = "search"
 
 
 def open_study(path: Path, objectives: Sequence[str]) -> optuna.Study:
-    """The study in the journal at `path`, which is made if it does not exist."""
+    """The study in the journal at `path`, which is made if it does not exist. Raises `ResumeError` if it is damaged."""
     optuna.logging.disable_default_handler()
     lock = _Lock(FileLock(f"{path}.lock"))
     with lock.file_lock:
-        _cut_unfinished_line(path)
+        _cut_damaged_end(path)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type] # its base class is private
-        with FileLock(f"{path}.proposing"):  # two processes that create a study at once would both fail
-            return optuna.create_study(
-                storage=storage, study_name=_NAME, directions=directions_of(objectives), load_if_exists=True
-            )
+        try:
+            storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type] # its base class is private
+            with FileLock(f"{path}.proposing"):  # two processes that create a study at once would both fail
+                return optuna.create_study(
+                    storage=storage, study_name=_NAME, directions=directions_of(objectives), load_if_exists=True
+                )
+        except (ValueError, LookupError, TypeError, AssertionError) as error:  # what lines of any content raise
+            raise ResumeError(f"{path}: damaged: {first_line(error)}; restore it, or start a new search") from error
 
 
 class _Lock:
@@ -49,11 +54,19 @@ class _Lock:
         self.file_lock.release()
 
 
-def _cut_unfinished_line(path: Path) -> None:
-    """Cut a last line without its end, as a power cut leaves; another one appended to it would spoil the file."""
+def _cut_damaged_end(path: Path) -> None:
+    """Cut a last line that is not whole, as a power cut leaves; another one appended to it would spoil the file."""
     if not path.exists():
         return
     with path.open("r+b") as file:
-        content = file.read()
-        if content and not content.endswith(b"\n"):
-            file.truncate(content.rfind(b"\n") + 1)
+        lines = file.read().splitlines(keepends=True)
+        if lines and not _is_whole(lines[-1]):
+            file.truncate(sum(map(len, lines[:-1])))
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return line.endswith(b"\n")

@@ -139,14 +139,26 @@ def test_a_trial_whose_process_died_while_asking_is_given_up(tmp_path: Path) -> 
     assert [trial.state.name for trial in proposer.study.trials] == [*["COMPLETE"] * 3, "FAIL", *["COMPLETE"] * 3]
 
 
-def test_a_line_that_a_power_cut_left_unfinished_is_cut_off(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [b'{"op_code":4,"worker', b"\0\0\0\n"])
+def test_a_line_that_a_power_cut_left_damaged_is_cut_off(tmp_path: Path, end: bytes) -> None:
     journal = tmp_path / "journal"
     with searching(*MIXED) as composed:
         train(composed.proposer("evolution", journal), 3)
         with journal.open("ab") as file:
-            file.write(b'{"op_code":4,"worker')
+            file.write(end)
         assert len(train(composed.proposer("evolution", journal), 3)) == 3
     assert all(json.loads(line) for line in journal.read_text().splitlines())
+
+
+@pytest.mark.parametrize("line", [b"garbage", b"[]", b"{}", b'{"op_code":77}'])
+def test_a_journal_that_is_damaged_in_the_middle_is_refused(tmp_path: Path, line: bytes) -> None:
+    journal = tmp_path / "journal"
+    with searching(*MIXED) as composed:
+        train(composed.proposer("random", journal), 3)
+    lines = journal.read_bytes().splitlines()
+    journal.write_bytes(b"\n".join([*lines[:5], line, *lines[5:], b""]))
+    with pytest.raises(ResumeError, match="journal: damaged: "):
+        open_study(journal, ["val/accuracy"])
 
 
 def test_a_search_is_not_resumed_with_another_space(tmp_path: Path) -> None:
