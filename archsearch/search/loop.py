@@ -5,12 +5,13 @@ killed therefore goes on from both: trials that were training are trained on fir
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from archsearch.runs.result import read_result
 from archsearch.search.objectives import losses_of
@@ -41,12 +42,14 @@ class SearchLoop:
     _proposals: dict[int, Proposal] = field(default_factory=dict)
     _steps: deque[Step] = field(default_factory=deque)  # to train, before anything new
     _trained: dict[int, int] = field(default_factory=dict)  # epochs by trial
-    _training: set[int] = field(default_factory=set)
+    _training: dict[int, int] = field(default_factory=dict)  # the epochs of the step that a trial is at
+    _failed: set[int] = field(default_factory=set)
     _finished: dict[int, dict[str, float]] = field(default_factory=dict)  # the objectives of fully trained trials
 
     def resume(self, proposals: Mapping[int, Proposal]) -> None:
         """Continue with `proposals`, all that were ever made, by number."""
         unfinished = {proposal.number for proposal in self.proposer.running()}
+        self._failed = self.proposer.failed()
         for number, proposal in sorted(proposals.items()):
             self._proposals[number] = proposal
             result = read_result(self.folder_of(number)) or {}
@@ -59,11 +62,15 @@ class SearchLoop:
                     self.stopping.record(number, reached, self._standing(result, reached))
             if result.get("state") == "FINISHED":
                 self._finished[number] = measured(result, result["history"][-1])
-            if number not in unfinished:
-                continue
-            if result.get("state") == "FINISHED":
+            state, is_told = result.get("state"), number not in unfinished
+            # A trial that trained on has been told already, of the rung below.
+            is_interrupted = state in ("RUNNING", "KILLED") and number not in self._failed
+            if state == "FINISHED":
                 self._tell(number, result)
-            elif result.get("state") != "STOPPED":
+            elif state == "STOPPED":
+                if is_told:
+                    self.stopping.settle(number)
+            elif is_interrupted or not is_told:
                 rung = next(rung for rung in self.stopping.rungs if rung >= epoch)  # on a rung, it stops at once
                 self._steps.append(Step(number, rung))
         self.spending.trials = len(proposals)
@@ -92,9 +99,10 @@ class SearchLoop:
 
     def ended(self, job: Job, end: AttemptEnd) -> None:
         """The last attempt at a step of a trial has ended."""
-        self._training.discard(job.number)
+        self._training.pop(job.number, None)
         result = end.result or read_result(job.folder) or {}
         self._count(job.number, result.get("epochs_trained", 0))
+        self.spending.begun_epochs = sum(self._training.values())
         if end.state == "STOPPED":
             self.stopping.record(job.number, job.until or self.epochs, self._standing(result, job.until))
             self._go_on()
@@ -104,29 +112,50 @@ class SearchLoop:
             self._finished[job.number] = measured(result, result["history"][-1])
             self._tell(job.number, result)
         elif end.state == "FAILED":
+            self._failed.add(job.number)
             self.proposer.tell(job.number, None, "FAIL")
+
+    def counts(self) -> dict[str, int]:
+        """How many trials are FINISHED, FAILED and STOPPED; the others train, or are about to train on."""
+        busy = {*self._training, *(step.trial for step in self._steps)}
+        stopped = set(self._proposals) - set(self._finished) - self._failed - busy
+        return {"FINISHED": len(self._finished), "FAILED": len(self._failed), "STOPPED": len(stopped)}
+
+    def most_accurate(self) -> tuple[float, int] | None:
+        """The highest final accuracy of a fully trained trial, in percent, and the trial's number."""
+        trained = [(values["val/accuracy"], -number) for number, values in self._finished.items()]
+        return (max(trained)[0], -max(trained)[1]) if trained else None
 
     def front(self) -> list[int]:
         """The fully trained trials that no other one dominates, the best in the first objective first."""
         if not self._finished:
             return []
-        objectives = self.proposer.objectives
         numbers = list(self._finished)
-        losses = np.array([losses_of(objectives, self._values(number)) for number in numbers])
-        best = fronts(losses)[0] if len(objectives) > 1 else np.argsort(losses[:, 0], kind="stable")
-        return [numbers[row] for row in best[np.argsort(losses[best][:, 0], kind="stable")]]
+        losses = self._losses(numbers)
+        front = fronts(losses)[0]
+        return [numbers[row] for row in front[np.argsort(losses[front][:, 0], kind="stable")]]
 
     def best(self, limit: int) -> list[Proposal]:
-        """At most `limit` trials to train again: the front or, with one objective, the best; the best first."""
-        front = self.front()
-        if len(front) > limit and len(self.proposer.objectives) > 1:
-            losses = np.array([losses_of(self.proposer.objectives, self._values(number)) for number in front])
-            kept = set(best_first(losses)[:limit])
-            front = [number for row, number in enumerate(front) if row in kept]
-        return [self._proposals[number] for number in front[:limit]]
+        """At most `limit` trials to train again, all different networks: the front or, with one objective, the best.
 
-    def _values(self, number: int) -> list[float]:
-        return [self._finished[number][name] for name in self.proposer.objectives]
+        The best in the first objective comes first.
+        """
+        several = len(self.proposer.objectives) > 1
+        candidates = self.front() if several else list(self._finished)
+        order = best_first(self._losses(candidates)) if candidates else []
+        chosen: dict[str, int] = {}  # by network: with search.duplicates=reseed, some are there several times
+        for number in (candidates[row] for row in order):
+            chosen.setdefault(self._proposals[number].identity, number)
+        kept = list(chosen.values())[:limit]
+        first = {number: losses[0] for number, losses in zip(kept, self._losses(kept), strict=True)}
+        return [self._proposals[number] for number in sorted(kept, key=lambda number: first[number])]
+
+    def _losses(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """The losses (trials, objectives) of fully trained trials."""
+        objectives = self.proposer.objectives
+        return np.array(
+            [losses_of(objectives, [self._finished[number][name] for name in objectives]) for number in numbers], float
+        )
 
     def _go_on(self) -> None:
         while (step := self.stopping.next_step()) is not None:
@@ -134,7 +163,8 @@ class SearchLoop:
                 self._steps.append(step)
 
     def _team(self, proposal: Proposal, until: int) -> Team:
-        self._training.add(proposal.number)
+        self._training[proposal.number] = max(0, until - self._trained.get(proposal.number, 0))
+        self.spending.begun_epochs = sum(self._training.values())
         return (self.make_job(proposal, until),)
 
     def _count(self, number: int, epochs: int) -> None:

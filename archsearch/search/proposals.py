@@ -105,6 +105,11 @@ class Proposer:
         trials = self.study.get_trials(deepcopy=False)
         return [_read(trial)[0] for trial in trials if trial.state.name == "RUNNING" and _PROPOSAL in trial.user_attrs]
 
+    def failed(self) -> set[int]:
+        """The numbers of the proposals whose training failed."""
+        trials = self.study.get_trials(deepcopy=False)
+        return {trial.number for trial in trials if trial.state.name == "FAIL" and _PROPOSAL in trial.user_attrs}
+
     def proposals(self) -> dict[int, Proposal]:
         """All proposals by number, in the order in which they were made."""
         trials = self.study.get_trials(deepcopy=False)

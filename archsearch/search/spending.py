@@ -14,6 +14,7 @@ class Spending:
     trials: int = 0
     epochs: int = 0
     seconds: float = 0.0
+    begun_epochs: int = 0  # of the steps that are being trained now
 
     @property
     def may_begin(self) -> bool:
@@ -24,7 +25,8 @@ class Spending:
     def may_train(self) -> bool:
         """Whether a trial that has begun may train on."""
         epochs, seconds = self.budget.epochs, self.budget.seconds
-        return (epochs is None or self.epochs < epochs) and (seconds is None or self.seconds < seconds)
+        has_epochs = epochs is None or self.epochs + self.begun_epochs < epochs
+        return has_epochs and (seconds is None or self.seconds < seconds)
 
     @property
     def fraction(self) -> float:

@@ -40,6 +40,9 @@ class Stopping(Protocol):
     def record(self, trial: int, epoch: int, standing: Standing) -> None:
         """`trial` has stopped after `epoch` epochs."""
 
+    def settle(self, trial: int) -> None:
+        """An earlier session has stopped `trial` where it is, after what `record` has been told of it."""
+
     def next_step(self, *, is_last: bool = False) -> Step | None:
         """A stopped trial that trains on, if any; each step is named once. `is_last` if no trials will be added."""
 
@@ -51,6 +54,9 @@ class NoStopping:
     rungs: Sequence[int]
 
     def record(self, trial: int, epoch: int, standing: Standing) -> None:
+        """Nothing depends on it."""
+
+    def settle(self, trial: int) -> None:
         """Nothing depends on it."""
 
     def next_step(self, *, is_last: bool = False) -> Step | None:  # noqa: ARG002
@@ -79,6 +85,9 @@ class Halving:
         for rung in self.rungs:
             if rung < epoch:
                 self._going_on.setdefault(rung, set()).add(trial)
+
+    def settle(self, trial: int) -> None:
+        """It may train on all the same, once its share has grown."""
 
     def next_step(self, *, is_last: bool = False) -> Step | None:
         """The best trial of the highest rung that has not named its share; if `is_last`, the share is rounded up."""
@@ -123,6 +132,10 @@ class MedianStopping:
         ]
         if len(others) < self.least or max(curve.values()) >= statistics.median(others):
             self._waiting.append(Step(trial, next(rung for rung in self.rungs if rung > epoch)))
+
+    def settle(self, trial: int) -> None:
+        """It stays where it is: it was compared with those of that time, which the records do not tell."""
+        self._waiting = [step for step in self._waiting if step.trial != trial]
 
     def next_step(self, *, is_last: bool = False) -> Step | None:  # noqa: ARG002
         """The trial that has waited longest."""

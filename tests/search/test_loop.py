@@ -103,3 +103,77 @@ def test_a_search_that_died_goes_on_and_trains_nothing_twice(tmp_path: Path, sto
     trained = {trial: max(until for number, until in steps if number == trial) for trial, _ in steps}
     assert search.spending.epochs == sum(trained.values())
     assert not search.loop.proposer.running()
+
+
+def test_a_trial_that_was_training_on_goes_on_although_others_have_overtaken_it(tmp_path: Path) -> None:
+    accuracies = [95.0, 90.0, 91.0, 99.0, 98.0]
+
+    def begin() -> Simulation:
+        search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=5))
+        search.curve = lambda proposal, epoch: accuracies[proposal.number] + epoch / 100
+        return search
+
+    with searching(*MIXED) as composed:
+        search = begin()
+        search.run(workers=1, most_steps=3)
+        overtaken = search.loop.next_team()
+        search.run(workers=1, most_steps=5)
+        assert overtaken is not None and overtaken[0].number == 0
+        search.leave(overtaken[0], 2, "RUNNING")
+        search = begin()
+        search.loop.resume(search.loop.proposer.proposals())
+        search.run(workers=1)
+    assert (0, 3) in search.steps
+
+
+def test_the_epochs_of_running_trials_count_before_another_one_begins(tmp_path: Path) -> None:
+    with searching(*MIXED) as composed:
+        search = simulate(composed, tmp_path, NoStopping((4,)), Budget(trials=None, epochs=9))
+        search.run(workers=5)
+    assert search.spending.epochs == 12
+
+
+def test_one_objective_has_a_front_of_the_best_trial_and_finalists_by_merit(tmp_path: Path) -> None:
+    with searching(*MIXED) as composed:
+        search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=9))
+        search.run()
+    order = sorted(search.begun, key=lambda proposal: -search.curve(proposal, 2))
+    assert search.loop.front() == [order[0].number]
+    assert search.loop.best(3) == order[:3]
+    assert search.loop.most_accurate() == (search.curve(order[0], 2), order[0].number)
+
+
+def test_finalists_are_different_networks(tmp_path: Path) -> None:
+    with searching("model.dropout=0,0.1") as composed:
+        search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=8), duplicates="reseed")
+        search.run()
+    assert len(search.begun) == 8
+    assert len({proposal.identity for proposal in search.loop.best(5)}) == len(search.loop.best(5)) == 2
+
+
+def test_trials_are_counted_and_not_their_steps(tmp_path: Path) -> None:
+    with searching(*MIXED) as composed:
+        search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=9))
+        search.run(most_steps=6)
+        search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=9))
+        search.loop.resume(search.loop.proposer.proposals())
+        search.run()
+    counts = search.loop.counts()
+    assert counts["FINISHED"] >= 1 and counts["FINISHED"] + counts["STOPPED"] == 9 and counts["FAILED"] == 0
+
+
+def test_a_trial_that_the_median_rule_stopped_stays_stopped_after_an_interruption(tmp_path: Path) -> None:
+    def begin(trials: int) -> Simulation:
+        search = simulate(composed, tmp_path, MedianStopping(range(1, 5), 2), Budget(trials=trials))
+        search.curve = lambda proposal, epoch: float(proposal.number + epoch)
+        return search
+
+    with searching(*MIXED) as composed:
+        search = begin(12)
+        search.run(workers=4)
+        reached = {p.number: max(until for trial, until in search.steps if trial == p.number) for p in search.begun}
+        assert min(reached.values()) < 4
+        search = begin(12)
+        search.loop.resume(search.loop.proposer.proposals())
+        search.run()
+    assert search.steps == []

@@ -51,7 +51,7 @@ class Simulation:
         for job in running:
             assert job.until is not None
             if job.until > 1:
-                self._write(job, job.until - 1, "RUNNING")
+                self.leave(job, job.until - 1, "RUNNING")
 
     def _job(self, proposal: Proposal, until: int) -> Job:
         self._proposals[proposal.number] = proposal
@@ -62,9 +62,10 @@ class Simulation:
         if (read_result(job.folder) or {}).get("epochs_trained", 0) < job.until:
             self.steps.append((job.number, job.until))
         state = "FINISHED" if job.until == self.epochs else "STOPPED"
-        return AttemptEnd(job.number, state, result=self._write(job, job.until, state))
+        return AttemptEnd(job.number, state, result=self.leave(job, job.until, state))
 
-    def _write(self, job: Job, epochs: int, state: str) -> dict[str, Any]:
+    def leave(self, job: Job, epochs: int, state: str) -> dict[str, Any]:
+        """Write the `result.json` of a trial in `state` after so many epochs; returns its content."""
         proposal = self._proposals[job.number]
         history = [
             {"epoch": epoch, "val/accuracy": self.curve(proposal, epoch), "val/loss": 1.0, "seconds": 1.0}
