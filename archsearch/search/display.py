@@ -3,7 +3,6 @@
 import logging
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from archsearch.runs.formatting import count
-from archsearch.search.spending import Spending
+from archsearch.search.loop import SearchLoop
 from archsearch.sweep.display import INTERRUPTED
 from archsearch.sweep.worker import LOG, AttemptEnd, Job, RunProgress
 from archsearch.system.terminal import terminal_width
@@ -23,14 +22,10 @@ _BAR_FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}{postfix}"
 
 
 class SearchDisplay:
-    """Shows what a pool reports. `spending` is that of the search, `front` the number of trials on the front so far."""
+    """Shows what a pool reports, and what has become of all trials of the search, which `loop` knows."""
 
-    def __init__(
-        self, spending: Spending, front: Callable[[], int], clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.spending, self.front, self._clock = spending, front, clock
-        self.states: Counter[str] = Counter()
-        self.best: tuple[float, int] | None = None
+    def __init__(self, loop: SearchLoop, clock: Callable[[], float] = time.monotonic) -> None:
+        self.loop, self.spending, self._clock = loop, loop.spending, clock
         self._training: dict[int, RunProgress | None] = {}
         self._bar: tqdm[Any] | None = None
         self._context = ExitStack()
@@ -62,12 +57,10 @@ class SearchDisplay:
         """A step of a trial ended; another attempt follows if `retried`."""
         self._training.pop(job.number, None)
         if end.result is not None:
-            log.info("%s: %s", label(job), self._summary(job.number, end.state, end.result))
+            log.info("%s: %s", label(job), _summary(end.state, end.result))
         elif end.state == "FAILED":
             log.warning("%s: FAILED: %s%s", label(job), end.reason, "; trying again" if retried else "")
             log.warning("  its log: %s", job.folder / LOG)
-        if not retried:
-            self.states[end.state] += 1
         self.tick()
 
     def stopping(self, signals: int) -> None:
@@ -90,22 +83,21 @@ class SearchDisplay:
             )
 
     def state(self) -> str:
-        """`3 training, 12 done, 20 stopped, best 99.12% (17), 4 on the front`."""
-        parts = [f"{len(self._training)} training", f"{self.states['FINISHED']:,} done"]
-        parts += [f"{self.states['STOPPED']:,} stopped"] * bool(self.states["STOPPED"])
-        parts += [f"{self.states['FAILED']:,} failed"] * bool(self.states["FAILED"])
-        if self.best is not None:
-            parts.append(f"best {self.best[0]:.2f}% ({self.best[1]})")
-        front = self.front()
-        return ", ".join([*parts, *[f"{front:,} on the front"] * bool(front)])
+        """`3 training, 12 trained, 20 stopped, best 99.12% (17), 4 on the front`."""
+        counts, best, front = self.loop.counts(), self.loop.most_accurate(), len(self.loop.front())
+        parts = [f"{len(self._training)} training", f"{counts['FINISHED']:,} trained"]
+        parts += [f"{counts['STOPPED']:,} stopped"] * bool(counts["STOPPED"])
+        parts += [f"{counts['FAILED']:,} failed"] * bool(counts["FAILED"])
+        parts += [f"best {best[0]:.2f}% ({best[1]})"] if best is not None else []
+        return ", ".join(
+            [*parts, *[f"{front:,} on the front"] * (len(self.loop.proposer.objectives) > 1 and front > 0)]
+        )
 
-    def _summary(self, number: int, state: str, result: Mapping[str, Any]) -> str:
-        accuracy = result["final"]["val/accuracy"]
-        if state == "FINISHED" and (self.best is None or accuracy > self.best[0]):
-            self.best = accuracy, number
-        after = f" after {count(result['epochs_trained'], 'epoch')}"
-        stopped = f", stopped{after} of {result['epochs']}" if state == "STOPPED" else after
-        return f"val {accuracy:.2f}%{stopped}, {result['params']:,} parameters"
+
+def _summary(state: str, result: Mapping[str, Any]) -> str:
+    after = f" after {count(result['epochs_trained'], 'epoch')}"
+    stopped = f", stopped{after} of {result['epochs']}" if state == "STOPPED" else after
+    return f"val {result['final']['val/accuracy']:.2f}%{stopped}, {result['params']:,} parameters"
 
 
 def label(job: Job) -> str:

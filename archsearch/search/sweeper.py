@@ -6,6 +6,7 @@ journal of what was proposed and told; the folders of the trials hold what they 
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from archsearch.compose.labels import describe
 from archsearch.config.settings import SweepRunSettings
 from archsearch.data.load import resolve_dataset
-from archsearch.errors import ConfigError, Problem, StorageError, SweepError
+from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError
 from archsearch.runs.folder import STUDY, note_begun
 from archsearch.runs.formatting import count
 from archsearch.runs.prepare import check_device, open_store, prepare_in_sweep
@@ -54,15 +55,19 @@ def run_search(loader: ConfigLoader, master: DictConfig) -> None:
     """
     if not str(master.hydra.launcher._target_).startswith("hydra_plugins.archsearch."):
         raise ConfigError([Problem("hydra/launcher", "must be archsearch, whose workers train the trials of a search")])
+    if OmegaConf.to_container(master.hydra.sweep)["subdir"] != "${hydra.job.num}":  # type: ignore[index,call-overload]
+        raise ConfigError([Problem("hydra.sweep.subdir", "cannot be set in a search, which numbers its folders")])
     folder = Path(str(master.hydra.sweep.dir))
     before, datasets = resumed_sweep(master, folder), Datasets()
+    if before is not None and not (folder / STUDY).is_file():
+        raise ResumeError(f"resume: {folder} has no {STUDY}, so it is no search; restore that file, or start anew")
     with doing("planning the search"):
         planned = plan_search(loader, master, datasets.find, before)
     with environment(recorded_store(before)):
         check_device(planned.settings.trainer.device)
         with doing("opening the MLflow store"):
             store = open_store(planned.tracking)
-        record = before or _new_record(planned, folder, master)
+        record = _new_record(planned, folder, master) if before is None else _resumed_record(before, planned)
         try:
             with sweep_lock(folder):
                 search = _Search(planned, record, folder, store, master)
@@ -78,6 +83,16 @@ def _new_record(planned: SearchPlan, folder: Path, master: DictConfig) -> SweepR
     keys = [*planned.keys, *([] if planned.space.architectures is None else ["change"])]
     record = SweepRecord(list(planned.overrides), sweep_id(folder), keys, [], precision=planned.precision)
     record.hydra, record.config_dir = hydra_arguments(master)
+    return record
+
+
+def _resumed_record(record: SweepRecord, planned: SearchPlan) -> SweepRecord:
+    """`record` with the budget and the finalists that the search goes on with, so that the next session has them."""
+    before = set(record.overrides)
+    changed = [word for word in planned.overrides if word not in before and word.lstrip("+").startswith("search.")]
+    keys = {word.partition("=")[0] for word in changed}
+    record.overrides = [word for word in record.overrides if word.partition("=")[0] not in keys] + changed
+    record.state = "RUNNING"
     return record
 
 
@@ -111,11 +126,14 @@ class _Search:
         with logged_to(self.folder):
             log.info("%s", self.planned.space.describe())
             datasets.announce_fallbacks()
+            proposals = self.proposer.proposals()
+            self._check_complete(proposals)
             with doing("starting the search in MLflow"):
                 tags = {"search.sampler": self.planned.sampler}
                 parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, "search", tags)
-            proposals = self.proposer.proposals()
-            self.record.entries = [self._entry(proposal) for proposal in proposals.values()]
+            failed = self.proposer.failed()
+            entries = [self._entry(proposal) for proposal in proposals.values()]
+            self.record.entries = [replace(entry, failed=entry.number in failed) for entry in entries]
             self.loop.resume(proposals)
             log.info("budget   %s", self.spending.describe())
             interrupted = self._search()
@@ -134,7 +152,7 @@ class _Search:
         settings = replace(self.planned.sweep, retries=max(1, self.planned.sweep.retries))
         slots = slots_for(settings, [self.planned.settings.trainer.device])
         began = time.monotonic()
-        with SearchDisplay(self.spending, lambda: len(self.loop.front())) as display:
+        with SearchDisplay(self.loop) as display:
             listener = _Listener(self, display, began)
             try:
                 make_pool(slots, settings, self.folder, self.master, listener).run([], self.loop.next_team)
@@ -144,16 +162,27 @@ class _Search:
                 listener.count_time()
         return None
 
+    def _check_complete(self, proposals: Mapping[int, Proposal]) -> None:
+        """Raise `ResumeError` if the study has lost trials, whose numbers and folders others would get."""
+        lost = [entry.number for entry in self.record.entries if entry.number not in proposals]
+        if lost:
+            problem = f"{self.folder / STUDY}: damaged: {count(len(lost), 'trial')} of sweep.json, such as {lost[0]},"
+            raise ResumeError(f"{problem} missing; restore it, or start a new search")
+
     def _train_finalists(self) -> None:
-        proposals = self.loop.best(self.planned.search.finalists)
-        if proposals:
-            planned, record, folder = self.planned, self.record, self.folder
-            try:
-                outcomes = train_finalists(planned, record, folder, self.store, self.master, proposals)
-            except (KeyboardInterrupt, SweepError):
-                log.warning(_RESUME, resume_argument(self.folder), "trains the remaining finalists")
-                raise
-            log.info("%s", optimism(record, folder, outcomes))
+        planned, record, folder = self.planned, self.record, self.folder
+        proposals = self.loop.best(planned.search.finalists)
+        if not proposals:
+            if planned.search.finalists:
+                reason = f"no trial has trained all {count(planned.settings.trainer.epochs, 'epoch')}"
+                log.warning("WARNING: there are no finalists: %s; resume with a larger search.budget", reason)
+            return
+        try:
+            outcomes = train_finalists(planned, record, folder, self.store, self.master, proposals)
+        except (KeyboardInterrupt, SweepError):
+            log.warning(_RESUME, resume_argument(folder), "trains the remaining finalists")
+            raise
+        log.info("%s", optimism(record, folder, outcomes))
 
     def _folder_of(self, number: int) -> Path:
         return self.folder / str(number)
@@ -206,6 +235,9 @@ class _Listener:
         """A step of a trial ended."""
         if not retried:
             self._search.loop.ended(job, end)
+            if end.state == "FAILED":  # a worker that died early leaves no `result.json`
+                entry = next(entry for entry in self._search.record.entries if entry.number == job.number)
+                entry.failed, entry.reason = True, end.reason
         self._display.ended(job, end, retried)
         self._search.write_sometimes()
 
@@ -213,6 +245,7 @@ class _Listener:
         """Some time has passed."""
         self.count_time()
         self._display.tick()
+        self._search.write_sometimes()
 
     def count_time(self) -> None:
         """Count the seconds of this session."""

@@ -98,7 +98,8 @@ def open_parent(
         store, tracking.experiment, info, record.tracking.get("run_id") if same_store else None
     )
     record.tracking = {**recorder.describe(), "run_id": recorder.run_id}
-    record.write(folder)
+    if record.entries:  # a search has none yet, and could not be read
+        record.write(folder)
     return recorder
 
 

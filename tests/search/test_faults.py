@@ -87,6 +87,8 @@ def test_after_ctrl_c_it_goes_on_to_a_larger_budget(workspace: Path, cli: Cli) -
     done = resume(cli, f"search.budget.trials={TRIALS + 2}")
     assert done.returncode == 0, done.stdout + done.stderr
     check_complete(workspace, TRIALS + 2)
+    overrides = json.loads((sweep_folder(workspace) / "sweep.json").read_text())["overrides"]
+    assert [word for word in overrides if "budget" in word] == [f"search.budget.trials={TRIALS + 2}"]
 
 
 def test_a_killed_worker_costs_an_attempt_and_killed_finalists_are_trained_later(workspace: Path, cli: Cli) -> None:
