@@ -19,7 +19,10 @@ from archsearch.sweep.grid import SEED_IS_LUCK
 from archsearch.sweep.values import values_of
 
 # The search itself, where things lie, and what makes trials comparable.
-_FIXED = ("search", "space", "sweep", "tracking", "ui", "resume", "data", "constraints", "experiment")
+_FIXED = (
+    "search", "space", "sweep", "sweep_run", "tracking", "ui", "resume", "overwrite", "data", "constraints",
+    "experiment", "trainer.epochs", "trainer.test_every_epoch", "trainer.device",
+)  # fmt: skip
 _MOST_VALUES = 10_000
 
 

@@ -159,5 +159,10 @@ def _check_protocol(settings: Settings) -> None:
         problems.append(Problem("trainer.device", rule))
     if settings.sweep.stack > 1:
         problems.append(Problem("sweep.stack", f"got {settings.sweep.stack}, must be 1 in a search"))
+    if settings.sweep.zip:
+        problems.append(Problem("sweep.zip", "must be empty in a search, whose sampler combines the settings"))
+    if settings.overwrite:
+        rule = "got true, must be false in a search, which replaces no folder; choose another hydra.sweep.dir"
+        problems.append(Problem("overwrite", rule))
     if problems:
         raise ConfigError(problems)

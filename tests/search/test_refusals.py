@@ -1,0 +1,44 @@
+"""Commands that a search refuses before it creates anything."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.sweeps import TINY, train_sweep
+
+SEARCH = ("hydra/sweeper=search", *TINY, "tracking=none", "trainer.epochs=2", "search.budget.trials=2")
+
+
+@pytest.mark.parametrize(
+    ("words", "rule"),
+    [
+        (("trainer.epochs=2,3",), "trainer.epochs: cannot vary within a search"),
+        (("trainer.test_every_epoch=false,true",), "trainer.test_every_epoch: cannot vary within a search"),
+        (("trainer.test_every_epoch=true",), "trainer.test_every_epoch: got true, must be false in a search"),
+        (("data.validation=0",), "data.validation: got 0, must be at least 1"),
+        (("sweep.stack=2",), "sweep.stack: got 2, must be 1 in a search"),
+        (("sweep.zip=[a,b]",), "sweep.zip: must be empty in a search"),
+        (("overwrite=true",), "overwrite: got true, must be false in a search"),
+        (("hydra.sweep.subdir=x${hydra.job.num}",), "hydra.sweep.subdir: cannot be set in a search"),
+        (("hydra/launcher=basic",), "hydra/launcher: must be archsearch"),
+    ],
+)
+def test_a_search_refuses(workspace: Path, words: tuple[str, ...], rule: str) -> None:
+    done = train_sweep(workspace, *SEARCH, "model.dropout=0,0.1", *words)
+    assert done.returncode == 2 and rule in done.stderr
+    assert not list(workspace.iterdir())
+
+
+def test_a_sweep_is_not_resumed_as_a_search(workspace: Path) -> None:
+    folder = workspace / "outputs" / "sweeps" / "grid"
+    folder.mkdir(parents=True)
+    entry = {"number": 0, "folder": "0", "name": "", "values": {}, "overrides": [], "fingerprint": None}
+    record = {
+        "format": 2, "overrides": ["model.dropout=0,0.1"], "id": "grid", "keys": [], "hydra": [], "config_dir": [],
+        "runs": [{**entry, "state": "READY"}],
+    }  # fmt: skip
+    (folder / "sweep.json").write_text(json.dumps(record))
+    done = train_sweep(workspace, "hydra/sweeper=search", "resume=grid")
+    assert done.returncode == 2 and "has no study.log, so it is no search" in done.stderr
+    assert json.loads((folder / "sweep.json").read_text()) == record
