@@ -32,8 +32,6 @@ def close_search(record: SweepRecord, folder: Path, spending: Spending, front: S
     if on_front:
         log.info(table)
         log.info("These accuracies chose the trials, so they are optimistic; the test set has not been read.")
-    else:
-        log.info("No trial was trained to its last epoch, so there are no finalists; raise search.budget.")
     tables = [*write_tables(folder, outcomes), folder / FRONT]
     write_text(folder / FRONT, _csv(on_front))
     with doing("drawing the search's figures"):

@@ -55,7 +55,7 @@ class SearchLoop:
             result = read_result(self.folder_of(number)) or {}
             epoch = result.get("epochs_trained", 0)
             self._count(number, epoch)
-            if result.get("state") == "FAILED" and number not in unfinished:
+            if number in self._failed:
                 continue
             for reached in (row["epoch"] for row in result.get("history", ())):
                 if reached in self.stopping.rungs:
@@ -64,7 +64,7 @@ class SearchLoop:
                 self._finished[number] = measured(result, result["history"][-1])
             state, is_told = result.get("state"), number not in unfinished
             # A trial that trained on has been told already, of the rung below.
-            is_interrupted = state in ("RUNNING", "KILLED") and number not in self._failed
+            is_interrupted = state in ("RUNNING", "KILLED")
             if state == "FINISHED":
                 self._tell(number, result)
             elif state == "STOPPED":
