@@ -25,7 +25,7 @@ def around(name: str, constraints: Constraints = Constraints(), **limits: object
     return Architectures.around(MODELS[name], BlockLimits(**limits), shape, 10, constraints)  # type: ignore[arg-type]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=10)
 @given(st.sampled_from(sorted(SHAPES)), st.integers(0, 2**20))
 def test_a_mutation_can_be_built_and_is_another_network(name: str, seed: int) -> None:
     near, random = around(name, types=ALL_TYPES), Random(seed)
@@ -39,7 +39,7 @@ def test_a_mutation_can_be_built_and_is_another_network(name: str, seed: int) ->
         model = mutated[0]
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=6)
 @given(st.integers(0, 2**20))
 def test_a_walk_from_within_the_budget_stays_within_it(seed: int) -> None:
     limit = Constraints(max_params=13_000, max_macs=3_000_000, min_receptive_field=20)
@@ -67,6 +67,8 @@ def test_each_mutation_leads_to_other_networks(mutation: object) -> None:
     near, random = around("session4"), Random(3)
     changed = 0
     for _ in range(60):
+        if changed == 2:
+            break
         model = plain_model(near.drawn(random))
         before = near.planned(model)
         words = mutation(model, random, near.limits)  # type: ignore[operator]
