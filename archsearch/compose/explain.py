@@ -9,6 +9,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep
 from hydra.errors import HydraException
 from hydra.types import RunMode
 
@@ -127,10 +128,14 @@ def _fresh_hydra() -> Iterator[None]:
 def _without_sweeps(overrides: Sequence[str]) -> list[str]:
     """Each override with the first value that it sweeps over."""
     parser = OverridesParser.create()
+    is_search = "hydra/sweeper=search" in overrides  # which takes intervals
 
     def first_value(text: str) -> str:
         try:
             override = parser.parse_override(text)
+            values = override.value()
+            if isinstance(values, IntervalSweep) and is_search:
+                return f"{override.get_key_element()}={values.start}"
             if not override.is_sweep_override() or override.is_interval_sweep():
                 return text
             return f"{override.get_key_element()}={next(iter(override.sweep_string_iterator()))}"

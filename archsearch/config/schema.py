@@ -159,6 +159,9 @@ def _locate(cls: type, keys: tuple[int | str, ...], path: str) -> _Location:
             location = _Location(setting_path, owner, name, get_type_hints(owner).get(name))
         elif (members := _by_type(location.annotation)) and remaining[0] in members:
             location = location._replace(annotation=members[str(remaining.pop(0))])
+        elif get_origin(location.annotation) is dict:
+            name = str(remaining.pop(0))
+            location = location._replace(path=f"{location.path}.{name}", annotation=get_args(location.annotation)[1])
         else:
             break
     return location
@@ -227,6 +230,8 @@ def _rule(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind in _BOUNDS:
         bound, comparison = _BOUNDS[kind]
         return f"must be {comparison} {context[bound]}"
+    if kind == "too_short":
+        return f"must have at least {context['min_length']} value{'' if context['min_length'] == 1 else 's'}"
     return _RULES.get(kind) or message.replace("Input should", "must").lower()
 
 

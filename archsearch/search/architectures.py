@@ -98,11 +98,11 @@ class Architectures:
         return network if network.params <= _MOST_PARAMS else None
 
     def describe(self) -> str:
-        """`whole architectures from 7 blocks, of at most 20 blocks (conv, pool), 4 to 128 channels`."""
+        """`from 7 blocks: at most 20 blocks (conv, pool), 4 to 128 channels, heads linear, gap`."""
         fewest, most = self.limits.channels
         blocks = count_blocks(self.start)
         return (
-            f"whole architectures from {blocks} block{'' if blocks == 1 else 's'}: at most {self.limits.most_blocks}"
+            f"from {blocks} block{'' if blocks == 1 else 's'}: at most {self.limits.most_blocks}"
             f" blocks ({', '.join(self.limits.types)}), {fewest} to {most} channels,"
             f" heads {', '.join(self.limits.heads)}"
         )

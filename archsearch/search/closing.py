@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def close_search(record: SweepRecord, folder: Path, spending: Spending, front: S
     record.tracking |= parent.describe()
     if record.entries:
         record.write(folder)
+    relative = os.path.relpath(folder)
+    log.info("folder   %s", folder if relative.startswith("..") else relative)
 
 
 def counts(outcomes: Sequence[RunOutcome], spending: Spending) -> str:

@@ -21,10 +21,7 @@ def check_space(space: Space, check: Check, constraints: Constraints, seed: int)
 
     It takes seconds: each value is composed once, then a few hundred candidates.
     """
-    base = space.drawn(Random(seed))
-    problems = [problem for setting in space.settings for problem in _check_values(setting, base, check)]
-    if problems:
-        raise ConfigError(problems)
+    check_values(space, check, seed)
     best = closest(space, check, Random(seed))
     if best.fits:
         return best
@@ -32,6 +29,14 @@ def check_space(space: Space, check: Check, constraints: Constraints, seed: int)
         rule = "no network of the space can be trained"
         raise ConfigError([replace(problem, message=f"{rule}: {problem.message}") for problem in best.problems])
     raise ConfigError(_misfits(best, constraints))
+
+
+def check_values(space: Space, check: Check, seed: int) -> None:
+    """Raise `ConfigError` with all values that are invalid, whatever the other settings are."""
+    base = space.drawn(Random(seed))
+    problems = [problem for setting in space.settings for problem in _check_values(setting, base, check)]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _check_values(setting: Setting, base: Candidate, check: Check) -> Iterator[Problem]:

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from archsearch.compose.labels import describe
 from archsearch.compose.precision import Precision, fastest_precision
@@ -24,7 +24,7 @@ from archsearch.errors import ConfigError, Problem
 from archsearch.runs.formatting import count
 from archsearch.search.candidate import Checked
 from archsearch.search.checks import Checks
-from archsearch.search.feasibility import check_space
+from archsearch.search.feasibility import check_space, check_values
 from archsearch.search.grammar import read_settings
 from archsearch.search.planning import architectures_around, planner
 from archsearch.search.space import Space, check_grid
@@ -72,7 +72,7 @@ class SearchPlan:
         rows = {
             "sampler": f"{self.sampler}, for {', '.join(search.objectives)}",
             "stopping": stops,
-            "budget": Spending(search.budget).describe(),
+            "budget": Spending(search.budget).limits(),
             "example": f"{shown}: {example.params:,} parameters, {example.macs:,} MACs",
         }
         return "\n".join([self.space.describe(), *(f"{name:<9} {text}" for name, text in rows.items())])
@@ -94,6 +94,7 @@ def plan_search(
 
     Raises `ConfigError` with all problems, or with the network closest to the budget if none fits.
     """
+    _check_command(master)
     sections = {**SHARED, "search": SearchSettings, "space": SpaceSettings}
     sweep, tracking, ui, search, space_settings = read_sections(master, sections)
     problems = check_search(search, space_settings)
@@ -115,9 +116,10 @@ def plan_search(
     if problems:
         raise ConfigError(problems)
     checks = Checks(space, plan_of)
+    check_values(space, checks, search.seed)
     settings = _settings_of(plan_of(GridPoint(space.overrides(space.drawn(Random(search.seed))), {}), None))
     example = check_space(space, checks, settings.constraints, search.seed)
-    _check_protocol(settings)
+    _check_protocol(settings, search)
     return SearchPlan(
         tuple(overrides),
         search,
@@ -145,9 +147,26 @@ def _settings_of(run: PlannedRun) -> Settings:
     return settings
 
 
-def _check_protocol(settings: Settings) -> None:
+def _check_command(master: DictConfig) -> None:
+    """Raise `ConfigError` if Hydra is asked for a launcher or for folders that a search cannot use."""
+    problems = []
+    if not str(master.hydra.launcher._target_).startswith("hydra_plugins.archsearch."):
+        choice = master.hydra.runtime.choices["hydra/launcher"]
+        rule = f"got {choice!r}, must be archsearch, whose workers train the trials of a search"
+        problems.append(Problem("hydra/launcher", rule))
+    if OmegaConf.to_container(master.hydra.sweep)["subdir"] != "${hydra.job.num}":  # type: ignore[index,call-overload]
+        problems.append(Problem("hydra.sweep.subdir", "cannot be set in a search, which numbers its folders"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_protocol(settings: Settings, search: SearchSettings) -> None:
     """Raise `ConfigError` unless trials can be chosen on held-out images, and the test set stays unread."""
     problems = []
+    epochs = settings.trainer.epochs
+    if search.min_epochs > epochs and search.stopping != "none":
+        rule = f"got {search.min_epochs}, must be at most trainer.epochs (={epochs})"
+        problems.append(Problem("search.min_epochs", rule))
     if settings.data.validation == 0:
         rule = "got 0, must be at least 1: a search chooses networks on held-out images, never on the test set"
         problems.append(Problem("data.validation", rule))

@@ -116,9 +116,10 @@ class Space:
             title = "whole architectures" + (f" and {counted}" if self.settings else "")
         elif continuous:
             others = math.prod(setting.domain.size or 1 for setting in self.settings)
-            title = f"{counted}, {len(continuous)} continuous; {others:,} combinations of the others"
+            title = f"{counted}, {len(continuous)} continuous"
+            title += f"; {others:,} combinations of the others" if others > 1 else ""
         else:
-            title = f"{counted}, {self.size:,} networks"
+            title = f"{counted}, {self.size:,} network{'' if self.size == 1 else 's'}"
         rows = [(f"  {setting.name}", setting.domain.describe()) for setting in self.settings]
         lines = [f"space: {title}"]
         if rows:

@@ -38,6 +38,14 @@ class Spending:
         )
         return min(1.0, max(spent / limit for spent, limit in pairs if limit is not None))
 
+    def limits(self) -> str:
+        """`60 trials or 500 epochs`."""
+        budget = self.budget
+        trials = [] if budget.trials is None else [count(budget.trials, "trial")]
+        epochs = [] if budget.epochs is None else [count(budget.epochs, "epoch")]
+        seconds = [] if budget.seconds is None else [duration(budget.seconds)]
+        return " or ".join([*trials, *epochs, *seconds])
+
     def describe(self) -> str:
         """`12 of 60 trials, 41 epochs, 3 min`."""
 

@@ -6,7 +6,6 @@ journal of what was proposed and told; the folders of the trials hold what they 
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from archsearch.compose.labels import describe
 from archsearch.config.settings import SweepRunSettings
 from archsearch.data.load import resolve_dataset
-from archsearch.errors import ConfigError, Problem, ResumeError, StorageError, SweepError
+from archsearch.errors import ResumeError, StorageError, SweepError
 from archsearch.runs.folder import STUDY, note_begun
 from archsearch.runs.formatting import count
 from archsearch.runs.prepare import check_device, open_store, prepare_in_sweep
@@ -53,10 +52,6 @@ def run_search(loader: ConfigLoader, master: DictConfig) -> None:
 
     Raises `UserError`s before anything is created, and `KeyboardInterrupt` after Ctrl-C, once everything is recorded.
     """
-    if not str(master.hydra.launcher._target_).startswith("hydra_plugins.archsearch."):
-        raise ConfigError([Problem("hydra/launcher", "must be archsearch, whose workers train the trials of a search")])
-    if OmegaConf.to_container(master.hydra.sweep)["subdir"] != "${hydra.job.num}":  # type: ignore[index,call-overload]
-        raise ConfigError([Problem("hydra.sweep.subdir", "cannot be set in a search, which numbers its folders")])
     folder = Path(str(master.hydra.sweep.dir))
     before, datasets = resumed_sweep(master, folder), Datasets()
     if before is not None and not (folder / STUDY).is_file():
@@ -113,6 +108,7 @@ class _Search:
             seed=search.seed,
             duplicates=search.duplicates,
         )
+        self._check_complete()
         self.spending = Spending(search.budget, seconds=record.seconds)
         self.spent_before = record.seconds
         self.loop = SearchLoop(
@@ -126,12 +122,10 @@ class _Search:
         with logged_to(self.folder):
             log.info("%s", self.planned.space.describe())
             datasets.announce_fallbacks()
-            proposals = self.proposer.proposals()
-            self._check_complete(proposals)
             with doing("starting the search in MLflow"):
                 tags = {"search.sampler": self.planned.sampler}
                 parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, "search", tags)
-            failed = self.proposer.failed()
+            proposals, failed = self.proposer.proposals(), self.proposer.failed()
             entries = [self._entry(proposal) for proposal in proposals.values()]
             self.record.entries = [replace(entry, failed=entry.number in failed) for entry in entries]
             self.loop.resume(proposals)
@@ -162,8 +156,9 @@ class _Search:
                 listener.count_time()
         return None
 
-    def _check_complete(self, proposals: Mapping[int, Proposal]) -> None:
+    def _check_complete(self) -> None:
         """Raise `ResumeError` if the study has lost trials, whose numbers and folders others would get."""
+        proposals = self.proposer.proposals()
         lost = [entry.number for entry in self.record.entries if entry.number not in proposals]
         if lost:
             problem = f"{self.folder / STUDY}: damaged: {count(len(lost), 'trial')} of sweep.json, such as {lost[0]},"

@@ -21,7 +21,10 @@ SEARCH = ("hydra/sweeper=search", *TINY, "tracking=none", "trainer.epochs=2", "s
         (("sweep.zip=[a,b]",), "sweep.zip: must be empty in a search"),
         (("overwrite=true",), "overwrite: got true, must be false in a search"),
         (("hydra.sweep.subdir=x${hydra.job.num}",), "hydra.sweep.subdir: cannot be set in a search"),
-        (("hydra/launcher=basic",), "hydra/launcher: must be archsearch"),
+        (("hydra/launcher=basic",), "hydra/launcher: got 'basic', must be archsearch"),
+        (("search.min_epochs=3",), "search.min_epochs: got 3, must be at most trainer.epochs (=2)"),
+        (("search.objectives=[]",), "search.objectives: got [], must have at least 1 value"),
+        (("trainer.batch_size=interval(8,16)",), "must be whole ones: int(interval(8,16))"),
     ],
 )
 def test_a_search_refuses(workspace: Path, words: tuple[str, ...], rule: str) -> None:
@@ -42,3 +45,9 @@ def test_a_sweep_is_not_resumed_as_a_search(workspace: Path) -> None:
     done = train_sweep(workspace, "hydra/sweeper=search", "resume=grid")
     assert done.returncode == 2 and "has no study.log, so it is no search" in done.stderr
     assert json.loads((folder / "sweep.json").read_text()) == record
+
+
+def test_an_interval_is_no_error_beside_another_one(workspace: Path) -> None:
+    done = train_sweep(workspace, *SEARCH, "model.dropout=interval(0,0.3)", "search.bugdet.trials=3")
+    assert done.returncode == 2
+    assert done.stderr.strip() == "archsearch: search.bugdet: unknown setting (did you mean budget?)"
