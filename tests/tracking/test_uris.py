@@ -104,7 +104,7 @@ def test_a_web_page_is_no_mlflow_server(tmp_path: Path) -> None:
             """Keep quiet."""
 
     server = HTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         problem = uris.unreachable_server(f"http://127.0.0.1:{server.server_port}")
     finally:
