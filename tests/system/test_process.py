@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -18,20 +17,12 @@ from archsearch.tracking import recorder_server
 from tests.support.processes import REPOSITORY
 
 
-@pytest.fixture
-def _unfrozen() -> Iterator[None]:
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("_unfrozen")
 def test_garbage_is_not_collected_during_imports() -> None:
     with gc_paused():
         assert not gc.isenabled()
     assert gc.isenabled()
 
 
-@pytest.mark.usefixtures("_unfrozen")
 def test_imported_objects_are_exempt_from_later_collections() -> None:
     before = gc.get_freeze_count()
     with gc_paused():
@@ -39,14 +30,12 @@ def test_imported_objects_are_exempt_from_later_collections() -> None:
     assert gc.get_freeze_count() > before
 
 
-@pytest.mark.usefixtures("_unfrozen")
 def test_collection_resumes_after_a_failed_import() -> None:
     with pytest.raises(ImportError), gc_paused():
         raise ImportError
     assert gc.isenabled()
 
 
-@pytest.mark.usefixtures("_unfrozen")
 def test_imports_can_be_nested() -> None:
     with gc_paused():
         with gc_paused():
