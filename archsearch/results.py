@@ -21,6 +21,7 @@ from archsearch.runs.folder import (
     find_run,
     find_sweep,
     read_config,
+    search_of,
     sweep_of,
 )
 from archsearch.runs.result import RESULT, read_result
@@ -225,7 +226,8 @@ class Report:
 def load(name: Path | str = "last") -> Run | Sweep:
     """The run or the sweep `name`: a folder, an id (or the beginning of a run's), or `last`.
 
-    `last` is the sweep, not its last run, where that run belongs to one. Raises `ReportError`.
+    `last` is the sweep, not its last run, where that run belongs to one, and the search, not its finalists. Raises
+    `ReportError`.
     """
     if not isinstance(name, str | Path) or len(str(name)) > _LONGEST_NAME:
         raise ReportError(f"load: got {str(name)[:40]!r}, must be the id or the folder of a run or a sweep, or last")
@@ -238,9 +240,9 @@ def load(name: Path | str = "last") -> Run | Sweep:
         try:
             run = find_run("last", setting="load")
         except ResumeError:
-            return _sweep_in(_found_sweep("last"))
+            return _sweep_in(search_of(_found_sweep("last")))
         sweep = sweep_of(run)
-        return Run(run) if sweep is None else _sweep_in(sweep)
+        return Run(run) if sweep is None else _sweep_in(search_of(sweep))
     try:
         return _sweep_in(find_sweep(str(name), setting="load"))
     except ResumeError as no_sweep:

@@ -155,7 +155,8 @@ class Sources:
     def _add_folder(self, selection: Selection, name: str, folder: Path, sweep: SweepRecord) -> None:
         if selection.title == f"sweep {name}":
             selection.title = f"sweep {printable(sweep.id)}"
-            words = " ".join(quote(as_typed(word)) for word in sweep.overrides)
+            sweepers = [word for word in sweep.hydra if word.startswith("hydra/sweeper=")]  # search, for example
+            words = " ".join(quote(as_typed(word)) for word in [*sweepers, *sweep.overrides])
             selection.command = printable(f"python -m archsearch -m {words}")
         selection.folder, selection.parent = folder, sweep.tracking.get("run_id")
         uri = sweep.tracking.get("uri")

@@ -74,13 +74,22 @@ class _Finalists:
     def train(self) -> list[RunOutcome]:
         """Train the runs that are not trained yet, and close their sweep."""
         runs, seeds = count(len(self.proposals), "finalist"), count(len(self.seeds), "fresh seed")
-        log.info("training %s with %s", runs, seeds)
+        entries = [entry for entry in self.record.entries if not is_finished(self.folder / entry.folder)]
+        trained = len(self.record.entries) - len(entries)
+        log.info(
+            "%s with %s: %s to train%s", runs, seeds, len(entries), f", {trained} already trained" if trained else ""
+        )
         self.folder.mkdir(exist_ok=True)
         self.record.write(self.folder)
         note_begun(self.folder)
         OmegaConf.save(self.master, self.folder / "multirun.yaml")
-        parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, "finalists")
-        entries = [entry for entry in self.record.entries if not is_finished(self.folder / entry.folder)]
+        parent = open_parent(
+            self.record,
+            self.folder,
+            self.store,
+            self.planned.tracking,
+            f"finalists of {self.folder.absolute().parent.name}",
+        )
         interrupted: KeyboardInterrupt | None = None
         began = time.monotonic()
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from archsearch.compose.labels import describe
+from archsearch.compose.labels import describe, labels
 from archsearch.config.settings import SweepRunSettings
 from archsearch.data.load import resolve_dataset
 from archsearch.errors import ResumeError, StorageError, SweepError
@@ -37,7 +37,7 @@ from archsearch.sweep.machine import environment
 from archsearch.sweep.numbering import hydra_arguments, sweep_id
 from archsearch.sweep.opening import Datasets, open_parent, recorded_store, resume_argument, resumed_sweep
 from archsearch.sweep.record import Entry, SweepRecord, sweep_lock
-from archsearch.sweep.worker import AttemptEnd, Job
+from archsearch.sweep.worker import LOG, AttemptEnd, Job
 from archsearch.system.screen import doing
 from archsearch.tracking.store import Store
 
@@ -124,16 +124,21 @@ class _Search:
             datasets.announce_fallbacks()
             with doing("starting the search in MLflow"):
                 tags = {"search.sampler": self.planned.sampler}
-                parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, "search", tags)
+                parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, self._name(), tags)
             proposals, failed = self.proposer.proposals(), self.proposer.failed()
             entries = [self._entry(proposal) for proposal in proposals.values()]
             self.record.entries = [replace(entry, failed=entry.number in failed) for entry in entries]
             self.loop.resume(proposals)
             log.info("budget   %s", self.spending.describe())
             interrupted = self._search()
-            self.record.state = "KILLED" if interrupted else "FINISHED"
+            all_failed = bool(self.record.entries) and all(entry.failed for entry in self.record.entries)
+            self.record.state = "KILLED" if interrupted else "FAILED" if all_failed else "FINISHED"
             self._write()
             close_search(self.record, self.folder, self.spending, self.loop.front(), parent)
+            if self.record.state == "FAILED":
+                first, *_ = entries = self.record.entries
+                problem = f"all trials ({len(entries)}) failed"
+                raise SweepError(f"{problem}; see their logs, such as {self._folder_of(first.number) / LOG}")
             if interrupted is None:
                 self._train_finalists()
             else:
@@ -155,6 +160,10 @@ class _Search:
             finally:
                 listener.count_time()
         return None
+
+    def _name(self) -> str:
+        architectures = [] if self.planned.space.architectures is None else ["architectures"]
+        return f"search of {', '.join([*architectures, *labels(self.planned.keys)])}"
 
     def _check_complete(self) -> None:
         """Raise `ResumeError` if the study has lost trials, whose numbers and folders others would get."""

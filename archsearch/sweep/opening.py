@@ -76,14 +76,17 @@ def open_parent(
     folder: Path,
     store: Store | None,
     tracking: TrackingSettings,
-    kind: str = "sweep",
+    name: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Recorder:
-    """The recorder of the MLflow run of the sweep in `folder`: a new run, or that of the sweep that is resumed."""
+    """The recorder of the MLflow run of the sweep in `folder`: a new run, or that of the sweep that is resumed.
+
+    `name` is the run's; the default names the settings that vary.
+    """
     if store is None:
         return Recorder()
     info = RunInfo(
-        f"{kind} of {', '.join(labels(record.keys)) or 'one run'}"[:200],
+        (name or f"sweep of {', '.join(labels(record.keys)) or 'one run'}")[:200],
         {},
         # Tags, because MLflow params cannot change, and resuming can enlarge a sweep.
         {

@@ -85,8 +85,8 @@ def test_mlflow_has_the_search_and_its_finalists_with_their_runs(
         client = mlflow_client()
         runs = client.search_runs(["1"])
     parents = {run.info.run_name: run for run in runs if "mlflow.parentRunId" not in run.data.tags}
-    assert sorted(name.split()[0] for name in parents) == ["finalists", "search"]
-    search = next(run for name, run in parents.items() if name.startswith("search"))
+    search = parents.pop("search of architectures")
+    assert list(parents) == [f"finalists of {sweep_folder(workspace_of_search).name}"]
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == search.info.run_id]
     assert {run.data.tags["state"] for run in children} == {"STOPPED", "FINISHED"} and len(children) == len(trials)
     assert search.info.status == "FINISHED"
@@ -99,7 +99,22 @@ def test_python_finds_it(done: "CompletedProcess[str]", workspace_of_search: Pat
         search = archsearch.load(sweep_folder(workspace_of_search))
         assert isinstance(search, archsearch.Search)
         assert set(search.front.index) <= set(search.table.index) and len(search.finalists.runs) == 4
+        assert repr(archsearch.load("last")) == repr(search)
+        assert "-m hydra/sweeper=search " in archsearch.make_report().text
     assert record_of(workspace_of_search)["state"] == "FINISHED"
+
+
+def test_it_does_not_go_on_with_other_settings(done: "CompletedProcess[str]", workspace_of_search: Path) -> None:
+    del done
+    refused = train_sweep(workspace_of_search, "resume=last", "trainer.epochs=5")
+    assert refused.returncode == 2 and "other settings: trainer.epochs is 5, was 3; restore" in refused.stderr
+
+
+def test_a_search_of_failures_fails(workspace: Path) -> None:
+    words = ("hydra/sweeper=search", *TINY, "tracking=none", "trainer.epochs=1", "search.budget.trials=2")
+    done = train_sweep(workspace, *words, "optimizer.lr=interval(1e10,1e20)")
+    assert done.returncode == 1 and "all trials (2) failed; see their logs" in done.stderr
+    assert record_of(workspace)["state"] == "FAILED"
 
 
 def test_a_search_from_python_refuses_what_the_command_refuses(workspace: Path) -> None:
