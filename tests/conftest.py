@@ -1,5 +1,6 @@
 """Fixtures for all tests: a clean environment, a folder of their own, commands, the real MNIST where it is on disk."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -29,9 +30,19 @@ _MNIST = ("MNIST", "raw", "train-images-idx3-ubyte")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Let the garbage collector ignore what is imported; otherwise it takes a tenth of the time of the tests."""
+    """Let the garbage collector ignore what is imported, and run rarely: it would take a tenth of the tests' time."""
     with gc_paused():
-        return (yield)
+        collected = yield
+    gc.set_threshold(100_000, 20, 50)
+    return collected
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run a whole command are end-to-end tests, also those that run it in this process."""
+    for item in items:
+        if not {"command", "report"}.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("e2e")
 
 
 @pytest.fixture(autouse=True)

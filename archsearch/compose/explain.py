@@ -155,7 +155,8 @@ def _by_elimination(overrides: Sequence[str]) -> str | None:
     """The override without which Hydra accepts `overrides`, or the only one that is about Hydra itself."""
     if not _composes(overrides):
         for position, override in enumerate(overrides):
-            if _composes([*overrides[:position], *overrides[position + 1 :]]):
+            others = [*overrides[:position], *overrides[position + 1 :]]
+            if not override.startswith(_OWN_OVERRIDES) and _composes(others):
                 return override
     about_hydra = [override for override in overrides if key_of(override).startswith("hydra")]
     about_hydra = [override for override in about_hydra if not override.startswith(_OWN_OVERRIDES)]

@@ -141,15 +141,17 @@ class _Reader:
         blocks: list[tuple[str, Block]] = []
         names, misplaced = block_order(raw, path, has_head=reserved is RESERVED)
         self.problems += misplaced
-        for name in names if names or may_be_empty else raw:  # without null, which takes a block out
-            values = raw[name]
+        present = names if names or may_be_empty else list(raw)  # without null, which takes a block out
+        for name in present:
             problems = _check_name(name, f"{path}.{name}", reserved)
             self.problems += problems
             if problems:
                 continue
-            block = self.read_block(values, f"{path}.{name}", raw)
+            block = self.read_block(raw[name], f"{path}.{name}", raw)
             if block is not None:
                 blocks.append((str(name), block))
+        for name in raw.keys() - set(present):  # what is taken out has a block's name, too
+            self.problems += _check_name(name, f"{path}.{name}", reserved)
         self.depth -= 1
         return tuple(blocks)
 

@@ -128,6 +128,7 @@ def test_ctrl_c_reaches_the_script_after_the_run_is_recorded(workspace: Path) ->
     assert log.read_text().splitlines()[-1] == "caught KILLED"
 
 
+@pytest.mark.slow  # it has the calls of the notebook
 def test_the_quickstart_script_runs(workspace: Path) -> None:
     output = run_script(workspace, (EXAMPLES / "quickstart.py").read_text())
     assert "val_final_sd" in output and "verdict" in output

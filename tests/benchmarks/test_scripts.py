@@ -61,7 +61,7 @@ def test_every_script_starts_by_itself(script: str, tmp_path: Path) -> None:
     assert run(tmp_path, script, "--help").startswith(f"usage: {script}.py")
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 def test_a_report_over_generated_runs_is_measured(tmp_path: Path) -> None:
     output = run(tmp_path, "report_scale", "--runs", "10", "--epochs", "2")
     assert output.count("10 runs") == 3
@@ -102,7 +102,7 @@ def test_a_trial_of_the_plain_loop_writes_its_rates(mnist_root: Path, tmp_path: 
     assert results["summary"]["loop"]["images_per_second"]["n"] == 1 and results["targets"] == []
 
 
-@pytest.mark.e2e
+@pytest.mark.slow
 def test_a_trial_of_the_overhead_writes_what_is_added(tmp_path: Path) -> None:
     path = tmp_path / "trial.json"
     run(tmp_path, "overhead", "--rounds", "1", "--words", "data=digits", "--output", str(path))

@@ -33,12 +33,6 @@ def models(workspace: Path) -> Path:
     ("override", "name", "interpolation", "use"),
     [
         (
-            f"{CONV2}.channels=8",
-            "conv2",
-            "${.conv1}",
-            f"{CONV2}={{channels: 8, kernel_size: 5, bias: false, order: [conv, norm, activation, dropout]}}",
-        ),
-        (
             f"{CONV2}.dropout=0.1",
             "conv2",
             "${.conv1}",
@@ -56,12 +50,6 @@ def models(workspace: Path) -> Path:
             "copy",
             "${.stage}",
             f"model.blocks.copy={{type: residual, {BODY.replace('1}, b', '1, stride: 2}, b')}}}",
-        ),
-        (
-            "model.blocks.stage.body.b.channels=8",
-            "b",
-            "${.a}",
-            "model.blocks.stage.body.b={channels: 8, padding: 1}",
         ),
         (
             f"++{CONV2}.channels=8",

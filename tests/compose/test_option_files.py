@@ -47,29 +47,31 @@ def conf(workspace: Path) -> Path:
         ("defaults: session4", "`defaults` must be a list, with its entries after `-` or between [ and ]"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("folder", ["conf", "elsewhere"])
-def test_what_is_wrong_with_a_file_is_said_in_one_line(
-    command: Command, conf: Path, folder: str, text: str, message: str
-) -> None:
-    conf.rename(folder)
-    Path(folder, "model", "mine.yaml").write_text(text)
-    flags = [] if folder == "conf" else ["--config-dir", folder]
-    done = command(*flags, "model=mine", module="archsearch.check")
+def test_what_is_wrong_with_a_file_is_said_in_one_line(command: Command, conf: Path, text: str, message: str) -> None:
+    (conf / "model" / "mine.yaml").write_text(text)
+    done = command("model=mine", module="archsearch.check")
     separator = ": " if message.startswith("`") else ", "
-    assert (done.returncode, done.stderr) == (2, f"archsearch: model: {folder}/model/mine.yaml{separator}{message}\n")
+    assert (done.returncode, done.stderr) == (2, f"archsearch: model: conf/model/mine.yaml{separator}{message}\n")
+
+
+def test_a_file_of_another_folder_has_that_folders_name(command: Command, conf: Path) -> None:
+    (conf.rename("elsewhere") / "model" / "mine.yaml").write_text("defaults: session4")
+    done = command("--config-dir", "elsewhere", "model=mine", module="archsearch.check")
+    assert done.stderr.startswith("archsearch: model: elsewhere/model/mine.yaml: `defaults` must be a list")
 
 
 @pytest.mark.parametrize(
-    ("defaults", "got", "meant"),
+    ("words", "defaults", "got", "meant"),
     [
-        ("[sesion4]", "sesion4", " (did you mean session4?)"),
-        ("[sesion4, _self_]", "sesion4", " (did you mean session4?)"),
-        ("[/model/sesion4]", "sesion4", " (did you mean session4?)"),
-        ("[model/session4]", "model/session4", " (did you mean session4?)"),
-        ("[{session4: x}]", "session4/x", ""),
+        (("model=mine",), "[sesion4]", "sesion4", " (did you mean session4?)"),
+        (("model=mine",), "[sesion4, _self_]", "sesion4", " (did you mean session4?)"),
+        (("model=mine",), "[/model/sesion4]", "sesion4", " (did you mean session4?)"),
+        (("model=mine",), "[model/session4]", "model/session4", " (did you mean session4?)"),
+        (("model=mine",), "[{session4: x}]", "session4/x", ""),
+        (("-m", "model=mine", "seed=1,2"), "[sesion4]", "sesion4", " (did you mean session4?)"),
+        (("experiment=theirs",), "[sesion4]", "sesion4", " (did you mean session4?)"),
     ],
 )
-@pytest.mark.parametrize("words", [("model=mine",), ("-m", "model=mine", "seed=1,2"), ("experiment=theirs",)])
 def test_a_misspelt_option_in_a_files_defaults_is_named(
     command: Command, conf: Path, words: tuple[str, ...], defaults: str, got: str, meant: str
 ) -> None:

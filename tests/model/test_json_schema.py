@@ -89,3 +89,10 @@ def test_a_place_beside_another_block_is_a_name(place: str) -> None:
     assert SCHEMA["$defs"]["model.block.pool"]["properties"][place]["description"].startswith("name of the block")
     blocks["b"][place] = 3
     assert set(refusals(SCHEMA, model)) == {f"blocks.b.{place}"}
+
+
+@pytest.mark.parametrize("name", ["type", "1a", "head"])
+def test_a_block_that_is_taken_out_has_a_name_like_any_other(name: str) -> None:
+    model = {"blocks": {"a": {"channels": 4}, name: None}, "head": {"type": "gap"}}
+    assert set(refusals(SCHEMA, model)) == {"blocks"}
+    assert [problem.path for problem in parse_model(model)[1]] == [f"model.blocks.{name}"]

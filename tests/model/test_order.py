@@ -137,10 +137,6 @@ def test_a_long_circle_is_reported() -> None:
     assert problem.path == "model.blocks.b0.after" and problem.message.endswith("b4999 -> b0")
 
 
-def test_a_head_among_the_blocks_that_is_taken_out_is_none_of_them() -> None:
-    assert names_of({**model_of(a={}), "blocks": {"a": CONV, "head": None}}) == ["a"]
-
-
 @given(st.lists(st.tuples(st.sampled_from(["after", "before", None]), st.integers(0, 7)), min_size=1, max_size=8))
 def test_each_block_comes_once_and_nothing_but_its_companions_between(
     places: list[tuple[str | None, int]],

@@ -73,8 +73,10 @@ def test_odd_names_of_variants_make_portable_and_distinct_files(odd: str) -> Non
     assert len(pages) == 2
 
 
-@pytest.mark.parametrize("kind", ["fifo", "symlink", "folder", "dangling"])
-@pytest.mark.parametrize("name", ["page.html", "page.csv"])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("fifo", "page.html"), ("symlink", "page.csv"), ("folder", "page.csv"), ("dangling", "page.html")],
+)
 def test_special_files_are_refused_and_left_as_they_are(
     report: Cli, sweep: Path, workspace: Path, kind: str, name: str
 ) -> None:
@@ -128,7 +130,7 @@ def test_files_that_are_no_report_are_never_replaced(
     assert file.read_text() == before and done.stdout == ""
 
 
-@pytest.mark.parametrize("arguments", [(), ("html=page.html",), ("html=page",), ("html=a b.html",), ("compare=0,0.1",)])
+@pytest.mark.parametrize("arguments", [(), ("html=page",), ("html=a b.html",), ("compare=0,0.1",)])
 def test_a_report_replaces_its_predecessor(report: Cli, sweep: Path, arguments: tuple[str, ...]) -> None:
     for _ in range(2):
         done = report(*arguments)

@@ -105,7 +105,7 @@ def test_a_run_continues_from_the_checkpoint_before_a_damaged_one(
     assert result["history"][1]["train/loss"] == before["history"][1]["train/loss"]
 
 
-@pytest.mark.parametrize("damage", [HALF, EMPTY, None], ids=["half", "empty", "missing"])
+@pytest.mark.parametrize("damage", [HALF, None], ids=["half", "missing"])
 def test_a_run_without_a_readable_checkpoint_begins_again(
     interrupted: Path, damage: Callable[[bytes], bytes] | None, finished: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

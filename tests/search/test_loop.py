@@ -24,9 +24,9 @@ def simulate(
 
 @pytest.mark.parametrize("objectives", [("val/accuracy",), BOTH])
 def test_halving_trains_a_third_on_and_spends_far_fewer_epochs(tmp_path: Path, objectives: tuple[str, ...]) -> None:
-    with searching(*MIXED) as composed:
-        search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=27), objectives=objectives)
-        search.run()
+    composed = searching(*MIXED)
+    search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=27), objectives=objectives)
+    search.run()
     reached = Counter(until for _, until in search.steps)
     assert reached[1] == 27 and 9 <= reached[3] <= 14 and 3 <= reached[9] <= 6
     assert search.spending.epochs == 27 + 2 * reached[3] + 6 * reached[9] < 27 * 9 / 2
@@ -34,17 +34,17 @@ def test_halving_trains_a_third_on_and_spends_far_fewer_epochs(tmp_path: Path, o
 
 
 def test_the_best_trial_is_fully_trained(tmp_path: Path) -> None:
-    with searching(*MIXED) as composed:
-        search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=27))
-        search.run()
+    composed = searching(*MIXED)
+    search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=27))
+    search.run()
     best = max(search.begun, key=lambda proposal: search.curve(proposal, 9))
     assert search.loop.front()[0] == best.number and search.loop.best(1) == [best]
 
 
 def test_the_front_has_no_dominated_trial(tmp_path: Path) -> None:
-    with searching(*MIXED) as composed:
-        search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=20), objectives=BOTH)
-        search.run()
+    composed = searching(*MIXED)
+    search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=20), objectives=BOTH)
+    search.run()
     front = [next(p for p in search.begun if p.number == number) for number in search.loop.front()]
     points = [(search.curve(proposal, 2), proposal.params) for proposal in front]
     assert points == sorted(points, reverse=True) and len({params for _, params in points}) == len(points)
@@ -62,24 +62,24 @@ def test_the_front_has_no_dominated_trial(tmp_path: Path) -> None:
 def test_what_is_used_up_first_ends_the_search(
     tmp_path: Path, budget: Budget, trials: int | None, epochs: range
 ) -> None:
-    with searching(*MIXED) as composed:
-        search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), budget)
-        search.run()
+    composed = searching(*MIXED)
+    search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), budget)
+    search.run()
     assert trials is None or search.spending.trials == trials
     assert search.spending.epochs in epochs
 
 
 def test_a_space_without_other_networks_ends_the_search(tmp_path: Path) -> None:
-    with searching("model.dropout=0,0.1,0.2") as composed:
-        search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=100))
-        search.run()
+    composed = searching("model.dropout=0,0.1,0.2")
+    search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=100))
+    search.run()
     assert search.spending.trials == 3 and search.loop.exhausted
 
 
 def test_the_study_learns_of_stopped_trials_what_they_have_reached(tmp_path: Path) -> None:
-    with searching(*MIXED) as composed:
-        search = simulate(composed, tmp_path, Halving((1, 3), 3), Budget(trials=9))
-        search.run()
+    composed = searching(*MIXED)
+    search = simulate(composed, tmp_path, Halving((1, 3), 3), Budget(trials=9))
+    search.run()
     trials = search.loop.proposer.study.trials
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
     for proposal in search.begun:
@@ -92,12 +92,12 @@ def test_the_study_learns_of_stopped_trials_what_they_have_reached(tmp_path: Pat
 @pytest.mark.parametrize("stopping", [lambda: Halving((1, 3, 9), 3), lambda: MedianStopping(range(1, 6), 2)])
 def test_a_search_that_died_goes_on_and_trains_nothing_twice(tmp_path: Path, stopping: Any, sampler: str) -> None:
     steps: list[tuple[int, int]] = []
-    with searching(*MIXED) as composed:
-        for most in (5, 9, None):
-            search = simulate(composed, tmp_path, stopping(), Budget(trials=18), sampler)
-            search.loop.resume(search.loop.proposer.proposals())
-            search.run(most_steps=most)
-            steps += search.steps
+    composed = searching(*MIXED)
+    for most in (5, 9, None):
+        search = simulate(composed, tmp_path, stopping(), Budget(trials=18), sampler)
+        search.loop.resume(search.loop.proposer.proposals())
+        search.run(most_steps=most)
+        steps += search.steps
     assert Counter(steps).most_common(1)[0][1] == 1
     assert {trial for trial, _ in steps} == set(search.loop.proposer.proposals()) and search.spending.trials == 18
     trained = {trial: max(until for number, until in steps if number == trial) for trial, _ in steps}
@@ -113,30 +113,30 @@ def test_a_trial_that_was_training_on_goes_on_although_others_have_overtaken_it(
         search.curve = lambda proposal, epoch: accuracies[proposal.number] + epoch / 100
         return search
 
-    with searching(*MIXED) as composed:
-        search = begin()
-        search.run(workers=1, most_steps=3)
-        overtaken = search.loop.next_team()
-        search.run(workers=1, most_steps=5)
-        assert overtaken is not None and overtaken[0].number == 0
-        search.leave(overtaken[0], 2, "RUNNING")
-        search = begin()
-        search.loop.resume(search.loop.proposer.proposals())
-        search.run(workers=1)
+    composed = searching(*MIXED)
+    search = begin()
+    search.run(workers=1, most_steps=3)
+    overtaken = search.loop.next_team()
+    search.run(workers=1, most_steps=5)
+    assert overtaken is not None and overtaken[0].number == 0
+    search.leave(overtaken[0], 2, "RUNNING")
+    search = begin()
+    search.loop.resume(search.loop.proposer.proposals())
+    search.run(workers=1)
     assert (0, 3) in search.steps
 
 
 def test_the_epochs_of_running_trials_count_before_another_one_begins(tmp_path: Path) -> None:
-    with searching(*MIXED) as composed:
-        search = simulate(composed, tmp_path, NoStopping((4,)), Budget(trials=None, epochs=9))
-        search.run(workers=5)
+    composed = searching(*MIXED)
+    search = simulate(composed, tmp_path, NoStopping((4,)), Budget(trials=None, epochs=9))
+    search.run(workers=5)
     assert search.spending.epochs == 12
 
 
 def test_one_objective_has_a_front_of_the_best_trial_and_finalists_by_merit(tmp_path: Path) -> None:
-    with searching(*MIXED) as composed:
-        search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=9))
-        search.run()
+    composed = searching(*MIXED)
+    search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=9))
+    search.run()
     order = sorted(search.begun, key=lambda proposal: -search.curve(proposal, 2))
     assert search.loop.front() == [order[0].number]
     assert search.loop.best(3) == order[:3]
@@ -144,20 +144,20 @@ def test_one_objective_has_a_front_of_the_best_trial_and_finalists_by_merit(tmp_
 
 
 def test_finalists_are_different_networks(tmp_path: Path) -> None:
-    with searching("model.dropout=0,0.1") as composed:
-        search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=8), duplicates="reseed")
-        search.run()
+    composed = searching("model.dropout=0,0.1")
+    search = simulate(composed, tmp_path, NoStopping((2,)), Budget(trials=8), duplicates="reseed")
+    search.run()
     assert len(search.begun) == 8
     assert len({proposal.identity for proposal in search.loop.best(5)}) == len(search.loop.best(5)) == 2
 
 
 def test_trials_are_counted_and_not_their_steps(tmp_path: Path) -> None:
-    with searching(*MIXED) as composed:
-        search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=9))
-        search.run(most_steps=6)
-        search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=9))
-        search.loop.resume(search.loop.proposer.proposals())
-        search.run()
+    composed = searching(*MIXED)
+    search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=9))
+    search.run(most_steps=6)
+    search = simulate(composed, tmp_path, Halving((1, 3, 9), 3), Budget(trials=9))
+    search.loop.resume(search.loop.proposer.proposals())
+    search.run()
     counts = search.loop.counts()
     assert counts["FINISHED"] >= 1 and counts["FINISHED"] + counts["STOPPED"] == 9 and counts["FAILED"] == 0
 
@@ -168,12 +168,12 @@ def test_a_trial_that_the_median_rule_stopped_stays_stopped_after_an_interruptio
         search.curve = lambda proposal, epoch: float(proposal.number + epoch)
         return search
 
-    with searching(*MIXED) as composed:
-        search = begin(12)
-        search.run(workers=4)
-        reached = {p.number: max(until for trial, until in search.steps if trial == p.number) for p in search.begun}
-        assert min(reached.values()) < 4
-        search = begin(12)
-        search.loop.resume(search.loop.proposer.proposals())
-        search.run()
+    composed = searching(*MIXED)
+    search = begin(12)
+    search.run(workers=4)
+    reached = {p.number: max(until for trial, until in search.steps if trial == p.number) for p in search.begun}
+    assert min(reached.values()) < 4
+    search = begin(12)
+    search.loop.resume(search.loop.proposer.proposals())
+    search.run()
     assert search.steps == []

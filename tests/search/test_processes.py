@@ -17,8 +17,8 @@ import sys
 from functools import partial
 from pathlib import Path
 from tests.support.searches import MIXED, searching, train
-with searching(*MIXED, "constraints.max_params=12000") as composed:
-    train(composed.proposer(sys.argv[2], Path(sys.argv[1])), int(sys.argv[3]))
+composed = searching(*MIXED, "constraints.max_params=12000")
+train(composed.proposer(sys.argv[2], Path(sys.argv[1])), int(sys.argv[3]))
 """
 
 

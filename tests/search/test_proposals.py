@@ -20,8 +20,8 @@ SMALL = ("model.dropout=0,0.1", "model.width=0.5,0.51")
 
 
 def test_a_network_that_was_proposed_is_trained_with_another_seed_on_request() -> None:
-    with searching(*SMALL, "seed=5") as composed:
-        proposals = train(composed.proposer("random", duplicates="reseed"), 12)
+    composed = searching(*SMALL, "seed=5")
+    proposals = train(composed.proposer("random", duplicates="reseed"), 12)
     assert len(proposals) == 12 and len(identities(proposals)) == 2
     for identity in identities(proposals):
         same = [proposal for proposal in proposals if proposal.identity == identity]
@@ -33,38 +33,38 @@ def test_a_network_that_was_proposed_is_trained_with_another_seed_on_request() -
 
 
 def test_a_trial_that_is_running_or_failed_is_not_proposed_again() -> None:
-    with searching(*SMALL) as composed:
-        proposer = composed.proposer("random")
-        first, second = proposer.propose(), proposer.propose()
-        assert first is not None and second is not None and first.identity != second.identity
-        assert [proposal.number for proposal in proposer.running()] == [0, 1] and proposer.running()[0] == first
-        proposer.tell(0, None, "FAIL")
-        proposer.tell(0, {"val/accuracy": 99.0})  # late news about a finished trial
-        assert proposer.study.trials[0].state.name == "FAIL" and proposer.propose() is None
+    composed = searching(*SMALL)
+    proposer = composed.proposer("random")
+    first, second = proposer.propose(), proposer.propose()
+    assert first is not None and second is not None and first.identity != second.identity
+    assert [proposal.number for proposal in proposer.running()] == [0, 1] and proposer.running()[0] == first
+    proposer.tell(0, None, "FAIL")
+    proposer.tell(0, {"val/accuracy": 99.0})  # late news about a finished trial
+    assert proposer.study.trials[0].state.name == "FAIL" and proposer.propose() is None
 
 
 def test_a_loss_that_is_no_number_fails_the_trial() -> None:
-    with searching(*SMALL) as composed:
-        proposer = composed.proposer("random", objectives=("val/loss",))
-        assert proposer.propose() is not None
-        proposer.tell(0, {"val/loss": float("nan")})
+    composed = searching(*SMALL)
+    proposer = composed.proposer("random", objectives=("val/loss",))
+    assert proposer.propose() is not None
+    proposer.tell(0, {"val/loss": float("nan")})
     assert proposer.study.trials[0].state.name == "FAIL" and proposer.members()[0].losses is None
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "evolution", "local_search", "random", "nsga2"])
 def test_a_space_of_which_hardly_anything_fits_is_searched(sampler: str) -> None:
-    words = ("model.blocks.conv4.channels=range(1,400)", "model.blocks.conv5.channels=range(1,400)")
-    with searching(*words, "constraints.max_params=9000") as composed:
-        proposals = train(composed.proposer(sampler), 3)
+    words = ("model.blocks.conv4.channels=range(1,200)", "model.blocks.conv5.channels=range(1,200)")
+    composed = searching(*words, "constraints.max_params=9000")
+    proposals = train(composed.proposer(sampler), 3)
     assert len(identities(proposals)) == 3 and all(proposal.params <= 9000 for proposal in proposals)
 
 
 def test_optuna_learns_what_does_not_fit() -> None:
-    with searching(
+    composed = searching(
         "model.width=range(0.5,8,0.5)", "model.dropout=interval(0,0.3)", "constraints.max_params=13000"
-    ) as composed:
-        proposer = composed.proposer("tpe")
-        assert len(train(proposer, 10)) == 10
+    )
+    proposer = composed.proposer("tpe")
+    assert len(train(proposer, 10)) == 10
     refused = [trial for trial in proposer.study.trials if trial.state.name == "PRUNED"]
     assert refused and all(trial.constraints["max_params"] > 0 for trial in refused)
     assert not any("proposal" in trial.user_attrs for trial in refused)
@@ -85,27 +85,30 @@ def test_optuna_learns_what_does_not_fit() -> None:
     ],
 )
 def test_a_space_of_which_nothing_fits_is_refused(words: tuple[str, ...], rule: str) -> None:
-    with searching(*words) as composed, pytest.raises(ConfigError) as caught:
+    composed = searching(*words)
+    with pytest.raises(ConfigError) as caught:
         check_space(composed.space, composed.checks, composed.constraints, 1)
     assert rule in str(caught.value)
 
 
 def test_architectures_of_which_none_fits_are_refused() -> None:
-    with searching("constraints.max_params=10", blocks=BlockLimits()) as composed, pytest.raises(ConfigError) as caught:
+    composed = searching("constraints.max_params=10", blocks=BlockLimits())
+    with pytest.raises(ConfigError) as caught:
         check_space(composed.space, composed.checks, composed.constraints, 1)
     assert "no network of the space fits: the smallest found has 20 parameters, 10 more than 10" in str(caught.value)
 
 
 def test_a_start_over_the_budget_is_no_obstacle() -> None:
-    with searching("constraints.max_params=3000", blocks=BlockLimits()) as composed:
-        assert check_space(composed.space, composed.checks, composed.constraints, 1).fits
-        proposals = train(composed.proposer("evolution"), 8)
+    composed = searching("constraints.max_params=3000", blocks=BlockLimits())
+    assert check_space(composed.space, composed.checks, composed.constraints, 1).fits
+    proposals = train(composed.proposer("evolution"), 8)
     assert len(identities(proposals)) == 8 and all(proposal.params <= 3000 for proposal in proposals)
 
 
 def test_every_invalid_value_is_found() -> None:
     words = ("model.blocks.conv3.channels=interval(8,24)", "optimizer=sgd,adan", "model.dropout=0,2", "modle.x=1,2")
-    with searching(*words[:3]) as composed, pytest.raises(ConfigError) as caught:
+    composed = searching(*words[:3])
+    with pytest.raises(ConfigError) as caught:
         check_space(composed.space, composed.checks, composed.constraints, 1)
     message = str(caught.value)
     assert (
@@ -114,47 +117,46 @@ def test_every_invalid_value_is_found() -> None:
     )
     assert "optimizer: got 'adan'" in message and "did you mean adam?" in message
     assert "model.dropout: got 2" in message
-    with searching("trainer.epocs=1,2") as composed, pytest.raises(ConfigError, match="did you mean epochs"):
+    composed = searching("trainer.epocs=1,2")
+    with pytest.raises(ConfigError, match="did you mean epochs"):
         check_space(composed.space, composed.checks, composed.constraints, 1)
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "evolution", "local_search", "random"])
 def test_a_search_goes_on_from_its_journal_as_it_would_have(sampler: str, tmp_path: Path) -> None:
-    with searching(*MIXED, "constraints.max_params=12000") as composed:
-        whole = train(composed.proposer(sampler), 24)
-        parts = [
-            proposal
-            for part in (3, 9, 12)
-            for proposal in train(composed.proposer(sampler, tmp_path / "journal"), part)
-        ]
+    composed = searching(*MIXED, "constraints.max_params=12000")
+    whole = train(composed.proposer(sampler), 24)
+    parts = [
+        proposal for part in (3, 9, 12) for proposal in train(composed.proposer(sampler, tmp_path / "journal"), part)
+    ]
     assert [proposal.overrides for proposal in parts] == [proposal.overrides for proposal in whole]
 
 
 def test_a_trial_whose_process_died_while_asking_is_given_up(tmp_path: Path) -> None:
-    with searching(*MIXED) as composed:
-        train(composed.proposer("tpe", tmp_path / "journal"), 3)
-        open_study(tmp_path / "journal", ["val/accuracy"]).ask(composed.space.distributions())  # and no more
-        proposer = composed.proposer("tpe", tmp_path / "journal")
-        assert proposer.running() == [] and len(train(proposer, 3)) == 3
+    composed = searching(*MIXED)
+    train(composed.proposer("tpe", tmp_path / "journal"), 3)
+    open_study(tmp_path / "journal", ["val/accuracy"]).ask(composed.space.distributions())  # and no more
+    proposer = composed.proposer("tpe", tmp_path / "journal")
+    assert proposer.running() == [] and len(train(proposer, 3)) == 3
     assert [trial.state.name for trial in proposer.study.trials] == [*["COMPLETE"] * 3, "FAIL", *["COMPLETE"] * 3]
 
 
 @pytest.mark.parametrize("end", [b'{"op_code":4,"worker', b"\0\0\0\n"])
 def test_a_line_that_a_power_cut_left_damaged_is_cut_off(tmp_path: Path, end: bytes) -> None:
     journal = tmp_path / "journal"
-    with searching(*MIXED) as composed:
-        train(composed.proposer("evolution", journal), 3)
-        with journal.open("ab") as file:
-            file.write(end)
-        assert len(train(composed.proposer("evolution", journal), 3)) == 3
+    composed = searching(*MIXED)
+    train(composed.proposer("evolution", journal), 3)
+    with journal.open("ab") as file:
+        file.write(end)
+    assert len(train(composed.proposer("evolution", journal), 3)) == 3
     assert all(json.loads(line) for line in journal.read_text().splitlines())
 
 
 @pytest.mark.parametrize("line", [b"garbage", b"[]", b"{}", b'{"op_code":77}'])
 def test_a_journal_that_is_damaged_in_the_middle_is_refused(tmp_path: Path, line: bytes) -> None:
     journal = tmp_path / "journal"
-    with searching(*MIXED) as composed:
-        train(composed.proposer("random", journal), 3)
+    composed = searching(*MIXED)
+    train(composed.proposer("random", journal), 3)
     lines = journal.read_bytes().splitlines()
     journal.write_bytes(b"\n".join([*lines[:5], line, *lines[5:], b""]))
     with pytest.raises(ResumeError, match="journal: damaged: "):
@@ -163,26 +165,26 @@ def test_a_journal_that_is_damaged_in_the_middle_is_refused(tmp_path: Path, line
 
 def test_a_search_is_not_resumed_with_another_space(tmp_path: Path) -> None:
     for words, message in ((MIXED, ""), (SMALL, "other settings")):
-        with searching(*words) as composed:
-            if not message:
-                composed.proposer("random", tmp_path / "journal")
-                continue
-            with pytest.raises(ResumeError, match=message):
-                composed.proposer("random", tmp_path / "journal")
+        composed = searching(*words)
+        if not message:
+            composed.proposer("random", tmp_path / "journal")
+            continue
+        with pytest.raises(ResumeError, match=message):
+            composed.proposer("random", tmp_path / "journal")
 
 
 def test_optuna_is_silent(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Its warnings would be errors here."""
-    with searching(*MIXED) as composed:
-        for sampler in ("tpe", "nsga2", "gp", "evolution"):
-            train(composed.proposer(sampler, tmp_path / sampler), 12)
+    composed = searching(*MIXED)
+    for sampler in ("tpe", "nsga2", "gp", "evolution"):
+        train(composed.proposer(sampler, tmp_path / sampler), 12)
     assert capfd.readouterr() == ("", "") and not logging.getLogger("optuna").propagate
 
 
 def test_a_proposal_is_one_entry_of_the_study() -> None:
-    with searching(blocks=BlockLimits()) as composed:
-        proposer = composed.proposer("evolution")
-        (proposal,) = train(proposer, 1)
+    composed = searching(blocks=BlockLimits())
+    proposer = composed.proposer("evolution")
+    (proposal,) = train(proposer, 1)
     (trial,) = proposer.study.get_trials()
     assert list(trial.user_attrs) == ["proposal"] and trial.user_attrs["proposal"]["model"] == proposal.model
     assert trial.state == optuna.trial.TrialState.COMPLETE and trial.value == score(proposal)["val/accuracy"]

@@ -1,6 +1,5 @@
 """The samplers, each on spaces and studies in memory."""
 
-from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -20,16 +19,14 @@ LEARNING = ("tpe", "nsga2", "evolution", "local_search")
 
 
 @pytest.fixture
-def mixed() -> Iterator[Composed]:
+def mixed() -> Composed:
     """A space of settings, most of which is over the budget."""
-    with searching(*MIXED, "constraints.max_params=12000") as composed:
-        yield composed
+    return searching(*MIXED, "constraints.max_params=12000")
 
 
 @pytest.fixture
-def blocks() -> Iterator[Composed]:
-    with searching("constraints.max_params=13000", blocks=BlockLimits(most_blocks=10)) as composed:
-        yield composed
+def blocks() -> Composed:
+    return searching("constraints.max_params=13000", blocks=BlockLimits(most_blocks=10))
 
 
 @pytest.mark.parametrize("sampler", [*LEARNING, "random", "gp"])
@@ -69,8 +66,8 @@ def test_architectures_are_proposed_from_the_model_on(blocks: Composed, sampler:
 
 
 def test_settings_and_blocks_vary_together() -> None:
-    with searching("optimizer.lr=tag(log,interval(0.01,0.3))", blocks=BlockLimits()) as composed:
-        proposals = train(composed.proposer("evolution"), 45)
+    composed = searching("optimizer.lr=tag(log,interval(0.01,0.3))", blocks=BlockLimits())
+    proposals = train(composed.proposer("evolution"), 45)
     changes = {
         proposal.change.partition(" ")[0] == "optimizer.lr" for proposal in proposals if proposal.parent is not None
     }
@@ -78,10 +75,10 @@ def test_settings_and_blocks_vary_together() -> None:
 
 
 def test_a_grid_is_complete_and_in_order() -> None:
-    with searching("model.dropout=0,0.1", "model.width=0.5,0.51,1,1.1", "constraints.max_params=13000") as composed:
-        proposer = composed.proposer("grid")
-        proposals = train(proposer, 99)
-        assert proposer.propose() is None
+    composed = searching("model.dropout=0,0.1", "model.width=0.5,0.51,1,1.1", "constraints.max_params=13000")
+    proposer = composed.proposer("grid")
+    proposals = train(proposer, 99)
+    assert proposer.propose() is None
     combinations = [(proposal.values["model.dropout"], proposal.values["model.width"]) for proposal in proposals]
     # 0.51 is the same network as 0.5, and 1.1 is over the budget.
     assert combinations == [("0", "0.5"), ("0", "1"), ("0.1", "0.5"), ("0.1", "1")]
@@ -89,8 +86,8 @@ def test_a_grid_is_complete_and_in_order() -> None:
 
 @pytest.mark.parametrize("sampler", [*LEARNING, "random"])
 def test_a_search_ends_with_its_space(sampler: str) -> None:
-    with searching("model.dropout=0,0.1", "model.width=0.5,0.51,1", "model.head.type=linear,gap") as composed:
-        assert len(train(composed.proposer(sampler), 99)) == 8
+    composed = searching("model.dropout=0,0.1", "model.width=0.5,0.51,1", "model.head.type=linear,gap")
+    assert len(train(composed.proposer(sampler), 99)) == 8
 
 
 def member(number: int, *losses: float, parent: int | None = None, **values: str) -> Member:

@@ -82,8 +82,8 @@ def test_a_file_of_a_space_is_valid_and_fits() -> None:
     for path in paths:
         space, problems = read(SpaceSettings, yaml.safe_load(path.read_text()), "space")
         assert space is not None, problems
-        with searching(in_file=space.settings) as composed:
-            assert composed.checks(composed.space.drawn(Random(1))).fits
+        composed = searching(in_file=space.settings)
+        assert composed.checks(composed.space.drawn(Random(1))).fits
 
 
 def test_a_misspelt_setting_of_a_file_is_found() -> None:
@@ -133,11 +133,8 @@ def test_a_grid_cannot_list_an_interval() -> None:
     "word", ["model.blocks.conv3.channels=8,16", "model.head.type=linear,gap", "model=session4,lenet5"]
 )
 def test_blocks_do_not_vary_twice(word: str) -> None:
-    with (
-        pytest.raises(ConfigError, match="varies with search"),
-        searching(word, blocks=BlockLimits()),
-    ):
-        pass
+    with pytest.raises(ConfigError, match="varies with search"):
+        searching(word, blocks=BlockLimits())
 
 
 domains = st.one_of(

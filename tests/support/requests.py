@@ -24,11 +24,12 @@ def ask(*overrides: str) -> Request:
 
     tests/sweep/test_composer.py compares it with what Hydra composes.
     """
-    return _composer().request(overrides, 0)
+    return composer().request(overrides, 0)
 
 
 @cache
-def _composer() -> Composer:
+def composer() -> Composer:
+    """One for the whole test run: composing takes Hydra a tenth of a second, each time."""
     with composed_sweep(["-m"]) as (loader, master):
         return Composer(loader, master)
 

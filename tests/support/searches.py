@@ -1,7 +1,6 @@
 """Searches for tests: a space that is composed by Hydra, and proposals that nobody trains."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,8 @@ from archsearch.search.planning import architectures_around, planner
 from archsearch.search.proposals import Proposal, Proposer
 from archsearch.search.space import Space
 from archsearch.search.storage import open_study
-from archsearch.sweep.composer import Composer
 from archsearch.sweep.grid import GridPoint
-from tests.support.sweeps import composing
+from tests.support.requests import composer
 
 MIXED = (
     "model.dropout=interval(0,0.3)",
@@ -47,20 +45,18 @@ class Composed:
         return Proposer(study, self.space, self.checks, sampler=sampler, **options)
 
 
-@contextmanager
 def searching(
     *words: str, blocks: BlockLimits | None = None, from_nothing: bool = False, in_file: dict[str, str] | None = None
-) -> Iterator[Composed]:
+) -> Composed:
     """The space of these words."""
     optuna.logging.disable_default_handler()
-    with composing() as (loader, master):
-        settings, fixed = read_settings(words, in_file, loader)
-        plan_of = planner(Composer(loader, master))
-        run = plan_of(GridPoint(fixed, {}), None)
-        near = None if blocks is None else architectures_around(run, blocks, from_nothing=from_nothing)
-        space = Space(settings, fixed, near)
-        assert run.settings is not None
-        yield Composed(space, Checks(space, plan_of), run.settings.constraints)
+    settings, fixed = read_settings(words, in_file, composer().loader)
+    plan_of = planner(composer())
+    run = plan_of(GridPoint(fixed, {}), None)
+    near = None if blocks is None else architectures_around(run, blocks, from_nothing=from_nothing)
+    space = Space(settings, fixed, near)
+    assert run.settings is not None
+    return Composed(space, Checks(space, plan_of), run.settings.constraints)
 
 
 def score(proposal: Proposal) -> dict[str, float]:
