@@ -75,7 +75,7 @@ class Proposer:
         self.study, self.space, self.check = study, space, check
         self.sampler, self.objectives, self.seed, self.duplicates = sampler, tuple(objectives), seed, duplicates
         self.lock = nullcontext() if lock is None else lock
-        self._finished: dict[int, Member | None] = {}  # trials do not change once they are finished
+        self._finished: dict[int, tuple[Sequence[float] | None, Member | None]] = {}  # by trial: its values and itself
         self._check_study()
 
     def propose(self) -> Proposal | None:
@@ -92,13 +92,20 @@ class Proposer:
             return proposal
 
     def tell(self, number: int, values: Mapping[str, float] | None, state: State = "COMPLETE") -> None:
-        """Finish trial `number`. `values` by objective; None unless it is complete. A finished trial stays as it is."""
+        """Finish trial `number`. `values` by objective; None unless it is complete.
+
+        A trial that has trained on is told again: its values are then the last ones. Failed trials stay failed.
+        """
         from optuna.trial import TrialState
+
+        from archsearch.search.storage import set_latest
 
         ordered = None if values is None else [values[name] for name in self.objectives]
         if ordered is not None and any(map(isnan, ordered)):
             ordered, state = None, "FAIL"
-        self.study.tell(number, ordered, TrialState[state], skip_if_finished=True)
+        told = self.study.tell(number, ordered, TrialState[state], skip_if_finished=True)
+        if ordered is not None and told.state == TrialState.COMPLETE and told.values != ordered:
+            set_latest(self.study, number, ordered)
 
     def running(self) -> list[Proposal]:
         """The proposals that are being trained, or were when their process died."""
@@ -197,8 +204,8 @@ class Proposer:
         )
 
     def _member(self, trial: "FrozenTrial") -> Member | None:
-        if trial.number in self._finished:
-            return self._finished[trial.number]
+        if trial.number in self._finished and self._finished[trial.number][0] == trial.values:
+            return self._finished[trial.number][1]
         member = None
         if _PROPOSAL in trial.user_attrs:
             proposal, params = _read(trial)
@@ -207,7 +214,7 @@ class Proposer:
             candidate = Candidate(params, proposal.model, proposal.parent, proposal.change)
             member = Member(trial.number, candidate, proposal.identity, losses, trial.state.name == "RUNNING")
         if trial.state.is_finished():
-            self._finished[trial.number] = member
+            self._finished[trial.number] = trial.values, member
         return member
 
     def _check_study(self) -> None:

@@ -5,7 +5,8 @@ Imports Optuna, so import it late.
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from copy import copy
 from pathlib import Path
 
 import optuna
@@ -13,11 +14,13 @@ from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
 
 from archsearch.errors import ResumeError, first_line
 from archsearch.search.objectives import directions_of
 
 _NAME = "search"
+_LATEST = "latest values of trial "
 
 
 def open_study(path: Path, objectives: Sequence[str]) -> optuna.Study:
@@ -29,13 +32,43 @@ def open_study(path: Path, objectives: Sequence[str]) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:
-            storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type] # its base class is private
+            storage = _Storage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type] # its base class is private
             with FileLock(f"{path}.proposing"):  # two processes that create a study at once would both fail
                 return optuna.create_study(
                     storage=storage, study_name=_NAME, directions=directions_of(objectives), load_if_exists=True
                 )
         except (ValueError, LookupError, TypeError, AssertionError) as error:  # what lines of any content raise
             raise ResumeError(f"{path}: damaged: {first_line(error)}; restore it, or start a new search") from error
+
+
+def set_latest(study: optuna.Study, number: int, values: Sequence[float]) -> None:
+    """Note that trial `number`, which has finished for Optuna, has trained on and reached `values`."""
+    name = f"{_LATEST}{number}"
+    if study.user_attrs.get(name) != list(values):
+        study.set_user_attr(name, list(values))
+
+
+class _Storage(JournalStorage):
+    """A journal whose trials have the values that they reached last: Optuna itself keeps those that it is told first.
+
+    Otherwise its samplers would know of a trial that trained on only what it had reached when it first stopped.
+    """
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """All trials of a study, with their latest values."""
+        trials = super().get_all_trials(study_id, deepcopy, states)
+        latest = {name: values for name, values in self.get_study_user_attrs(study_id).items() if _LATEST in name}
+        return [_with_values(trial, latest.get(f"{_LATEST}{trial.number}")) for trial in trials] if latest else trials
+
+
+def _with_values(trial: FrozenTrial, values: Sequence[float] | None) -> FrozenTrial:
+    if values is None or trial.state != TrialState.COMPLETE:
+        return trial
+    changed = copy(trial)
+    changed.values = list(values)
+    return changed
 
 
 class _Lock:

@@ -76,7 +76,7 @@ def test_a_space_without_other_networks_ends_the_search(tmp_path: Path) -> None:
     assert search.spending.trials == 3 and search.loop.exhausted
 
 
-def test_the_study_learns_of_stopped_trials_what_they_have_reached(tmp_path: Path) -> None:
+def test_the_study_knows_of_each_trial_what_it_has_reached_last(tmp_path: Path) -> None:
     composed = searching(*MIXED)
     search = simulate(composed, tmp_path, Halving((1, 3), 3), Budget(trials=9))
     search.run()
@@ -84,8 +84,10 @@ def test_the_study_learns_of_stopped_trials_what_they_have_reached(tmp_path: Pat
     assert {trial.state.name for trial in trials} == {"COMPLETE"}
     for proposal in search.begun:
         epoch = max(until for number, until in search.steps if number == proposal.number)
-        told = trials[proposal.number].values[0]
-        assert told in (search.curve(proposal, 1), search.curve(proposal, epoch))
+        assert trials[proposal.number].values == [search.curve(proposal, epoch)]
+    assert {member.number: member.losses for member in search.loop.proposer.members()} == {
+        number: (-trial.values[0],) for number, trial in enumerate(trials)
+    }
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe", "evolution"])
