@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.runs.result import read_result
+from archsearch.search.hypervolume import covering
 from archsearch.search.objectives import losses_of
-from archsearch.search.pareto import best_first, fronts
+from archsearch.search.pareto import fronts
 from archsearch.search.proposals import Proposal, Proposer
 from archsearch.search.spending import Spending
 from archsearch.search.stopping import Standing, Step, Stopping
@@ -136,19 +137,21 @@ class SearchLoop:
         return [numbers[row] for row in front[np.argsort(losses[front][:, 0], kind="stable")]]
 
     def best(self, limit: int) -> list[Proposal]:
-        """At most `limit` trials to train again, all different networks: the front or, with one objective, the best.
+        """At most `limit` trials to train again, all different networks, the best in the first objective first.
 
-        The best in the first objective comes first.
+        With one objective, they are the best; with several, those of the front that cover most of it.
         """
+        if not self._finished:
+            return []
         several = len(self.proposer.objectives) > 1
         candidates = self.front() if several else list(self._finished)
-        order = best_first(self._losses(candidates)) if candidates else []
-        chosen: dict[str, int] = {}  # by network: with search.duplicates=reseed, some are there several times
-        for number in (candidates[row] for row in order):
-            chosen.setdefault(self._proposals[number].identity, number)
-        kept = list(chosen.values())[:limit]
-        first = {number: losses[0] for number, losses in zip(kept, self._losses(kept), strict=True)}
-        return [self._proposals[number] for number in sorted(kept, key=lambda number: first[number])]
+        losses = self._losses(candidates)
+        networks: dict[str, int] = {}  # with search.duplicates=reseed, some are there several times
+        for row in np.argsort(losses[:, 0], kind="stable"):
+            networks.setdefault(self._proposals[candidates[row]].identity, int(row))
+        rows = list(networks.values())
+        kept = sorted(covering(losses[rows], limit)) if several else range(len(rows))[:limit]
+        return [self._proposals[candidates[rows[row]]] for row in kept]
 
     def _losses(self, numbers: Sequence[int]) -> NDArray[np.float64]:
         """The losses (trials, objectives) of fully trained trials."""
