@@ -32,7 +32,8 @@ class Checked:
     """A candidate and what arithmetic says about it.
 
     `identity` is None if it cannot be trained, because of `problems`. `excess` is by how much it exceeds each
-    constraint that it breaks, as a fraction of the constraint.
+    constraint that it breaks, as a fraction of the constraint. `protocol` has settings in which the trials of a search
+    must not differ.
     """
 
     candidate: Candidate
@@ -43,6 +44,7 @@ class Checked:
     seed: int = 0
     problems: tuple[Problem, ...] = ()
     excess: Mapping[str, float] = field(default_factory=dict)
+    protocol: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def fits(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from archsearch.config.settings import Settings
 from archsearch.search.budget import excess_of
 from archsearch.search.candidate import Candidate, Checked
 from archsearch.search.identity import identity
@@ -42,4 +43,10 @@ class Checks:
             run.settings.seed,
             run.problems,
             excess_of(run.settings.constraints, run.plan),
+            _protocol(run.settings),
         )
+
+
+def _protocol(settings: Settings) -> dict[str, object]:
+    data, trainer = settings.data, settings.trainer
+    return {"data": data.name, "data.validation": data.validation, "trainer.epochs": trainer.epochs}

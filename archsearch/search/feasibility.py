@@ -46,8 +46,13 @@ def _check_values(setting: Setting, base: Candidate, check: Check) -> Iterator[P
         values: list[Value] = [*domain.listed(), domain.low + 0.4371 * (domain.high - domain.low)]
     else:
         values = domain.listed() if isinstance(domain, Choice) else [*domain.listed()[:1], *domain.listed()[-1:]]
+    protocol = check(base).protocol
     for value in values[:_LISTED]:
         checked = check(replace(base, params={**base.params, setting.name: value}))
+        for path in protocol.keys() & checked.protocol.keys():  # a file of options can set anything
+            if checked.protocol[path] != protocol[path]:
+                rule = f"sets {path} to {checked.protocol[path]}, others have {protocol[path]}; trials must not differ"
+                yield Problem(setting.name, f"{as_written(value)}: {rule} in it")
         for problem in checked.problems if checked.identity is None else ():
             if isinstance(domain, Reals) and problem.path == setting.name and "whole number" in problem.message:
                 low, high = round(domain.low), round(domain.high)

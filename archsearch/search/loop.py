@@ -42,13 +42,17 @@ class SearchLoop:
     exhausted: bool = False  # no other network is left in the space
     _proposals: dict[int, Proposal] = field(default_factory=dict)
     _steps: deque[Step] = field(default_factory=deque)  # to train, before anything new
+    _unsent: deque[int] = field(default_factory=deque)  # trials whose record in MLflow is incomplete
     _trained: dict[int, int] = field(default_factory=dict)  # epochs by trial
     _training: dict[int, int] = field(default_factory=dict)  # the epochs of the step that a trial is at
     _failed: set[int] = field(default_factory=set)
     _finished: dict[int, dict[str, float]] = field(default_factory=dict)  # the objectives of fully trained trials
 
-    def resume(self, proposals: Mapping[int, Proposal]) -> None:
-        """Continue with `proposals`, all that were ever made, by number."""
+    def resume(self, proposals: Mapping[int, Proposal], *, sends: bool = False) -> None:
+        """Continue with `proposals`, all that were ever made, by number.
+
+        With `sends`, workers first send what MLflow has missed of trials that are trained: no epochs are spent on that.
+        """
         unfinished = {proposal.number for proposal in self.proposer.running()}
         self._failed = self.proposer.failed()
         for number, proposal in sorted(proposals.items()):
@@ -77,11 +81,17 @@ class SearchLoop:
         self.spending.trials = len(proposals)
         self._go_on()
         going_on = {step.trial for step in self._steps}
+        if sends:
+            results = {number: read_result(self.folder_of(number)) or {} for number in proposals.keys() - going_on}
+            self._unsent.extend(number for number, result in sorted(results.items()) if _is_unsent(result))
         for number in unfinished - going_on:
             self._tell(number, read_result(self.folder_of(number)) or {})
 
     def next_team(self) -> Team | None:
         """What a free worker trains; None if there is nothing, now or ever."""
+        if self._unsent:
+            number = self._unsent.popleft()
+            return self._team(self._proposals[number], self._trained[number])
         if self._steps and self.spending.may_train:
             step = self._steps.popleft()
             return self._team(self._proposals[step.trial], step.until)
@@ -184,6 +194,11 @@ class SearchLoop:
             self.proposer.tell(number, measured(result, result["history"][-1]))
         else:
             self.proposer.tell(number, None, "FAIL")
+
+
+def _is_unsent(result: Mapping[str, Any]) -> bool:
+    is_complete = (result.get("tracking") or {}).get("complete", True)
+    return result.get("state") in ("FINISHED", "STOPPED") and not is_complete
 
 
 def measured(result: Mapping[str, Any], row: Mapping[str, float]) -> dict[str, float]:

@@ -133,8 +133,9 @@ class Proposer:
         random = self._random()
         seen = {member.identity for member in members} if self.duplicates == "redraw" else set()
         draws = Draws(self.space, self.check, seen, random, [member.candidate for member in members])
-        if not members and self.space.start is not None and (start := self.check(self.space.start)).fits:
-            return start, None
+        start = None if members else self.space.start(random)
+        if start is not None and (checked := self.check(start)).fits:
+            return checked, None
         own = OWN_SAMPLERS.get(self.sampler)
         if own is not None:
             return own.propose(members, draws, random), None

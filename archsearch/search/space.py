@@ -49,16 +49,15 @@ class Space:
             return None
         return math.prod(size for size in sizes if size is not None)
 
-    @property
-    def start(self) -> Candidate | None:
-        """Where architectures begin, if settings do not vary, too."""
-        if self.architectures is None or self.settings:
+    def start(self, random: Random) -> Candidate | None:
+        """The model with which architectures begin, with any values of the settings; None if blocks do not vary."""
+        if self.architectures is None:
             return None
-        return Candidate({}, self.architectures.start, change="start")
+        return Candidate(self._drawn_params(random), self.architectures.start, change="start")
 
     def drawn(self, random: Random) -> Candidate:
         """Any candidate."""
-        params = {setting.name: setting.domain.drawn(random) for setting in self.settings}
+        params = self._drawn_params(random)
         return Candidate(params, None if self.architectures is None else self.architectures.drawn(random))
 
     def mutated(self, candidate: Candidate, random: Random) -> Candidate | None:
@@ -128,6 +127,9 @@ class Space:
         if self.architectures is not None:
             lines.append(f"  {self.architectures.describe()}")
         return "\n".join(lines)
+
+    def _drawn_params(self, random: Random) -> dict[str, Value]:
+        return {setting.name: setting.domain.drawn(random) for setting in self.settings}
 
     def _with(self, candidate: Candidate, setting: Setting, value: Value) -> Candidate:
         before = as_written(candidate.params[setting.name])

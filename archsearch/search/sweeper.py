@@ -37,9 +37,11 @@ from archsearch.sweep.machine import environment
 from archsearch.sweep.numbering import hydra_arguments, sweep_id
 from archsearch.sweep.opening import Datasets, open_parent, recorded_store, resume_argument, resumed_sweep
 from archsearch.sweep.record import Entry, SweepRecord, sweep_lock
+from archsearch.sweep.results import outcomes_of
 from archsearch.sweep.worker import LOG, AttemptEnd, Job
 from archsearch.system.screen import doing
 from archsearch.tracking.store import Store
+from archsearch.tracking.sweeps import begun_runs
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +117,7 @@ class _Search:
             self.proposer, planned.stopping(), epochs, self.spending, self._folder_of, self._job, self._add
         )
         self._resolve = cache(resolve_dataset)
+        self._begun_runs: dict[int, str] = {}  # in MLflow, by trial, by earlier sessions
         self._written = 0.0
 
     def run(self, datasets: Datasets) -> None:
@@ -126,15 +129,19 @@ class _Search:
                 tags = {"search.sampler": self.planned.sampler}
                 parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, self._name(), tags)
             proposals, failed = self.proposer.proposals(), self.proposer.failed()
+            if proposals and self.store is not None:
+                self._begun_runs = begun_runs(self.store, self.planned.tracking.experiment, self.record.id)
             entries = [self._entry(proposal) for proposal in proposals.values()]
             self.record.entries = [replace(entry, failed=entry.number in failed) for entry in entries]
-            self.loop.resume(proposals)
+            self.loop.resume(proposals, sends=self.store is not None)
             log.info("budget   %s", self.spending.describe())
             interrupted = self._search()
             all_failed = bool(self.record.entries) and all(entry.failed for entry in self.record.entries)
             self.record.state = "KILLED" if interrupted else "FAILED" if all_failed else "FINISHED"
             self._write()
             close_search(self.record, self.folder, self.spending, self.loop.front(), parent)
+            if not all(outcome.recorded for outcome in outcomes_of(self.record, self.folder)):
+                log.warning("WARNING: MLflow is missing some results; they are in the folder, and resuming sends them")
             if self.record.state == "FAILED":
                 first, *_ = entries = self.record.entries
                 problem = f"all trials ({len(entries)}) failed"
@@ -219,7 +226,12 @@ class _Search:
         number, folder = proposal.number, self._folder_of(proposal.number)
         parent = self.record.tracking.get("run_id")
         sweep_run = SweepRunSettings(
-            sweep=self.record.id, number=number, name=name_of(proposal), parent=parent, trial=True
+            sweep=self.record.id,
+            number=number,
+            name=name_of(proposal),
+            parent=parent,
+            run_id=self._begun_runs.get(number),
+            trial=True,
         )
         overrides = job_overrides(proposal.overrides, folder.name, sweep_run)
         request = self.planned.composer.request([word for word in overrides if not word.startswith(SUBDIR)], number)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.mlflow_server import MlflowServer
 from tests.support.processes import Cli, start, wait_until
 from tests.support.sweeps import TINY, epochs_logged, finish, results_of, sweep_folder, wait_for_epochs, workers_of
 
@@ -101,3 +102,34 @@ def test_a_killed_worker_costs_an_attempt_and_killed_finalists_are_trained_later
     done = resume(cli)
     assert done.returncode == 0, done.stdout + done.stderr
     check_complete(workspace)
+
+
+def test_what_mlflow_has_missed_is_sent_when_the_search_is_resumed(workspace: Path, cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    server = MlflowServer(tmp_path / "server", f"sqlite:///{tmp_path}/server/server.db")
+    process = begin(workspace, "tracking=mlflow", f"tracking.uri={server.uri}", "search.finalists=0")
+    server.kill()
+    status, output, _ = finish(process)
+    results = trials_of(workspace)
+    assert status == 0 and "MLflow is missing some results" in output and len(results) == TRIALS
+    assert not all(result["tracking"]["complete"] for result in results.values())
+    server.start()
+    try:
+        done = cli("-m", "resume=last", "search.finalists=0")
+        assert done.returncode == 0 and "MLflow is missing" not in done.stdout, done.stderr
+        runs = {run.info.run_id: run for run in all_runs(server.uri)}
+        for number, result in trials_of(workspace).items():
+            assert result["tracking"]["complete"] and result["history"] == results[number]["history"]
+            run = runs[result["run_id"]]
+            assert run.data.tags["state"] == result["state"]
+            assert run.data.metrics["val/accuracy"] == result["final"]["val/accuracy"]
+        assert len(runs) == TRIALS + 1  # with the search's own: none was begun twice
+    finally:
+        server.kill()
+
+
+def all_runs(uri: str) -> list[Any]:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    return list(client.search_runs([experiment.experiment_id for experiment in client.search_experiments()]))

@@ -33,6 +33,16 @@ def test_a_search_refuses(workspace: Path, words: tuple[str, ...], rule: str) ->
     assert not list(workspace.iterdir())
 
 
+def test_options_that_set_the_protocol_of_trials_are_refused(workspace: Path) -> None:
+    for name, epochs in (("short", 2), ("long", 3)):
+        path = workspace / "conf" / "recipe" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# @package _global_\ntrainer: {{epochs: {epochs}}}\n")
+    done = train_sweep(workspace, *SEARCH[:-2], "search.budget.trials=2", "+recipe=short,long")
+    assert done.returncode == 2
+    assert "recipe: long: sets trainer.epochs to 3, others have 2; trials must not differ in it" in done.stderr
+
+
 def test_a_sweep_is_not_resumed_as_a_search(workspace: Path) -> None:
     folder = workspace / "outputs" / "sweeps" / "grid"
     folder.mkdir(parents=True)

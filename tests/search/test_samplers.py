@@ -68,6 +68,7 @@ def test_architectures_are_proposed_from_the_model_on(blocks: Composed, sampler:
 def test_settings_and_blocks_vary_together() -> None:
     composed = searching("optimizer.lr=tag(log,interval(0.01,0.3))", blocks=BlockLimits())
     proposals = train(composed.proposer("evolution"), 45)
+    assert proposals[0].change == "start" and proposals[0].params == 12_954
     changes = {
         proposal.change.partition(" ")[0] == "optimizer.lr" for proposal in proposals if proposal.parent is not None
     }
