@@ -18,8 +18,8 @@ from summary import Row
 
 from archsearch.config.settings import TrainerSettings
 from archsearch.data.batches import ImageSet
+from archsearch.data.catalogue import DATASETS
 from archsearch.data.files import missing_files
-from archsearch.data.info import DATASETS
 from archsearch.data.load import Dataset, load
 from archsearch.model.plan import Plan, plan
 from archsearch.model.spec import parse_model

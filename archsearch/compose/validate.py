@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 from archsearch.config.recipe import Initial, OneCycle
 from archsearch.config.schema import format_value
 from archsearch.config.settings import Constraints, Settings, parse_settings
-from archsearch.data.info import DatasetInfo, dataset_info, holdout_size, steps_per_epoch
+from archsearch.data.catalogue import dataset_info
+from archsearch.data.info import DatasetInfo, holdout_size, steps_per_epoch
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan, plan
 from archsearch.model.spec import ModelSpec, at_width, parse_model

@@ -24,7 +24,18 @@ from archsearch.errors import Problem
 _DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
 _LONGEST_NAME = 250  # characters, so that every database of MLflow takes it
 
-DatasetName = Literal["auto", "mnist", "fashion_mnist", "kmnist", "digits"]
+DatasetName = Literal[
+    "auto",
+    "mnist",
+    "fashion_mnist",
+    "kmnist",
+    "emnist_balanced",
+    "emnist_letters",
+    "cifar10",
+    "cifar100",
+    "svhn",
+    "digits",
+]
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -1,6 +1,7 @@
 """Data sets, held completely in memory; splits; batches; augmentation.
 
-`info` describes each data set (sizes, classes, statistics, checksums), `files` finds, downloads and validates files,
-`load` reads a data set into arrays and splits it, `batches` makes normalised batches of tensors on a device, `augment`
-transforms batches at random. Open `info` first.
+`info` says what is known of a data set (shape, classes, sizes, statistics), `catalogue` describes each public one,
+`files` finds, downloads and validates their files, `formats` parses them, `load` reads a data set into arrays and
+splits it, `batches` makes normalised batches of tensors on a device, `augment` transforms batches at random. Open
+`info` first.
 """

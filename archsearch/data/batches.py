@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from archsearch.data.files import Bytes
+from archsearch.data.formats import Bytes
 from archsearch.data.info import DatasetInfo, steps_per_epoch
 from archsearch.data.load import Indices
 
@@ -18,14 +18,15 @@ class ImageSet:
     """A subset of a data set: the images at `indices` (n,) of `images` (N, channels, height, width), and their labels.
 
     `images` are uint8, `labels` (n,) int64, all on one device. Subsets share the same `images`. If their file is
-    memory-mapped, processes share them, too.
+    memory-mapped, processes share them, too. `mean` and `std` are numbers for images of one channel, else (channels, 1,
+    1).
     """
 
     images: Tensor
     indices: Tensor
     labels: Tensor
-    mean: float
-    std: float
+    mean: float | Tensor
+    std: float | Tensor
     channels_last: bool = False
 
     def __len__(self) -> int:
@@ -40,8 +41,8 @@ class ImageSet:
             torch.from_numpy(images).to(device),
             torch.arange(len(labels), device=device),
             torch.from_numpy(labels).long().to(device),
-            info.mean,
-            info.std,
+            _by_channel(info.mean, device),
+            _by_channel(info.std, device),
             channels_last,
         )
 
@@ -101,4 +102,11 @@ class ImageSet:
         pixels = images.to(torch.get_default_dtype(), memory_format=layout).div_(255)
         if augment is not None:
             pixels = augment(pixels)
-        return pixels.sub_(self.mean).div_(self.std)
+        single = torch.unflatten(pixels, 1, (-1, self.images.shape[1]))  # with the members of a stack apart
+        single.sub_(self.mean).div_(self.std)
+        return pixels
+
+
+def _by_channel(values: Sequence[float], device: torch.device) -> float | Tensor:
+    """`values` (channels,) as (channels, 1, 1), so that they apply to images."""
+    return values[0] if len(values) == 1 else torch.tensor(values, device=device)[:, None, None]

@@ -1,81 +1,105 @@
-"""The data sets: sizes, classes, statistics, checksums. No torch."""
+"""What is known of a data set before it is read: shape, classes, sizes, statistics, files. No torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
 from archsearch.errors import ConfigError, Problem
 
-_DIGITS = tuple("0123456789")
-_CLOTHES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-_KANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+
+@dataclass(frozen=True)
+class DatasetFiles:
+    """The files of a public data set, in the format and the folder in which torchvision leaves them.
+
+    `checksums` are those of unpacked files where they are known: SHA-256, or MD5 where torchvision has them.
+    `downloads` are the arguments of each of torchvision's downloads. `first_label` is the label of the first class.
+    """
+
+    format: Literal["idx", "cifar", "svhn"]
+    folder: str  # below data.root
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    torchvision: str  # its class
+    checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
+    downloads: tuple[tuple[tuple[str, Any], ...], ...] = ((),)
+    first_label: int = 0
+    transposed: bool = False  # rows and columns are swapped on disk
+    named_alike: bool = False  # other data sets have files of the same names
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All files."""
+        return self.train + self.test
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """One data set: 28x28 grey images in ten classes.
+    """One data set: images of `shape` = (channels, height, width) in `classes`.
 
-    `mean` and `std` are those of the training pixels, scaled to [0, 1]. Images are normalised with them, and files with
-    another mean are rejected. `checksums` are the SHA-256 of unpacked files, where known.
+    `mean` and `std` (channels,) are those of the training pixels, scaled to [0, 1]. Images are normalised with them.
+    A data set of a person's own has a `validation_images` part if they chose one, `content`, the hash of its images
+    and labels, and `cache`, its folder below the cache. It has no `files`, and neither have scikit-learn's digits.
     """
 
     name: str
     title: str
     classes: tuple[str, ...]
-    train_images: int
+    shape: tuple[int, int, int]
+    train_images: int  # with those of `validation_images`
     test_images: int
-    mean: float
-    std: float
-    folder: str | None  # torchvision's name of the class and the folder; None if no files are needed
-    checksums: Mapping[str, str] = field(default_factory=dict, hash=False)
-    shape: tuple[int, int, int] = (1, 28, 28)
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    files: DatasetFiles | None = None
+    validation_images: int = 0  # the last of the training images
+    content: str | None = None
+    cache: str | None = None
 
     @property
     def default_validation(self) -> int:
-        """Number of training images held out if `data.validation` is null."""
-        return self.train_images // 6
+        """Number of training images held out if `data.validation` is null: a sixth, at least one a class."""
+        return self.validation_images or max(self.train_images // 6, len(self.classes))
 
+    @property
+    def bytes(self) -> int:
+        """The size of all images in memory."""
+        channels, height, width = self.shape
+        return (self.train_images + self.test_images) * channels * height * width
 
-TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
-TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
-FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, without the files; `from_dict` restores the data set from them."""
+        values = {key: value for key, value in asdict(self).items() if key != "files"}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
-DATASETS = {
-    info.name: info
-    for info in (
-        DatasetInfo(
-            name="mnist",
-            title="MNIST",
-            classes=_DIGITS,
-            train_images=60_000,
-            test_images=10_000,
-            mean=0.1307,
-            std=0.3081,
-            folder="MNIST",
-            checksums={
-                TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-                TRAIN_LABELS: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-                TEST_IMAGES: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-                TEST_LABELS: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-            },
-        ),
-        DatasetInfo("fashion_mnist", "Fashion-MNIST", _CLOTHES, 60_000, 10_000, 0.2860, 0.3530, "FashionMNIST"),
-        DatasetInfo("kmnist", "Kuzushiji-MNIST", _KANA, 60_000, 10_000, 0.1918, 0.3483, "KMNIST"),
-        DatasetInfo("digits", "scikit-learn digits", _DIGITS, 1_500, 297, 0.3059, 0.3251, None),
-    )
-}
-
-
-def dataset_info(name: str) -> DatasetInfo:
-    """The data set `name`; MNIST for `auto`."""
-    return DATASETS["mnist" if name == "auto" else name]
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "DatasetInfo":
+        """Restore a data set from the values of `as_dict`. Raises `KeyError`, `TypeError` or `ValueError`."""
+        known = {item.name: values[item.name] for item in fields(cls) if item.name in values}
+        channels, height, width = map(int, values["shape"])
+        return cls(
+            **{
+                **known,
+                "classes": tuple(map(str, values["classes"])),
+                "shape": (channels, height, width),
+                "mean": tuple(map(float, values["mean"])),
+                "std": tuple(map(float, values["std"])),
+            }
+        )
 
 
 def holdout_size(info: DatasetInfo, validation: int | None) -> int:
     """The number of training images held out. Raises `ConfigError` if that leaves too few images in either part."""
     size = info.default_validation if validation is None else validation
     classes = len(info.classes)
-    if size and not classes <= size <= info.train_images - classes:
-        rule = f"0, or between {classes} and {info.train_images - classes:,} of {info.title}'s training images"
+    if info.validation_images and size not in (0, info.validation_images):
+        rule = (
+            f"got {size}, must be null or 0: {info.title} has {info.validation_images:,} validation images of its own"
+        )
+        raise ConfigError([Problem("data.validation", rule)])
+    if size and not info.validation_images and not classes <= size <= info.train_images - classes:
+        limits = f"between {classes} and {info.train_images - classes:,}"
+        rule = f"0, or {limits} of {info.title}'s training images"
+        if info.train_images < 2 * classes:
+            rule = f"0: {info.title} has {info.train_images:,} training images in {classes} classes"
         raise ConfigError([Problem("data.validation", f"got {size}, must be {rule}")])
     return size
 

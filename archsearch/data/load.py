@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.data.files import Bytes, check_files, ensure_files, read_files
-from archsearch.data.info import DATASETS, DatasetInfo, dataset_info
+from archsearch.data.catalogue import DATASETS, dataset_info
+from archsearch.data.files import check_files, ensure_files, read_files
+from archsearch.data.formats import Bytes
+from archsearch.data.info import DatasetInfo
 from archsearch.errors import DataError, StorageError
 
 Indices = NDArray[np.int64]
@@ -25,7 +27,7 @@ class ResolvedDataset:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A whole data set: images (N, 1, 28, 28) and labels (N,), uint8."""
+    """A whole data set: images (N, channels, height, width) and labels (N,), uint8."""
 
     info: DatasetInfo
     train_images: Bytes
@@ -64,10 +66,7 @@ def load(info: DatasetInfo, root: Path, *, mapped: bool = False) -> Dataset:
 
     Raises `DataError` for damaged files.
     """
-    train_images, train_labels, test_images, test_labels = (
-        _digits(info) if info.folder is None else read_files(info, root, mapped=mapped)
-    )
-    return Dataset(info, train_images[:, None], train_labels, test_images[:, None], test_labels)
+    return Dataset(info, *(_digits(info) if info.files is None else read_files(info, root, mapped=mapped)))
 
 
 def stratified_holdout(labels: Bytes, size: int, seed: int) -> tuple[Indices, Indices]:
@@ -95,7 +94,7 @@ def _digits(info: DatasetInfo) -> tuple[Bytes, Bytes, Bytes, Bytes]:
     bunch = load_digits()
     small = torch.from_numpy(bunch.images)[:, None] / 16
     large = torch.nn.functional.interpolate(small, size=info.shape[1:], mode="bilinear", align_corners=False)
-    images = (large[:, 0] * 255).round().to(torch.uint8).numpy()
+    images = (large * 255).round().to(torch.uint8).numpy()
     labels = bunch.target.astype(np.uint8)
     train, test = stratified_holdout(labels, info.test_images, seed=0)
     return images[train], labels[train], images[test], labels[test]

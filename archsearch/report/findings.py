@@ -46,7 +46,7 @@ class PairComparison:
     test: statistics.Difference | None  # in points; an estimate without a verdict
     architecture: ModelDiff | None
     predictions: PredictionDiff | None
-    images: NDArray[np.uint8] | None  # of the test set: (N, height, width)
+    images: NDArray[np.uint8] | None  # of the test set: (N, channels, height, width)
     classes: Sequence[str]
     notes: Sequence[str]
 

@@ -121,11 +121,12 @@ def confusion_plot(confusion: NDArray[np.float64], classes: Sequence[str], is_di
 
 
 def thumbnail(image: NDArray[np.uint8]) -> str:
-    """An image (height, width), dark on light, as a data URI."""
+    """An image (channels, height, width) as a data URI: dark on light if it has one channel, else in colour."""
     from matplotlib.image import imsave
 
     content = io.BytesIO()
-    imsave(content, image, cmap="gray_r", vmin=0, vmax=255, format="png")
+    pixels = image[0] if len(image) == 1 else np.ascontiguousarray(image.transpose(1, 2, 0))
+    imsave(content, pixels, cmap="gray_r", vmin=0, vmax=255, format="png")
     return f"data:image/png;base64,{b64encode(content.getvalue()).decode()}"
 
 

@@ -102,12 +102,12 @@ def confusion_of(variant: Variant, classes: int, images: int | None = None) -> N
 
 
 def test_images(info: DatasetInfo, root: Path, fingerprint: str) -> NDArray[np.uint8] | None:
-    """The test images (N, height, width) of the data with this `fingerprint`; None if they are not in `root`."""
+    """The test images (N, channels, height, width) of the data with this `fingerprint`; None if `root` lacks them."""
     try:
         data = load(info, root)
     except UserError:
         return None
-    return data.test_images[:, 0] if data.fingerprint == fingerprint else None
+    return data.test_images if data.fingerprint == fingerprint else None
 
 
 def _complete_predictions(

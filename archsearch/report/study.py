@@ -7,7 +7,8 @@ from math import sqrt
 from pathlib import Path
 
 from archsearch.compose.labels import describe
-from archsearch.data.info import DATASETS, DatasetInfo, holdout_size
+from archsearch.data.catalogue import DATASETS
+from archsearch.data.info import DatasetInfo, holdout_size
 from archsearch.errors import ConfigError
 from archsearch.report.class_names import is_custom, with_class_names
 from archsearch.report.statistics import deviation

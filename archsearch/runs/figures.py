@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS = {"train": "#5b7a9d", "val": "#c8553d", "test": "#3a7d44"}
+_LONGEST_NAME = 20  # characters of a class
+_MOST_CLASSES = 26  # with a number in each cell of the confusion matrix
 _LABELS = {"train": "train (while learning)", "val": "validation", "test": "test"}
 
 
@@ -39,21 +41,28 @@ def draw_curves(path: Path, history: Sequence[EpochMetrics], title: str) -> None
 
 
 def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[str], title: str) -> None:
-    """`confusion[true, predicted]` as numbers. Only mistakes are coloured: the diagonal would dominate the scale."""
-    figure = new_figure(7.5, 7)
+    """`confusion[true, predicted]`, with numbers unless there are many classes.
+
+    Only mistakes are coloured: the diagonal would dominate the scale.
+    """
+    count = len(classes)
+    side = min(max(7.0, 1.5 + 0.42 * count), 14.0)
+    figure = new_figure(side + 0.5, side)
     axes = figure.add_subplot()
-    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
+    mistakes = np.where(np.eye(count, dtype=bool), 0, confusion)
     axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1, mistakes.max()))
-    for true, predicted in np.ndindex(confusion.shape):
-        count = confusion[true, predicted]
-        if count:
-            dark = true != predicted and count > mistakes.max() / 2
-            weight = "normal" if true == predicted else "bold"
-            axes.text(predicted, true, str(count), ha="center", va="center", fontsize=9, weight=weight,
-                      color="white" if dark else "#777777" if true == predicted else "black")  # fmt: skip
-    rotation = 0 if max(map(len, classes)) < 3 else 45
-    axes.set_xticks(range(len(classes)), classes, rotation=rotation, ha="right" if rotation else "center")
-    axes.set_yticks(range(len(classes)), classes)
+    for true, predicted in zip(*np.nonzero(confusion), strict=True) if count <= _MOST_CLASSES else ():
+        number = confusion[true, predicted]
+        dark = true != predicted and number > mistakes.max() / 2
+        weight = "normal" if true == predicted else "bold"
+        axes.text(predicted, true, str(number), ha="center", va="center", fontsize=9, weight=weight,
+                  color="white" if dark else "#777777" if true == predicted else "black")  # fmt: skip
+    names = [textwrap.shorten(name, _LONGEST_NAME, placeholder="...") for name in classes]
+    rotation = 0 if max(map(len, names)) < 3 else 45 if count <= _MOST_CLASSES else 90
+    size = min(10.0, 0.7 * 72 * (side - 2) / count)  # of the font, in points: a row of the matrix has room for it
+    alignment: Any = "right" if rotation == 45 else "center"
+    axes.set_xticks(range(count), names, rotation=rotation, ha=alignment, fontsize=size)
+    axes.set_yticks(range(count), names, fontsize=size)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     save_figure(figure, path, title)
@@ -70,7 +79,10 @@ def draw_mistakes(
     columns: int = 8,
     rows: int = 4,
 ) -> None:
-    """The misclassified `images` (N, 1, height, width) with the highest confidence, highest first."""
+    """The misclassified `images` (N, channels, height, width) with the highest confidence, highest first.
+
+    Images of one channel are dark on light, those of three in colour.
+    """
     wrong = np.flatnonzero(labels != predictions)
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][: columns * rows]
     rows = max(1, -(-len(worst) // columns))
@@ -83,18 +95,20 @@ def draw_mistakes(
     axes = figure.add_subplot()
     axes.set_axis_off()
     height, width = images.shape[2:]
+    names = [textwrap.shorten(name, _LONGEST_NAME, placeholder="...") for name in classes]
     separator = "\n" if max(map(len, classes)) > 3 else " "
     lines = 3 if separator == "\n" else 2
     cell_height, cell_width = round(height * (1.1 + 0.17 * lines)), round(width * 1.15)
-    sheet = np.zeros((rows * cell_height, columns * cell_width), np.uint8)
+    is_grey = images.shape[1] == 1
+    sheet = np.full((rows * cell_height, columns * cell_width, images.shape[1]), 0 if is_grey else 255, np.uint8)
     for position, index in enumerate(worst):
         row, column = divmod(position, columns)
         bottom, left = (row + 1) * cell_height, column * cell_width
-        sheet[bottom - height : bottom, left : left + width] = images[index, 0]
-        mistake = f"{classes[labels[index]]}{separator}taken for {classes[predictions[index]]}"
+        sheet[bottom - height : bottom, left : left + width] = images[index].transpose(1, 2, 0)
+        mistake = f"{names[labels[index]]}{separator}taken for {names[predictions[index]]}"
         text = f"{mistake}\n#{index}, confidence {confidences[index]:.0%}"
         axes.text(left + width / 2 - 0.5, bottom - 0.5 - 1.04 * height, text, ha="center", va="bottom", fontsize=7.5)
-    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=255)
+    axes.imshow(sheet[..., 0] if is_grey else sheet, cmap="gray_r", vmin=0, vmax=255)
     save_figure(figure, path, title)
 
 

@@ -14,7 +14,7 @@ from archsearch.compose.precision import with_precision
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
 from archsearch.config.settings import Settings, TrackingSettings
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 from archsearch.data.load import ResolvedDataset, resolve_dataset
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from archsearch.config.settings import Settings
-from archsearch.data.info import dataset_info
+from archsearch.data.catalogue import dataset_info
 from archsearch.model.plan import Plan
 from archsearch.model.tree import Layer, Node, Parallel
 from archsearch.sweep.fingerprint import fingerprint

@@ -4,7 +4,7 @@ import copy
 
 from torch import nn
 
-from archsearch.data.info import dataset_info
+from archsearch.data.catalogue import dataset_info
 from archsearch.errors import ConfigError, ResumeError, first_line
 from archsearch.model.builder import build
 from archsearch.model.spec import parse_model

@@ -10,7 +10,7 @@ from torch import nn
 from archsearch.config.settings import Settings
 from archsearch.data.augment import make_augment
 from archsearch.data.batches import ImageSet
-from archsearch.data.files import Bytes
+from archsearch.data.formats import Bytes
 from archsearch.data.info import holdout_size
 from archsearch.data.load import Dataset, stratified_holdout
 from archsearch.errors import OutOfMemoryError

@@ -78,7 +78,7 @@ def test_a_run_knows_its_id_name_state_configuration_and_layers(run: archsearch.
 
 def accuracy_on_test_images(network: torch.nn.Module) -> float:
     from archsearch.data.batches import ImageSet
-    from archsearch.data.info import dataset_info
+    from archsearch.data.catalogue import dataset_info
     from archsearch.data.load import load
 
     info = dataset_info("digits")

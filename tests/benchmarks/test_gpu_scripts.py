@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 from archsearch.data.load import Dataset
 
 Script = Callable[..., Any]

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 from archsearch.data.load import load
 from archsearch.runs.prepare import prepare
 from archsearch.runs.train import train_run

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from archsearch.data.batches import ImageSet
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 
 
 def image_set(count: int, channels_last: bool = False) -> ImageSet:
@@ -18,6 +18,12 @@ def image_set(count: int, channels_last: bool = False) -> ImageSet:
         torch.device("cpu"),
         channels_last,
     )
+
+
+def colour_set(count: int) -> ImageSet:
+    pixels = np.random.default_rng(1).integers(0, 256, (count, 3, 32, 32), dtype=np.uint8)
+    labels = np.arange(count, dtype=np.uint8) % 10
+    return ImageSet.of(DATASETS["cifar10"], pixels, labels, torch.device("cpu"), channels_last=True)
 
 
 def generator(seed: int) -> torch.Generator:
@@ -39,6 +45,19 @@ def test_batches_equal_torchvisions_transforms(channels_last: bool) -> None:
     torch.testing.assert_close(
         torch.cat(batches), torch.stack([transform(image[0].numpy()) for image in images.images])
     )
+
+
+def test_each_channel_is_normalised_with_its_own_statistics() -> None:
+    from torchvision.transforms import Compose, Normalize, ToTensor
+
+    info = DATASETS["cifar10"]
+    transform = Compose([ToTensor(), Normalize(info.mean, info.std)])
+    images = colour_set(5)
+    expected = torch.stack([transform(image.permute(1, 2, 0).numpy()) for image in images.images])
+    ((pixels, _),) = images.in_order(5)
+    torch.testing.assert_close(pixels, expected)
+    ((together, labels),) = images.shuffled_side_by_side(5, [generator(1), generator(2)])
+    torch.testing.assert_close(together[:, 3:], expected[labels[1]])
 
 
 def test_a_subset_has_its_images_and_labels_without_copying() -> None:

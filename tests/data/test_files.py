@@ -12,12 +12,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archsearch.data.catalogue import DATASETS, FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
 from archsearch.data.files import check_files, ensure_files, missing_files, read_files
-from archsearch.data.info import DATASETS, FILES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, DatasetInfo
+from archsearch.data.info import DatasetInfo
 from archsearch.errors import DataError, StorageError
 
 # A small data set in MNIST's format.
-TINY = DatasetInfo("tiny", "Tiny", tuple("0123456789"), 120, 30, 0.5, 0.29, "FashionMNIST")
+TINY = replace(
+    DATASETS["fashion_mnist"],
+    name="tiny",
+    title="Tiny",
+    classes=tuple("0123456789"),
+    train_images=120,
+    test_images=30,
+    mean=(0.5,),
+    std=(0.29,),
+)
 SHAPES = {TRAIN_IMAGES: (120, 28, 28), TRAIN_LABELS: (120,), TEST_IMAGES: (30, 28, 28), TEST_LABELS: (30,)}
 
 Edit = Callable[[bytes], bytes]
@@ -44,8 +54,23 @@ def root(tmp_path: Path) -> Path:
 
 def test_files_are_read_as_arrays(root: Path) -> None:
     arrays = read_files(TINY, root)
-    assert [array.shape for array in arrays] == list(SHAPES.values())
-    assert [idx(array) for array in arrays] == [(folder_of(root) / name).read_bytes() for name in FILES]
+    assert [array.shape for array in arrays] == [(120, 1, 28, 28), (120,), (30, 1, 28, 28), (30,)]
+    assert [idx(array.squeeze()) for array in arrays] == [(folder_of(root) / name).read_bytes() for name in FILES]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_are_found_in_the_folder_itself(root: Path, packed: bool) -> None:
+    below = read_files(TINY, root)
+    for name in FILES:
+        path = folder_of(root) / name
+        if packed:
+            (root / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+            path.unlink()
+        else:
+            path.replace(root / name)
+    assert not missing_files(TINY, root)
+    for before, after in zip(below, read_files(TINY, root), strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_gzipped_files_are_read_like_plain_ones(root: Path) -> None:
@@ -65,11 +90,15 @@ def test_gzipped_files_are_read_like_plain_ones(root: Path) -> None:
         (
             TRAIN_IMAGES,
             lambda content: content[:47_048],
-            "damaged: got 47,048 bytes, must be 94,096 for Tiny; restore it",
+            "damaged: got 47,048 bytes, must be 94,096 for its 120 x 28 x 28; restore it",
         ),
         (TEST_IMAGES, lambda _: b"", "damaged: got 0 bytes"),
         (TRAIN_LABELS, lambda content: content + b"x", "damaged: got 129 bytes"),
-        (TEST_LABELS, lambda content: bytes([0, 0, 13]) + content[3:], "wrong file: its header is 00000d01"),
+        (
+            TEST_LABELS,
+            lambda content: bytes([0, 0, 13]) + content[3:],
+            "wrong file: it begins with 00000d01, must begin with 00000801",
+        ),
         (
             TRAIN_LABELS,
             lambda content: content[:-1] + bytes([77]),
@@ -124,18 +153,31 @@ def test_swapped_files_are_rejected(root: Path) -> None:
     content = train.read_bytes()
     test.replace(train)
     test.write_bytes(content)
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(DataError, match="not of Tiny: holds 30 x 28 x 28 values, must be 120 x 28 x 28"):
         read_files(TINY, root)
+
+
+def with_checksum(checksum: str) -> DatasetInfo:
+    assert TINY.files is not None
+    return replace(TINY, files=replace(TINY.files, checksums={TEST_LABELS: checksum}))
+
+
+def test_own_images_in_mnists_layout_are_not_called_damaged(root: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_files(DATASETS["mnist"], root / "FashionMNIST" / "raw")
+    message = str(caught.value)
+    assert "not of MNIST: holds 120 x 28 x 28 values, must be 60,000 x 28 x 28" in message
+    assert "data=image_folder" in message and "damaged" not in message and "delete" not in message
 
 
 def test_a_file_with_its_checksum_is_accepted(root: Path) -> None:
     checksum = hashlib.sha256((folder_of(root) / TEST_LABELS).read_bytes()).hexdigest()
-    read_files(replace(TINY, checksums={TEST_LABELS: checksum}), root)
+    read_files(with_checksum(checksum), root)
 
 
 def test_a_file_with_another_checksum_is_rejected(root: Path) -> None:
     with pytest.raises(DataError, match="its SHA-256 is not 000000000000"):
-        read_files(replace(TINY, checksums={TEST_LABELS: "0" * 64}), root)
+        read_files(with_checksum("0" * 64), root)
 
 
 @pytest.mark.usefixtures("offline")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from archsearch.data.info import DATASETS, dataset_info, holdout_size, steps_per_epoch
+from archsearch.data.catalogue import DATASETS, dataset_info
+from archsearch.data.info import holdout_size, steps_per_epoch
 from archsearch.errors import ConfigError
 
 

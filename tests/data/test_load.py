@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archsearch.data.info import DATASETS, FILES
+from archsearch.data.catalogue import DATASETS, FILES
 from archsearch.data.load import Dataset, load, resolve_dataset, stratified_holdout
 from archsearch.errors import DataError, StorageError
 
@@ -53,8 +53,8 @@ def test_digits_have_the_shapes_and_statistics_of_their_info(digits: Dataset) ->
     assert digits.train_images.shape == (digits.info.train_images, 1, 28, 28) == (1500, 1, 28, 28)
     assert digits.test_images.shape == (digits.info.test_images, 1, 28, 28) == (297, 1, 28, 28)
     pixels = digits.train_images / 255
-    assert pixels.mean() == pytest.approx(digits.info.mean, abs=1e-4)
-    assert pixels.std() == pytest.approx(digits.info.std, abs=1e-4)
+    assert pixels.mean() == pytest.approx(digits.info.mean[0], abs=1e-4)
+    assert pixels.std() == pytest.approx(digits.info.std[0], abs=1e-4)
 
 
 def test_mnist_has_the_shapes_and_statistics_of_its_info(mnist_root: Path) -> None:
@@ -62,7 +62,7 @@ def test_mnist_has_the_shapes_and_statistics_of_its_info(mnist_root: Path) -> No
     assert mnist.train_images.shape == (60_000, 1, 28, 28) and mnist.test_images.shape == (10_000, 1, 28, 28)
     assert np.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     pixels = mnist.train_images / 255
-    assert (round(pixels.mean(), 4), round(pixels.std(), 4)) == (mnist.info.mean, mnist.info.std)
+    assert (round(pixels.mean(), 4), round(pixels.std(), 4)) == (mnist.info.mean[0], mnist.info.std[0])
 
 
 def test_equal_data_have_equal_fingerprints(digits: Dataset) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from archsearch.compose.validate import validate
-from archsearch.data.info import dataset_info
+from archsearch.data.catalogue import dataset_info
 from archsearch.model.blocks.conv import ConvBlock
 from archsearch.model.blocks.pool import PoolBlock
 from archsearch.model.builder import build_plan

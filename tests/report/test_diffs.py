@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 from archsearch.errors import ReportError
 from archsearch.report.findings import analyze
 from archsearch.report.model_diff import BlockDiff, ModelDiff, model_diff

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 from archsearch.data.load import load
 from tests.support.runs import RECIPE, RUN, isolated, mlflow_client, result_in, train_in
 

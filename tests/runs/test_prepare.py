@@ -6,7 +6,7 @@ import pytest
 
 from archsearch.compose.composition import compose_request
 from archsearch.config.settings import TrackingSettings
-from archsearch.data.info import FILES
+from archsearch.data.catalogue import FILES
 from archsearch.errors import ArchsearchError, ConfigError, DataError, StorageError, TrackingError, UserError
 from archsearch.runs.prepare import PreparedRun, prepare, recorded_store
 from archsearch.runs.train import train_run

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 from archsearch.data.load import Dataset, load
 
 
