@@ -30,6 +30,9 @@ def known_settings(config: Mapping[str, Any]) -> dict[str, list[type]]:
         chosen = config.get(group)
         kind = chosen.get("type") if isinstance(chosen, Mapping) else None
         add(f"{group}.", [cls for cls in classes if kind is None or kind in allowed_values(cls, "type")])
+    data = config.get("data")
+    if isinstance(data, Mapping):  # each kind of data set has settings of its own
+        places = {path: classes for path, classes in places.items() if path[:5] != "data." or path[5:] in data}
     add("model.", [Defaults, Width])
     for block, cls in blocks_of(config).items():
         add(f"model.blocks.{block}.", [*(block_types().values() if cls is None else [cls]), Place])

@@ -10,6 +10,7 @@ from archsearch.config.schema import format_value
 from archsearch.config.settings import Constraints, Settings, parse_settings
 from archsearch.data.catalogue import dataset_info
 from archsearch.data.info import DatasetInfo, holdout_size, steps_per_epoch
+from archsearch.data.load import named_dataset as dataset_of
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan, plan
 from archsearch.model.spec import ModelSpec, at_width, parse_model
@@ -43,8 +44,8 @@ FindDataset: TypeAlias = Callable[[Settings], DatasetInfo]
 
 
 def named_dataset(settings: Settings) -> DatasetInfo:
-    """The data set that `settings` name, whether or not it is on this machine."""
-    return dataset_info(settings.data.name)
+    """The data set that `settings` name, whether or not it is on this machine; one of a person's own must be."""
+    return dataset_of(settings.data)
 
 
 def validate(

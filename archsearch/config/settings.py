@@ -22,6 +22,14 @@ from archsearch.config.search import SearchSettings, SpaceSettings
 from archsearch.errors import Problem
 
 _DEVICE = r"auto|cpu|mps|cuda(:[0-9]{1,3})?"
+Side = Annotated[int, Field(ge=1, le=4096)]  # of an image
+
+# The setting that says where a data set is, the one that does not, and what it says.
+_PLACES = {
+    "image_folder": ("root", "path", "the folder with a folder of images for each class"),
+    "arrays": ("path", "root", "a .npz file, or a folder with files in MNIST's format"),
+    "parquet": ("path", "root", "a Parquet file, or a folder with some"),
+}
 _LONGEST_NAME = 250  # characters, so that every database of MLflow takes it
 
 DatasetName = Literal[
@@ -35,6 +43,9 @@ DatasetName = Literal[
     "cifar100",
     "svhn",
     "digits",
+    "image_folder",
+    "arrays",
+    "parquet",
 ]
 
 
@@ -44,12 +55,36 @@ class DataSettings:
 
     name: DatasetName
     """the data set; auto is MNIST, or digits where MNIST cannot be had"""
-    root: Annotated[str, Field(min_length=1)]
-    """the folder of the data sets (default: ARCHSEARCH_DATA, else data)"""
+    root: str = ""
+    """the folder of the data sets (default: ARCHSEARCH_DATA, else data); of data=image_folder, that of the images"""
+    path: str | None = None
+    """the file or folder of data=arrays and data=parquet"""
+    size: Side | Annotated[tuple[Side, Side], Field(strict=False)] | None = None
+    """height and width to which images of image_folder and parquet are scaled and cropped; null is their own"""
+    channels: Literal[1, 3] | None = None
+    """grey (1) or colour (3), for image_folder and parquet; null is grey if all images are"""
     validation: NonNegativeInt | None = None
     """images held out for choosing models; null is one sixth, 10,000 of MNIST's"""
     split_seed: NonNegativeInt = 0
     """selects which images are held out"""
+
+
+def _check_data(data: Any) -> list[Problem]:
+    """Each kind of data set has its own place, and only files of images are converted. `data` are plain values."""
+    if not isinstance(data, Mapping):
+        return []
+    name, problems = data.get("name"), []
+    place, other, meaning = _PLACES.get(str(name), ("root", "path", "the folder of the data sets"))
+    if data.get(place) in (None, ""):
+        problems.append(Problem(f"data.{place}", f"got {format_value(data.get(place))}, must be {meaning}"))
+    if data.get(other) not in (None, ""):
+        rule = f"must be left out: data.{place} names {meaning} for data={name}"
+        problems.append(Problem(f"data.{other}", f"got {format_value(data[other])}, {rule}"))
+    for key in ("size", "channels"):
+        if name not in ("image_folder", "parquet") and data.get(key) is not None:
+            rule = f"must be null: data={name} has images of one shape, which are not converted"
+            problems.append(Problem(f"data.{key}", f"got {format_value(data[key])}, {rule}"))
+    return problems
 
 
 def _check_device(device: str) -> str:
@@ -209,6 +244,7 @@ def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Pro
     """Read a composed configuration of plain values. Returns the settings, or None and every problem found."""
     groups = {key: value for key, value in config.items() if key != "model"}
     settings, problems = read(Settings, groups, "")
+    problems += _check_data(config.get("data"))
     problems += _check_cycle_momentum(config.get("scheduler"), config.get("optimizer"))
     return (None if problems else settings), problems
 

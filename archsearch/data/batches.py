@@ -8,7 +8,7 @@ from torch import Tensor
 
 from archsearch.data.formats import Bytes
 from archsearch.data.info import DatasetInfo, steps_per_epoch
-from archsearch.data.load import Indices
+from archsearch.data.load import Indices, Labels
 
 Transform = Callable[[Tensor], Tensor]
 
@@ -34,7 +34,7 @@ class ImageSet:
 
     @classmethod
     def of(
-        cls, info: DatasetInfo, images: Bytes, labels: Bytes, device: torch.device, channels_last: bool
+        cls, info: DatasetInfo, images: Bytes, labels: Labels, device: torch.device, channels_last: bool
     ) -> "ImageSet":
         """All of `images` and `labels`, on `device`. Batches are normalised with the statistics of `info`."""
         return cls(

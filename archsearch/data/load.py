@@ -1,20 +1,23 @@
 """A data set as arrays in memory, and the split of its training images."""
 
-import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.data.catalogue import DATASETS, dataset_info
+from archsearch.config.settings import DataSettings
+from archsearch.data.catalogue import DATASETS, OWN, dataset_info
 from archsearch.data.files import check_files, ensure_files, read_files
 from archsearch.data.formats import Bytes
-from archsearch.data.info import DatasetInfo
+from archsearch.data.info import DatasetInfo, holdout_size
+from archsearch.data.own.cache import content_hash, read_arrays
+from archsearch.data.own.dataset import own_dataset
 from archsearch.errors import DataError, StorageError
 
 Indices = NDArray[np.int64]
+Labels = NDArray[np.uint8] | NDArray[np.int64]  # of up to 256 classes, or of more
 
 
 @dataclass(frozen=True)
@@ -27,29 +30,43 @@ class ResolvedDataset:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A whole data set: images (N, channels, height, width) and labels (N,), uint8."""
+    """A whole data set: images (N, channels, height, width), uint8, and labels (N,)."""
 
     info: DatasetInfo
     train_images: Bytes
-    train_labels: Bytes
+    train_labels: Labels
     test_images: Bytes
-    test_labels: Bytes
+    test_labels: Labels
 
     @cached_property
     def fingerprint(self) -> str:
         """A hash of all images and labels."""
-        digest = hashlib.blake2b(digest_size=8)
-        for array in (self.train_images, self.train_labels, self.test_images, self.test_labels):
-            digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
+        arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels)
+        return self.info.content or content_hash(*arrays)
 
 
-def resolve_dataset(name: str, root: Path) -> ResolvedDataset:
-    """The data set that `name` refers to, with its files downloaded if they are missing, and validated.
+def named_dataset(data: DataSettings) -> DatasetInfo:
+    """The data set that `data` name, whether or not it is on this machine; one of a person's own must be.
+
+    Raises what `own_dataset` does.
+    """
+    return own_dataset(data) if data.name in OWN else dataset_info(data.name)
+
+
+def source_of(data: DataSettings) -> DataSettings:
+    """`data` without what is no matter of where the images come from: equal for the same images."""
+    return replace(data, validation=None, split_seed=0)
+
+
+def resolve_dataset(data: DataSettings) -> ResolvedDataset:
+    """The data set that `data` name, with its files downloaded if they are missing, and validated.
 
     `auto` is MNIST, or digits if MNIST is not available. Any other name raises `DataError` or `StorageError` if its
     data set is not available. Damaged files are a `DataError` in any case.
     """
+    if data.name in OWN:
+        return ResolvedDataset(own_dataset(data))
+    name, root = data.name, Path(data.root)
     try:
         info = dataset_info(name)
         ensure_files(info, root)
@@ -66,10 +83,24 @@ def load(info: DatasetInfo, root: Path, *, mapped: bool = False) -> Dataset:
 
     Raises `DataError` for damaged files.
     """
+    if info.cache is not None:
+        return Dataset(info, *read_arrays(info, mapped=mapped))
     return Dataset(info, *(_digits(info) if info.files is None else read_files(info, root, mapped=mapped)))
 
 
-def stratified_holdout(labels: Bytes, size: int, seed: int) -> tuple[Indices, Indices]:
+def holdout(info: DatasetInfo, labels: Labels, data: DataSettings) -> tuple[Indices, Indices]:
+    """The indices of the training images, of which these are the `labels`: (kept, held out).
+
+    Raises `ConfigError` like `holdout_size`.
+    """
+    size = holdout_size(info, data.validation)
+    if not info.validation_images:
+        return stratified_holdout(labels, size, data.split_seed)
+    kept, own = np.split(np.arange(len(labels)), [len(labels) - info.validation_images])
+    return (kept, own) if size else (np.arange(len(labels)), own[:0])
+
+
+def stratified_holdout(labels: Labels, size: int, seed: int) -> tuple[Indices, Indices]:
     """Split the indices of `labels` into (kept, held out), with `size` held out and every class in proportion.
 
     The same `seed` gives the same split on every machine.

@@ -7,11 +7,11 @@ from math import sqrt
 from pathlib import Path
 
 from archsearch.compose.labels import describe
-from archsearch.data.catalogue import DATASETS
 from archsearch.data.info import DatasetInfo, holdout_size
 from archsearch.errors import ConfigError
 from archsearch.report.class_names import is_custom, with_class_names
 from archsearch.report.statistics import deviation
+from archsearch.runs.data_file import recorded_dataset
 
 Fetch = Callable[[str], Path | None]  # a file of the run, by name; None if the run has no such file
 Curve = Sequence[tuple[int, float]]  # epochs, and accuracies in percent
@@ -97,10 +97,11 @@ class Study:
         """Whether variants are ranked on the test set because no images were held out."""
         return self.variants[0].any.validation is None
 
-    @property
+    @cached_property
     def info(self) -> DatasetInfo | None:
         """The data set; None if archsearch does not know it."""
-        return DATASETS.get(self.variants[0].any.data)
+        run = self.variants[0].any
+        return recorded_dataset(run.data, run.fetch)
 
     @property
     def title(self) -> str:

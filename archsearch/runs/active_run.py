@@ -16,11 +16,13 @@ from archsearch.errors import ArchsearchError, TrackingError
 from archsearch.model.custom import why_not_exportable
 from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
 from archsearch.runs.console import closing_summary, interruption_message, one_line_summary, opening_line
+from archsearch.runs.data_file import write_dataset
 from archsearch.runs.folder import (
     CHECKPOINT,
     CONFIG,
     CONFUSION,
     CURVES,
+    DATASET,
     LAYERS,
     MISTAKES,
     NETWORK,
@@ -103,6 +105,7 @@ class ActiveRun:
                 (self.folder / name).unlink(missing_ok=True)
         request, plan = self.prepared.request, self.prepared.plan
         write_config_and_layers(self.folder, request.name, request.config, plan)
+        write_dataset(self.folder, self.data.info)
         self._save()
         note_begun(self.folder)
         self.open_record_if_ready()
@@ -132,6 +135,8 @@ class ActiveRun:
         self.recorder.log_results(final_metrics(self.result), last.epoch, last.timestamp)
         self.recorder.set_description(one_line_summary(self.result))
         files = [self.folder / name for name in (CONFIG, LAYERS, NETWORK)]
+        if self.data.info.content is not None:
+            files.append(self.folder / DATASET)
         if evaluation is None:
             self.recorder.log_artifacts(files)
         else:
@@ -240,6 +245,7 @@ class ActiveRun:
             self.data.fingerprint,
             self.result.history,
             self.trainer.state_dict(),
+            None if self.data.info.content is None else self.data.info.as_dict(),
         )
         previous = self.folder / PREVIOUS
         # The first checkpoint replaces one that may be damaged, which must not take the place of a good one.

@@ -24,6 +24,7 @@ PREVIOUS = "checkpoint.previous.pt"  # used where the last one cannot be read
 SWEEP = "sweep.json"  # in a sweep's folder
 STUDY, FRONT, FINALISTS = "study.log", "front.csv", "finalists"  # in a search's folder
 _ORDER = ".order"  # in `outputs`: the folders of runs and sweeps in the order in which they began, one a line
+DATASET = "data.json"  # of runs on data of one's own
 PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
 
 try:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from archsearch.compose.precision import with_precision
 from archsearch.compose.request import Request
 from archsearch.compose.validate import named_dataset, validate
-from archsearch.config.settings import Settings, TrackingSettings
-from archsearch.data.catalogue import DATASETS
-from archsearch.data.load import ResolvedDataset, resolve_dataset
+from archsearch.config.settings import DataSettings, Settings, TrackingSettings
+from archsearch.data.catalogue import DATASETS, OWN
+from archsearch.data.info import DatasetInfo
+from archsearch.data.load import ResolvedDataset, resolve_dataset, source_of
 from archsearch.errors import ConfigError, Problem
 from archsearch.model.plan import Plan
 from archsearch.runs.custom import count, with_network
@@ -36,7 +37,7 @@ from archsearch.tracking.store import Store, check_store, resolve_store
 if TYPE_CHECKING:
     from torch import nn
 
-Resolver = Callable[[str, Path], ResolvedDataset]
+Resolver = Callable[[DataSettings], ResolvedDataset]
 
 
 @dataclass(frozen=True)
@@ -146,14 +147,19 @@ def _prepare(
     request: Request, resumed: Path | None, resolve: Resolver, network: "nn.Module | None" = None
 ) -> PreparedRun:
     count_layers = None if network is None else partial(count, network)
-    settings, plan = validate(request.config, count=count_layers).require()
-    root = Path(settings.data.root)
+
+    def find(settings: Settings) -> DatasetInfo:  # one's own is found once
+        is_own = settings.data.name in OWN
+        return resolve(source_of(settings.data)).info if is_own else named_dataset(settings)
+
+    settings, plan = validate(request.config, find, count_layers).require()
+    source = source_of(settings.data)
     begun_with = None if resumed is None else (read_result(resumed) or {}).get("data")
     if begun_with is None or begun_with["name"] not in DATASETS:
-        data = resolve(settings.data.name, root)
+        data = resolve(source)
     else:  # even if `data=auto` now resolves to another
-        data = replace(resolve(begun_with["name"], root), fallback=begun_with.get("fallback"))
-    if data.info != named_dataset(settings):  # `data=auto` fell back to a data set with another number of images
+        data = replace(resolve(replace(source, name=begun_with["name"])), fallback=begun_with.get("fallback"))
+    if data.info != find(settings):  # `data=auto` fell back to a data set with another number of images
         settings, plan = validate(request.config, lambda _: data.info, count_layers).require()
     return PreparedRun(request, settings, plan, data, _store(settings.tracking), resumed, network)
 

@@ -16,6 +16,7 @@ from archsearch.runs.folder import CHECKPOINT, CONFIG, PREVIOUS
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.result import Result
 from archsearch.runs.storage import run_lock, storage_error
+from archsearch.system.memory import fits_in_memory, note_memory, readable_size
 from archsearch.system.process import keep_freed_memory
 from archsearch.system.screen import doing
 from archsearch.tracking.recorder_process import RecorderProcess
@@ -84,8 +85,14 @@ def set_up(prepared: PreparedRun) -> tuple[Dataset, torch.device]:
     if settings.trainer.threads is not None:
         torch.set_num_threads(settings.trainer.threads)
     # The workers of a sweep share the files. A single run reads them: truncating a mapped file would end the process.
-    mapped = settings.sweep_run is not None
-    return _load(prepared.data.info, Path(settings.data.root), mapped=mapped), pick_device(settings.trainer.device)
+    info = prepared.data.info
+    fits = info.cache is None or fits_in_memory(info.bytes)
+    if fits:
+        note_memory(info.bytes, f"reading {info.title}")
+    else:
+        log.info("%s does not fit into memory (%s): it is read from the cache", info.title, readable_size(info.bytes))
+    mapped = settings.sweep_run is not None or not fits
+    return _load(info, Path(settings.data.root), mapped=mapped), pick_device(settings.trainer.device)
 
 
 def _open(

@@ -2,17 +2,20 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 
 from archsearch.config.settings import Settings
-from archsearch.data.catalogue import dataset_info
+from archsearch.data.load import named_dataset, source_of
 from archsearch.model.plan import Plan
 from archsearch.model.tree import Layer, Node, Parallel
 from archsearch.sweep.fingerprint import fingerprint
 
+_named = cache(named_dataset)  # once for all networks of a search
+
 
 def identity(plan: Plan, settings: Settings) -> str:
     """Equal for networks that differ only in names and seed, however they are written; 16 hexadecimal digits."""
-    return fingerprint(described(plan), replace(settings, seed=0), dataset_info(settings.data.name))
+    return fingerprint(described(plan), replace(settings, seed=0), _named(source_of(settings.data)))
 
 
 def described(plan: Plan) -> list[object]:

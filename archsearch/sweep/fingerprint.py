@@ -14,7 +14,7 @@ from archsearch.model.spec import ModelSpec
 FORMAT = 1
 
 # Without influence on the result: where data lies, the evaluation batch size, how computations are executed.
-_IGNORED = {"data": {"name", "root"}, "trainer": {"eval_batch_size", "threads", "fused", "cuda_graphs"}}
+_IGNORED = {"data": {"name", "root", "path"}, "trainer": {"eval_batch_size", "threads", "fused", "cuda_graphs"}}
 
 
 def fingerprint(spec: ModelSpec | list[object], settings: Settings, info: DatasetInfo) -> str:
@@ -25,7 +25,7 @@ def fingerprint(spec: ModelSpec | list[object], settings: Settings, info: Datase
     influences = {
         "format": FORMAT,
         "model": _plain(spec),
-        "data": [info.name, _plain(settings.data, _IGNORED["data"])],
+        "data": [info.name, _plain(settings.data, _IGNORED["data"]), *([info.content] if info.content else [])],
         "augment": _plain(settings.augment),
         "optimizer": _plain(settings.optimizer),
         "scheduler": _plain(settings.scheduler),

@@ -11,9 +11,9 @@ from omegaconf import DictConfig
 from archsearch.compose.composition import task_overrides
 from archsearch.compose.labels import labels
 from archsearch.compose.overrides import as_typed, resume_of
-from archsearch.config.settings import Settings, TrackingSettings
+from archsearch.config.settings import DataSettings, Settings, TrackingSettings
 from archsearch.data.info import DatasetInfo
-from archsearch.data.load import ResolvedDataset, resolve_dataset
+from archsearch.data.load import ResolvedDataset, resolve_dataset, source_of
 from archsearch.errors import ResumeError
 from archsearch.runs.console import data_banner
 from archsearch.runs.folder import OUTPUTS, SWEEP
@@ -29,13 +29,13 @@ class Datasets:
     """The data sets that runs name, each resolved once."""
 
     def __init__(self) -> None:
-        self._resolved: dict[tuple[str, str], ResolvedDataset] = {}
+        self._resolved: dict[DataSettings, ResolvedDataset] = {}
 
     def find(self, settings: Settings) -> DatasetInfo:
         """The data set of a run with `settings`. Downloads it if needed."""
-        key = settings.data.name, settings.data.root
+        key = source_of(settings.data)
         if key not in self._resolved:
-            self._resolved[key] = resolve_dataset(key[0], Path(key[1]))
+            self._resolved[key] = resolve_dataset(key)
         return self._resolved[key].info
 
     def announce_fallbacks(self) -> None:

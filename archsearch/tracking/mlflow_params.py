@@ -10,7 +10,7 @@ from archsearch.model.spec import HOLDER
 # Settings that become columns of MLflow's tables. Paths and display options do not.
 _SECTIONS = ("model", "init", "augment", "optimizer", "scheduler", "averaging")
 _SETTINGS = {
-    "data": ("validation", "split_seed"),
+    "data": ("size", "channels", "validation", "split_seed"),
     "trainer": ("epochs", "batch_size", "label_smoothing", "precision"),
 }
 

@@ -23,12 +23,16 @@ FORMAT = 3
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a run needs to continue. `config` holds plain values, `trainer` is `Trainer.state_dict()`."""
+    """What a run needs to continue. `config` holds plain values, `trainer` is `Trainer.state_dict()`.
+
+    `dataset` describes a data set of a person's own (`DatasetInfo.as_dict`), so that a network can be restored without.
+    """
 
     config: dict[str, Any]
     data_fingerprint: str
     history: list[EpochMetrics]
     trainer: dict[str, Any]
+    dataset: dict[str, Any] | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, previous: Path | None = None) -> None:

@@ -5,6 +5,7 @@ import copy
 from torch import nn
 
 from archsearch.data.catalogue import dataset_info
+from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError, ResumeError, first_line
 from archsearch.model.builder import build
 from archsearch.model.spec import parse_model
@@ -35,5 +36,5 @@ def _described(checkpoint: Checkpoint, data: str) -> nn.Module:
     spec, problems = parse_model(model)
     if spec is None:
         raise ConfigError(problems)
-    info = dataset_info(data)
+    info = dataset_info(data) if checkpoint.dataset is None else DatasetInfo.from_dict(checkpoint.dataset)
     return build(spec, info.shape, len(info.classes))

@@ -11,8 +11,7 @@ from archsearch.config.settings import Settings
 from archsearch.data.augment import make_augment
 from archsearch.data.batches import ImageSet
 from archsearch.data.formats import Bytes
-from archsearch.data.info import holdout_size
-from archsearch.data.load import Dataset, stratified_holdout
+from archsearch.data.load import Dataset, Labels, holdout
 from archsearch.errors import OutOfMemoryError
 from archsearch.model.builder import build_plan
 from archsearch.model.plan import Plan
@@ -52,15 +51,14 @@ def make_splits(settings: Settings, data: Dataset, device: torch.device) -> Spli
     """The images of `data` on `device`, split as `settings` ask for."""
     info = data.info
 
-    def image_set(images: Bytes, labels: Bytes) -> ImageSet:
+    def image_set(images: Bytes, labels: Labels) -> ImageSet:
         return ImageSet.of(info, images, labels, device, settings.trainer.channels_last)
 
-    size = holdout_size(info, settings.data.validation)
-    kept, held_out = stratified_holdout(data.train_labels, size, settings.data.split_seed)
+    kept, held_out = holdout(info, data.train_labels, settings.data)
     images = image_set(data.train_images, data.train_labels)
     return Splits(
         train=images.only(kept),
-        validation=images.only(held_out) if size else None,
+        validation=images.only(held_out) if len(held_out) else None,
         test=image_set(data.test_images, data.test_labels),
     )
 

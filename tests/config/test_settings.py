@@ -64,7 +64,8 @@ def test_all_errors_of_the_settings_are_reported_at_once() -> None:
             "+trainer.epoch=3",
         )
     ) == [
-        "data.name: got 'mnst', must be one of auto, mnist, fashion_mnist, kmnist, digits (did you mean mnist?)",
+        "data.name: got 'mnst', must be one of auto, mnist, fashion_mnist, kmnist, emnist_balanced, emnist_letters,"
+        " cifar10, cifar100, svhn, digits, image_folder, arrays, parquet (did you mean mnist?)",
         "foo: unknown setting",
         "optimizer.type: got 'sdg', must be one of sgd, adam, adamw (did you mean sgd?)",
         "seed: got -1, must be at least 0",
@@ -80,7 +81,7 @@ def test_all_errors_of_the_settings_are_reported_at_once() -> None:
         ("optimizer.momentum=0", "optimizer: `nesterov` (=true) needs `momentum` above 0"),
         ("optimizer.lr=0", "optimizer.lr: got 0, must be more than 0"),
         ("optimizer.lr=.inf", "optimizer.lr: got '.inf', must be a number"),
-        ("data.root=''", "data.root: got '', "),
+        ("data.root=''", "data.root: got '', must be the folder of the data sets"),
         ("ui.port=70000", "ui.port: got 70000, must be at most 65535"),
         ("tracking.uri=3", "tracking.uri: got 3, must be a string"),
     ],

@@ -6,9 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archsearch.config.settings import DatasetName, DataSettings
 from archsearch.data.catalogue import DATASETS, FILES
-from archsearch.data.load import Dataset, load, resolve_dataset, stratified_holdout
+from archsearch.data.load import Dataset, ResolvedDataset, load, resolve_dataset, stratified_holdout
 from archsearch.errors import DataError, StorageError
+
+
+def resolve(name: DatasetName, root: Path) -> ResolvedDataset:
+    return resolve_dataset(DataSettings(name=name, root=str(root)))
 
 
 @pytest.fixture(scope="module")
@@ -17,27 +22,27 @@ def digits() -> Dataset:
 
 
 def test_auto_is_mnist_if_its_files_are_there(mnist_root: Path) -> None:
-    dataset = resolve_dataset("auto", mnist_root)
+    dataset = resolve("auto", mnist_root)
     assert dataset.info.name == "mnist" and dataset.fallback is None
 
 
 @pytest.mark.usefixtures("offline")
 def test_auto_falls_back_to_digits_with_the_reason(tmp_path: Path) -> None:
-    dataset = resolve_dataset("auto", tmp_path)
+    dataset = resolve("auto", tmp_path)
     assert dataset.info.name == "digits"
     assert dataset.fallback is not None and "MNIST is not on disk" in dataset.fallback
 
 
 def test_auto_falls_back_to_digits_if_the_folder_cannot_be_created() -> None:
-    assert resolve_dataset("auto", Path("/dev/null/data")).info.name == "digits"
+    assert resolve("auto", Path("/dev/null/data")).info.name == "digits"
 
 
 @pytest.mark.usefixtures("offline")
 def test_a_named_data_set_has_no_fallback(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="data=kmnist: Kuzushiji-MNIST is not on disk"):
-        resolve_dataset("kmnist", tmp_path)
+        resolve("kmnist", tmp_path)
     with pytest.raises(StorageError):
-        resolve_dataset("mnist", Path("/dev/null/data"))
+        resolve("mnist", Path("/dev/null/data"))
 
 
 def test_auto_does_not_hide_damaged_files(tmp_path: Path) -> None:
@@ -46,7 +51,7 @@ def test_auto_does_not_hide_damaged_files(tmp_path: Path) -> None:
     for name in FILES:
         (folder / name).write_bytes(b"half")
     with pytest.raises(DataError, match="damaged: got 4 bytes"):
-        resolve_dataset("auto", tmp_path)
+        resolve("auto", tmp_path)
 
 
 def test_digits_have_the_shapes_and_statistics_of_their_info(digits: Dataset) -> None:

@@ -1,0 +1,47 @@
+"""What a data set of a person's own holds, before it is decoded."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.data.formats import Bytes
+from archsearch.errors import DataError
+
+TRAIN, VALIDATION, TEST = range(3)  # parts, in the order in which the cache holds them
+Content = Path | bytes  # of an image file
+MOST_NAMES = 5  # in a message
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Images with their `names` (N,), for messages, their `labels` (N,) and their `parts` (N,), each of which is one.
+
+    The images are either `pixels` (N, channels, height, width) or files to decode, whose contents `read` yields.
+    `notes` say what was left out.
+    """
+
+    classes: tuple[str, ...]
+    names: Sequence[str]
+    labels: NDArray[np.int64]
+    parts: NDArray[np.int64]
+    pixels: Bytes | None = None
+    read: Callable[[], Iterator[Content]] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def class_numbers(values: NDArray[Any], subject: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """The classes among `values` (N,), integers or texts, in order, and the number of each value's class (N,)."""
+    if values.ndim != 1 or values.dtype.kind not in "iuSU":
+        raise DataError(f"{subject}: must be one integer or text an image, got {values.dtype} of shape {values.shape}")
+    classes, numbers = np.unique(values, return_inverse=True)
+    return tuple(map(str, classes.tolist())), numbers.astype(np.int64)
+
+
+def some(names: Sequence[str]) -> str:
+    """The first of `names`, and how many others there are."""
+    others = len(names) - MOST_NAMES
+    return ", ".join(names[:MOST_NAMES]) + (f" and {others:,} more" if others > 0 else "")

@@ -1,0 +1,72 @@
+"""`data=image_folder`: a folder a class, all in one, or in train/, val/ and test/."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from stat import S_ISREG
+
+import numpy as np
+
+from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, some
+from archsearch.data.own.split import with_test_part
+from archsearch.errors import DataError
+
+_PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
+_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm", ".pnm")
+
+State = tuple[str, int, int]  # of a file: path below the root, size in bytes, modification time in nanoseconds
+
+
+def scan(root: Path) -> list[State]:
+    """The files below `root` in folders, in order. Hidden files and folders are ignored. Raises `DataError`."""
+    if not root.is_dir():
+        raise DataError(f"data.root={root}: must be a folder with a folder of images for each class, is none")
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
+
+    files = []
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = Path(folder).relative_to(root)
+        for name in sorted(names) if below.parts else ():
+            with suppress(FileNotFoundError):  # a link to nothing
+                status = Path(folder, name).stat()
+                if not name.startswith(".") and S_ISREG(status.st_mode):
+                    files.append((str(below / name), status.st_size, status.st_mtime_ns))
+    return files
+
+
+def collect(root: Path, states: list[State]) -> Collection:
+    """The images among the files `states` of `root`. Raises `DataError` if they do not form classes."""
+    has_parts = any(Path(name).parts[0] == "train" for name, _, _ in states)
+    images, others, parts, labels = [], [], [], []
+    for name, _, _ in states:
+        folders = Path(name).parts[:-1]
+        part, inner = (_PARTS.get(folders[0]), folders[1:]) if has_parts else (TRAIN, folders)
+        if not name.lower().endswith(_SUFFIXES) or part is None or not inner:
+            others.append(name)
+            continue
+        images.append(name)
+        parts.append(part)
+        labels.append(inner[0])
+    classes = tuple(sorted({label for label, part in zip(labels, parts, strict=True) if part == TRAIN}))
+    if len(classes) < 2:
+        found = f"found images of {len(classes)} class{'' if len(classes) == 1 else 'es'}"
+        rule = "must have a folder of images for each class, either all in one folder or in train/, val/ and test/"
+        raise DataError(f"data.root={root}: {rule}; {found}, among {len(states):,} files")
+    unknown = sorted({label for label in labels if label not in classes})
+    if unknown:
+        raise DataError(f"data.root={root}: no training images of {some(unknown)}; every class needs some in train/")
+    numbers = {name: number for number, name in enumerate(classes)}
+    label_numbers = np.array([numbers[label] for label in labels], np.int64)
+    # The class and what is below it: the same images are chosen whether or not they lie in train/.
+    hashed = ["/".join(Path(name).parts[1 if has_parts else 0 :]) for name in images]
+
+    def read() -> Iterator[Path]:
+        return (root / name for name in images)
+
+    notes = (f"{len(others):,} files are no images of a class: {some(others)}",) if others else ()
+    chosen = with_test_part(hashed, label_numbers, np.array(parts, np.int64))
+    return Collection(classes, images, label_numbers, chosen, read=read, notes=notes)

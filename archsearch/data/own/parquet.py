@@ -1,0 +1,127 @@
+"""`data=parquet`: image data sets as Hugging Face writes them, each image as the bytes of a file."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, class_numbers
+from archsearch.data.own.split import with_test_part
+from archsearch.errors import DataError
+
+_PARTS = {"train": TRAIN, "val": VALIDATION, "test": TEST}  # how names of files or of their folders begin
+_LABELS = ("label", "labels", "fine_label", "class")  # columns, if the metadata name none
+_ROWS = 256  # images in memory at once, beside those that are being decoded
+
+
+def files_of(path: Path) -> list[Path]:
+    """The Parquet files of `path`, a file or a folder, in order. Raises `DataError` if there are none."""
+    if path.is_file():
+        return [path]
+    files = sorted(file for file in path.rglob("*.parquet") if not file.name.startswith("."))
+    if not files:
+        raise DataError(f"data.path={path}: must be a Parquet file, or a folder with .parquet files, is neither")
+    return files
+
+
+def collect(path: Path) -> Collection:
+    """The images and labels of `path`. Raises `DataError` if it has none."""
+    files = files_of(path)
+    values, parts, names, notes = [], [], [], []
+    columns, classes = _columns(files[0])
+    kept = []
+    for file in files:
+        labels = _labels(file, columns[1])
+        if labels.dtype.kind == "i" and len(labels) and (labels == -1).all():  # Hugging Face's mark
+            notes.append(f"{file.name} has no labels")
+            continue
+        kept.append(file)
+        values.append(labels)
+        parts.append(np.full(len(labels), _part(file) if path.is_dir() else TRAIN))
+        names += [f"{file.name}, row {row}" for row in range(len(labels))]
+    if not names:
+        raise DataError(f"data.path={path}: no labelled images")
+    merged = np.concatenate(values)
+    if classes:
+        if merged.dtype.kind != "i" or merged.min() < 0 or merged.max() >= len(classes):
+            raise DataError(f"data.path={path}: labels must be from 0 to {len(classes) - 1}, got {merged.max()}")
+        numbers = merged
+    else:
+        classes, numbers = class_numbers(merged, f"data.path={path}: column {columns[1]}")
+
+    def read() -> Iterator[bytes]:
+        for file in kept:
+            yield from _images(file, columns[0])
+
+    chosen = with_test_part(names, numbers, np.concatenate(parts))
+    return Collection(classes, names, numbers, chosen, read=read, notes=tuple(notes))
+
+
+def _part(file: Path) -> int:
+    for name in (file.name, file.parent.name):
+        for prefix, part in _PARTS.items():
+            if name.startswith(prefix):
+                return part
+    return TRAIN
+
+
+def _open(file: Path) -> Any:
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        return ParquetFile(file)
+    except (OSError, ArrowException) as error:
+        raise DataError(f"{file}: cannot be read as Parquet: {error}") from error
+
+
+def _columns(file: Path) -> tuple[tuple[str, str], tuple[str, ...]]:
+    """The columns of images and labels, and the names of the classes, if the metadata have them."""
+    from pyarrow import types
+
+    with _open(file) as content:
+        schema = content.schema_arrow
+    features: dict[str, Any] = {}
+    with suppress(KeyError, ValueError, TypeError):  # not from Hugging Face
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    names = {name: tuple(map(str, feature["names"])) for name, feature in features.items() if "names" in feature}
+    images = [
+        field.name
+        for field in schema
+        if types.is_binary(field.type) or (types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
+    ]
+    labels = [name for name in (*names, *_LABELS) if name in schema.names]
+    if not images or not labels:
+        rule = "must have a column with the bytes of image files, and one named label"
+        raise DataError(f"{file}: {rule}, got the columns {', '.join(schema.names)}")
+    return (images[0], labels[0]), names.get(labels[0], ())
+
+
+def _labels(file: Path, column: str) -> NDArray[Any]:
+    from pyarrow import ArrowException
+
+    with _open(file) as content:
+        try:
+            labels = content.read(columns=[column]).column(column)
+        except (OSError, ArrowException) as error:
+            raise DataError(f"{file}: cannot be read as Parquet: {error}") from error
+    if labels.null_count:
+        raise DataError(f"{file}: {labels.null_count:,} images have no label")
+    values = np.asarray(labels.to_pylist())
+    return values.astype(np.int64) if values.dtype.kind in "iu" else values
+
+
+def _images(file: Path, column: str) -> Iterator[bytes]:
+    from pyarrow import ArrowException
+
+    try:
+        with _open(file) as content:
+            for batch in content.iter_batches(_ROWS, columns=[column]):
+                for value in batch.column(0).to_pylist():
+                    yield (value.get("bytes") if isinstance(value, dict) else value) or b""
+    except (OSError, ArrowException) as error:
+        raise DataError(f"{file}: cannot be read as Parquet: {error}") from error

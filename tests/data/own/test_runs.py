@@ -1,0 +1,59 @@
+"""Runs on data of a person's own: trained, resumed, restored, compared."""
+
+from pathlib import Path
+
+import pytest
+
+import archsearch
+from archsearch.errors import ConfigError
+from archsearch.runs.prepare import prepare
+from tests.data.own.conftest import WriteImages
+from tests.support.requests import ask
+from tests.support.runs import interrupt_in, result_in, train_in
+
+QUICK = ("model=session5_step1", "trainer.batch_size=8", "trainer.epochs=2", "tracking=none", "data.size=28")
+
+
+def own(root: Path) -> tuple[str, ...]:
+    return ("data=image_folder", f"data.root={root}", *QUICK)
+
+
+def test_a_run_on_photographs_is_resumed_and_its_network_restored(workspace: Path, photographs: Path) -> None:
+    folder = workspace / "run"
+    folder.mkdir()
+    interrupt_in(folder, *own(photographs))
+    train_in(folder, f"resume={folder}")
+    result = result_in(folder)
+    assert result["state"] == "FINISHED" and result["data"]["name"] == "image_folder"
+    run = archsearch.load(str(folder))
+    assert isinstance(run, archsearch.Run)
+    weight = next(run.network().parameters())
+    assert weight.shape[1] == 3
+    assert '"cats"' in (folder / "data.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data=image_folder"], r"data.root: got '', must be the folder with a folder of images for each class"),
+        (["data=arrays"], r"data.path: got null, must be a .npz file, or a folder"),
+        (
+            ["data=arrays", "data.path=x.npz", "+data.size=32"],
+            r"data.size: got 32, must be null: data=arrays has images",
+        ),
+        (["data=mnist", "+data.channels=3"], r"data.channels: got 3, must be null: data=mnist has images of one"),
+        (["data=mnist", "+data.path=x"], r"data.path: got 'x', must be left out: data.root names the folder"),
+    ],
+)
+def test_settings_of_other_kinds_of_data_are_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        prepare(ask(*overrides, "tracking=none"))
+
+
+def test_another_size_is_another_data_set(workspace: Path, photographs: Path, write_images: WriteImages) -> None:
+    del workspace
+    small, large = (prepare(ask(*own(photographs), f"data.size={size}")) for size in (28, 40))
+    assert (small.plan.input_shape, large.plan.input_shape) == ((3, 28, 28), (3, 40, 40))
+    assert len(small.data.info.classes) == 2 and small.plan.layers[-1].output == (2,)
+    write_images("photographs/eels", 6, size=(28, 28))
+    assert prepare(ask(*own(photographs))).plan.layers[-1].output == (3,)
