@@ -12,7 +12,7 @@ from archsearch.model.blocks.base import flat_settings
 from archsearch.model.plan import Plan, plan
 from archsearch.model.spec import ModelSpec, at_width, parse_model
 from archsearch.model.tree import Layer, Shape
-from archsearch.report.study import StudyRun
+from archsearch.report.study import TRIAL, StudyRun
 from archsearch.runs.folder import CONFIG, parse_config
 
 HEAD = "head"
@@ -134,6 +134,6 @@ def _text(value: Any) -> str:
 
 
 def _others(a: StudyRun, b: StudyRun) -> list[tuple[str, str, str]]:
-    keys = [key for key in dict.fromkeys([*a.settings, *b.settings]) if not key.startswith("model")]
+    keys = [key for key in dict.fromkeys([*a.settings, *b.settings]) if not key.startswith("model") and key != TRIAL]
     pairs = [(key, a.settings.get(key, "-"), b.settings.get(key, "-")) for key in keys]
     return [(key, value_a, value_b) for key, value_a, value_b in pairs if value_a != value_b]

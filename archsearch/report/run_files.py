@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from archsearch.compose.overrides import as_typed
 from archsearch.model.plan import CUSTOM
-from archsearch.report.study import StudyRun, plain_number
+from archsearch.report.study import TRIAL, StudyRun, plain_number
 from archsearch.runs.folder import CONFIG, parse_config
 from archsearch.runs.result import RESULT
 from archsearch.system.terminal import printable
@@ -88,7 +88,8 @@ def read_study_run(folder: Path, varying: Mapping[str, str] | None = None, port:
         params = {key: as_text(value) for key, value in params_of(config, result.choices, result.data.name).items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    others = {key: value for key, value in (varying or {}).items() if "." in key}  # without choices of a group
+    # Without choices of a group.
+    others = {key: value for key, value in (varying or {}).items() if "." in key or key == TRIAL}
     final, best = result.final or _Scores(), result.best or _Scores()
     return StudyRun(
         run_id=result.run_id,

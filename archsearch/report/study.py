@@ -16,8 +16,9 @@ from archsearch.runs.data_file import recorded_dataset
 Fetch = Callable[[str], Path | None]  # a file of the run, by name; None if the run has no such file
 Curve = Sequence[tuple[int, float]]  # epochs, and accuracies in percent
 
+TRIAL = "trial"  # the number by which finalists of a search are named, as their networks differ in many settings
 # Names for a configuration; not settings that affect its results.
-_NAMES = ("model",)
+_NAMES = (TRIAL, "model")
 _ORDER = "model.blocks"  # the names of the blocks, in order
 # The reference network's standard deviation between seeds on MNIST, in points, for this many images; it applies to
 # other networks from this accuracy on.
@@ -163,9 +164,9 @@ def studies_of(runs: Sequence[StudyRun]) -> list[Study]:
 
 
 def distinguishing(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """The fewest settings that distinguish all `settings`, chosen greedily: model names first, then types."""
+    """The fewest settings that distinguish all `settings`, chosen greedily: names first, then types."""
     order = list(dict.fromkeys(key for mapping in settings for key in mapping))
-    order.sort(key=lambda key: (key not in _NAMES, not key.endswith(".type"), key == _ORDER))
+    order.sort(key=lambda key: (key != TRIAL, key not in _NAMES, not key.endswith(".type"), key == _ORDER))
     factors: list[str] = []
     cells = [0] * len(settings)
     for key in order:

@@ -112,6 +112,17 @@ def test_settings_of_a_sweep_that_are_no_mlflow_params_distinguish_variants(tmp_
     assert compiled.factors == ["trainer.compile"] and len(compiled.variants) == 2
 
 
+def test_finalists_of_a_search_are_named_by_trial(tmp_path: Path) -> None:
+    settings = {"12": ["optimizer.lr=0.1", "model.dropout=0"], "7": ["optimizer.lr=0.2", "model.dropout=0.1"]}
+    runs = [
+        read_study_run(write_run(tmp_path / trial, *overrides), {"trial": trial, "seed": "1"})
+        for trial, overrides in settings.items()
+    ]
+    (finalists,) = studies_of([run for run in runs if run is not None])
+    assert {variant.label for variant in finalists.variants} == {"trial=12", "trial=7"}
+    assert list(finalists.factors) == ["trial"] and not any(finalists.confounded.values())
+
+
 def custom(name: str, digest: str, seed: int = 1, **more: Any) -> StudyRun:
     settings = {"model": name, "model.network": name, "model.digest": digest, "optimizer.lr": more.pop("lr", "0.1")}
     return study_run(seed, 99.0, settings=settings, **more)
