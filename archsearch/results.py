@@ -82,7 +82,8 @@ class Run:
         import pandas
 
         history = self.result["history"]
-        return pandas.DataFrame(history or {name: [] for name in ("epoch", *_METRICS)}).set_index("epoch")
+        table = pandas.DataFrame(history or {name: [] for name in ("epoch", *_METRICS)}).set_index("epoch")
+        return table.drop(columns="timestamp", errors="ignore")
 
     @property
     def predictions(self) -> pandas.DataFrame:

@@ -165,6 +165,10 @@ class ActiveRun:
 
     def stop(self) -> Result:
         """Record that the run stops here, before its last epoch. It can go on from its checkpoint."""
+        self._open_record()
+        last = self.result.history[-1]
+        self.recorder.log_results(final_metrics(self.result), last.epoch, last.timestamp)
+        self.recorder.set_description(one_line_summary(self.result))
         self._end("STOPPED", f"stopped after epoch {len(self.result.history)} of {self.result.epochs}")
         return self.result
 

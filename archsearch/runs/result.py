@@ -71,7 +71,9 @@ class Result:
             "precision": self.precision,
             "stack": self.stack,
             "tracking": self.tracking,
-            "history": [_row(metrics) | {"seconds": metrics.seconds} for metrics in self.history],
+            "history": [
+                _row(metrics) | {"seconds": metrics.seconds, "timestamp": metrics.timestamp} for metrics in self.history
+            ],
         }
 
     def write(self, folder: Path) -> None:

@@ -139,10 +139,10 @@ def _train(
         for metrics in trainer.run(_supervised(active_run, watch or bars)):
             active_run.log_epoch(metrics)
             log.info("%s", epoch_line(metrics, epochs), extra={"shorter": shorter_epoch_lines(metrics, epochs)})
+            if trainer.epoch < epochs and stop():  # also where it would stop by itself
+                raise KeyboardInterrupt
             if until is not None and trainer.epoch >= until:
                 return
-            if trainer.epoch < epochs and stop():
-                raise KeyboardInterrupt
 
 
 def _finish(active_run: ActiveRun, trainer: Trainer) -> Result:

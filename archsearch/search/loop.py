@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from archsearch.runs.result import read_result
 from archsearch.search.hypervolume import covering
-from archsearch.search.objectives import losses_of
+from archsearch.search.objectives import DIRECTIONS, losses_of
 from archsearch.search.pareto import fronts
 from archsearch.search.proposals import Proposal, Proposer
 from archsearch.search.spending import Spending
@@ -133,8 +133,9 @@ class SearchLoop:
         return {"FINISHED": len(self._finished), "FAILED": len(self._failed), "STOPPED": len(stopped)}
 
     def most_accurate(self) -> tuple[float, int] | None:
-        """The highest final accuracy of a fully trained trial, in percent, and the trial's number."""
-        trained = [(values["val/accuracy"], -number) for number, values in self._finished.items()]
+        """The highest final accuracy of a fully trained trial, in percent, and the trial's number; None without any."""
+        accuracies = {number: values.get("val/accuracy") for number, values in self._finished.items()}
+        trained = [(accuracy, -number) for number, accuracy in accuracies.items() if accuracy is not None]
         return (max(trained)[0], -max(trained)[1]) if trained else None
 
     def front(self) -> list[int]:
@@ -172,8 +173,10 @@ class SearchLoop:
 
     def _go_on(self) -> None:
         while (step := self.stopping.next_step()) is not None:
-            if all(step.trial != other.trial for other in self._steps):  # it may be going on where it was killed
+            if all(step.trial != other.trial for other in self._steps):
                 self._steps.append(step)
+            else:  # it is going on where it was killed, on the rung below perhaps
+                self._steps = deque(step if step.trial == other.trial else other for other in self._steps)
 
     def _team(self, proposal: Proposal, until: int) -> Team:
         self._training[proposal.number] = max(0, until - self._trained.get(proposal.number, 0))
@@ -205,9 +208,8 @@ def measured(result: Mapping[str, Any], row: Mapping[str, float]) -> dict[str, f
     """The objectives of a trial, from its `result.json`, as they were after the epoch of `row`."""
     seconds = [epoch["seconds"] for epoch in result["history"]]
     return {
-        "val/accuracy": row["val/accuracy"],
-        "val/loss": row["val/loss"],
+        "epoch_seconds": sum(seconds) / len(seconds),
+        **{name: row[name] for name in DIRECTIONS if name in row},
         "params": result["params"],
         "macs": result["macs"],
-        "epoch_seconds": sum(seconds) / len(seconds),
     }

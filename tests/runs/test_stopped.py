@@ -51,10 +51,20 @@ def test_a_trial_that_was_killed_on_its_rung_stops_there() -> None:
     assert (stopped["state"], stopped["epochs_trained"]) == ("STOPPED", 2)
 
 
+def test_a_trial_that_is_interrupted_on_its_rung_was_interrupted() -> None:
+    FOLDER.mkdir(parents=True)
+    prepared = prepare_in_sweep(ask(*RECIPE, "trainer.epochs=3", SWEEP_RUN), FOLDER)
+    with pytest.raises(KeyboardInterrupt):
+        train_run(prepared, FOLDER, stop=lambda: True, until=1)
+    assert (result_in(FOLDER)["state"], result_in(FOLDER)["epochs_trained"]) == ("KILLED", 1)
+    assert train_trial(1)["state"] == "STOPPED"
+
+
 def test_mlflow_says_that_a_trial_stopped_and_then_that_it_finished() -> None:
     run_id = train_trial(1, "tracking=mlflow")["run_id"]
     run = mlflow_client().get_run(run_id)
     assert (run.info.status, run.data.tags["state"]) == ("KILLED", "STOPPED")
+    assert run.data.metrics["params"] > 0 and run.data.metrics["macs"] > 0
     assert train_trial(None, "tracking=mlflow")["run_id"] == run_id
     run = mlflow_client().get_run(run_id)
     assert (run.info.status, run.data.tags["state"]) == ("FINISHED", "FINISHED")

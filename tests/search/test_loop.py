@@ -128,6 +128,24 @@ def test_a_trial_that_was_training_on_goes_on_although_others_have_overtaken_it(
     assert (0, 3) in search.steps
 
 
+def test_a_trial_that_was_interrupted_on_its_rung_trains_on_if_it_is_among_the_best(tmp_path: Path) -> None:
+    def begin() -> Simulation:
+        search = simulate(composed, tmp_path, Halving((1, 3), 3), Budget(trials=3))
+        search.curve = lambda proposal, epoch: 90.0 + proposal.number + epoch / 100
+        return search
+
+    composed = searching(*MIXED)
+    search = begin()
+    search.run(workers=1, most_steps=2)
+    team = search.loop.next_team()
+    assert team is not None and team[0].number == 2
+    search.leave(team[0], 1, "KILLED")
+    search = begin()
+    search.loop.resume(search.loop.proposer.proposals())
+    search.run(workers=1)
+    assert search.steps == [(2, 3)]
+
+
 def test_the_epochs_of_running_trials_count_before_another_one_begins(tmp_path: Path) -> None:
     composed = searching(*MIXED)
     search = simulate(composed, tmp_path, NoStopping((4,)), Budget(trials=None, epochs=9))

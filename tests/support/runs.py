@@ -52,7 +52,9 @@ def result_in(folder: Path) -> dict[str, Any]:
 def without_times(result: dict[str, Any]) -> dict[str, Any]:
     """The part of `result.json` that the seed determines."""
     part = {key: result[key] for key in ("final", "best", "params", "data", "state")}
-    history = [{key: value for key, value in row.items() if key != "seconds"} for row in result["history"]]
+    history = [
+        {key: value for key, value in row.items() if key not in ("seconds", "timestamp")} for row in result["history"]
+    ]
     return {**part, "history": history}
 
 
