@@ -25,11 +25,13 @@ from archsearch.model.plan import Plan
 from archsearch.model.spec import ModelSpec
 from archsearch.results import Report, Run, Search, Sweep
 from archsearch.system.logs import LOG_LINE, messages_to
+from archsearch.system.main_module import unrepeated_main
 
 if TYPE_CHECKING:
     from torch import nn
 
     from archsearch.runs.prepare import PreparedRun
+    from archsearch.search.evaluation import Evaluate
 
 Model = Mapping[str, Any] | ModelSpec
 
@@ -81,28 +83,28 @@ def run_sweep(*settings: str) -> Sweep:
     Raises `UserError` before anything is created, `SweepError` at the end if a run failed (`load()` returns the sweep
     all the same), and `KeyboardInterrupt` after Ctrl-C.
     """
-    from archsearch.cli import parse_command
-    from archsearch.compose import session
-
-    folders: list[Path] = []
-    with _called(settings):
-        command = parse_command(["-m", *_checked(settings, "run_sweep")])
-        from archsearch.sweep.job import run_job
-
-        with _unchanged_process():
-            session.run_sweep(command.arguments, run_job, folders.append)
-    return Sweep(folders[0])
+    return Sweep(_run_sweep(settings))
 
 
-def run_search(*settings: str) -> Search:
+def run_search(*settings: str, evaluate: Evaluate | None = None) -> Search:
     """Search for networks, as `python -m archsearch -m hydra/sweeper=search SETTINGS` does.
 
     `run_search("space=small_mnist", "constraints.max_params=5000", "search.budget.trials=60")`.
 
-    Raises `UserError` before anything is created, `SweepError` if a finalist failed, and `KeyboardInterrupt` after
-    Ctrl-C.
+    `evaluate` is called with the `Plan` of each trial, in place of training: it returns the first objective as a
+    number, or a mapping of objectives without what arithmetic knows (`params`, `macs`). Nothing is trained, then, and
+    there are no finalists. If it raises an exception, the trial has failed.
+
+    Raises `UserError` before anything is created (`ConfigError` later if `evaluate` returns something else),
+    `SweepError` if a finalist or all trials failed, and `KeyboardInterrupt` after Ctrl-C.
     """
-    return Search(run_sweep("hydra/sweeper=search", *settings).folder)
+    words = ("hydra/sweeper=search", *settings)
+    if evaluate is None:
+        return Search(run_sweep(*words).folder)
+    from archsearch.search.evaluation import evaluating
+
+    with evaluating(evaluate):
+        return Search(_run_sweep(words, isolated=False))
 
 
 def make_report(*settings: str) -> Report:
@@ -134,7 +136,7 @@ def parse_model(model: Model) -> ModelSpec:
     return spec
 
 
-def plan(model: Model, input_shape: Sequence[int], classes: int) -> Plan:
+def plan(model: Model, input_shape: Sequence[int] | None, classes: int | None) -> Plan:
     """The layers of `model` with shapes, parameters, MACs and receptive fields, by arithmetic, without torch.
 
     `input_shape` is (channels, height, width). Raises `ConfigError` with every error.
@@ -153,15 +155,31 @@ def plan(model: Model, input_shape: Sequence[int], classes: int) -> Plan:
     return planning.plan(spec, shape, size)
 
 
-def build(model: Model, input_shape: Sequence[int], classes: int) -> nn.Sequential:
+def build(model: Model | Plan, input_shape: Sequence[int] | None = None, classes: int | None = None) -> nn.Sequential:
     """The network of `model`: it maps (batch, *input_shape) to logits (batch, classes).
 
-    `input_shape` is (channels, height, width). Raises `ConfigError` with every error, before torch is imported.
+    `input_shape` is (channels, height, width). A `Plan`, which knows both, is built as it is. Raises `ConfigError` with
+    every error, before torch is imported.
     """
-    layers = plan(model, input_shape, classes)
+    layers = model if isinstance(model, Plan) else plan(model, input_shape, classes)
     from archsearch.model.builder import build_plan
 
     return build_plan(layers)
+
+
+def _run_sweep(settings: Sequence[str], *, isolated: bool = True) -> Path:
+    """The folder of the sweep or the search of `settings`; torch has the settings of a new process if `isolated`."""
+    from archsearch.cli import parse_command
+    from archsearch.compose import session
+
+    folders: list[Path] = []
+    with _called(settings):
+        command = parse_command(["-m", *_checked(settings, "run_sweep")])
+        from archsearch.sweep.job import run_job
+
+        with _unchanged_process(isolated=isolated):
+            session.run_sweep(command.arguments, run_job, folders.append)
+    return folders[0]
 
 
 class _Call:
@@ -177,7 +195,7 @@ def _called(settings: Sequence[str]) -> Iterator[_Call]:
     from archsearch.compose.session import own_hydra
 
     call = _Call()
-    with _LOCK, own_hydra(), _unrepeated_main(), terminate_like_ctrl_c(), warnings.catch_warnings():
+    with _LOCK, own_hydra(), unrepeated_main(), terminate_like_ctrl_c(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, in a notebook without ipywidgets
         try:
             yield call
@@ -239,37 +257,21 @@ def _isolated() -> Iterator[None]:
 
 
 @contextmanager
-def _unchanged_process() -> Iterator[None]:
-    """Leave torch, the environment and the root logger as they were.
+def _unchanged_process(*, isolated: bool) -> Iterator[None]:
+    """Leave the environment, the root logger and, if `isolated`, torch as they were.
 
     A sweep records itself, and its best run's figures, in this process.
     """
     variables, root = dict(os.environ), logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
-        with _isolated():
+        with _isolated() if isolated else nullcontext():
             yield
     finally:
         os.environ.clear()
         os.environ.update(variables)
         root.handlers[:] = handlers
         root.setLevel(level)
-
-
-@contextmanager
-def _unrepeated_main() -> Iterator[None]:
-    """Start processes that do not run the caller's script again, which therefore needs no `if __name__` guard.
-
-    multiprocessing finds that script through these two attributes of the module `__main__`.
-    """
-    main = sys.modules["__main__"]
-    before: dict[str, Any] = {name: vars(main)[name] for name in ("__spec__", "__file__") if name in vars(main)}
-    vars(main).update(__spec__=None)
-    vars(main).pop("__file__", None)
-    try:
-        yield
-    finally:
-        vars(main).update(before)
 
 
 def _shape(shape: object) -> tuple[tuple[int, ...] | None, list[Problem]]:

@@ -10,5 +10,7 @@ variants block by block and image by image. `findings` combines them.
 
 Output: `tables`, `text`, `pictures`, `svg` and `page`. `command` is `python -m archsearch.report`.
 
+`search_page` is the page of a search, with the plots of `search_pictures`; it shares `layout` with `page`.
+
 Open `findings` first.
 """

@@ -54,7 +54,7 @@ def pareto_plot(points: Sequence[Point], board: Leaderboard, cost: Cost) -> str:
             # The ends of the front are the most informative.
             for point, score in [*front[-1:], *front[:-1]][:_MOST_NAMES]:
                 labels.append(_label(axes, point.cost, score.value, names[point.number]))
-            _set_cost_ticks(axes, costs)
+            set_cost_ticks(axes, costs)
             axes.set_ylabel(f"{study.judged_on if panel == 'selecting' else 'test'} accuracy, %")
             axes.grid(color=LINE)
         axes.set_xlabel(COSTS[cost])
@@ -85,7 +85,8 @@ def plain_cost(value: float, _position: object = None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _set_cost_ticks(axes: "Axes", costs: Sequence[float]) -> None:
+def set_cost_ticks(axes: "Axes", costs: Sequence[float]) -> None:
+    """Round numbers on the axis of a cost, which is logarithmic if the costs span decades."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
     if min(costs) > 0 and max(costs) / min(costs) >= _LOG_RATIO:

@@ -1,20 +1,16 @@
 """The report as a self-contained HTML file, with light and dark modes, for small screens and screen readers."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from archsearch import __version__
 from archsearch.report import pictures
 from archsearch.report.class_names import TRAINED_FROM_PYTHON, is_custom
 from archsearch.report.curves_picture import curves_plot
 from archsearch.report.findings import Findings, PairComparison
 from archsearch.report.front_picture import pareto_plot
+from archsearch.report.layout import render
 from archsearch.report.leaderboard import Leaderboard
 from archsearch.report.network_picture import network_drawing
 from archsearch.report.options import Cost
@@ -34,13 +30,8 @@ from archsearch.report.tables import (
 from archsearch.report.text import explained, headline, pair_sentences
 from archsearch.runs.formatting import count
 
-_TEMPLATE = Path(__file__).with_name("page.html")
 _MOST_IMAGES = 16
 _MOST_RUNS = 100  # in the table of runs; the CSV file has all
-_DOTS = re.compile(r"\.(?=[^\W\d])")  # not those of numbers
-_BREAKS = re.compile(rf"{_DOTS.pattern}|=")
-_LONG_WORD = 24  # characters
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # not allowed in HTML
 
 
 def page_text(
@@ -52,30 +43,17 @@ def page_text(
     files: Sequence[str] = (),
 ) -> str:
     """The page, with one section per study; `files` are the names of the data files beside it."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    environment.filters["breakable"] = _breakable
-    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     families = sorted({study.board.family for study in findings})
-    text = template.render(
+    return render(
+        "page.html",
         title=title,
         command=command,
-        created=datetime.now().strftime("%Y-%m-%d %H:%M"),
         notes=notes,
         files=files,
-        version=__version__,
         families=" and ".join(f"{family:,}" for family in families),
         shows_improvement=any(study.pair is not None and study.pair.validation.improvement for study in findings),
         studies=[_study(study, cost) for study in findings],
     )
-    text = text.replace(" +- ", " ± ").replace(" -&gt; ", " → ")
-    return _CONTROL.sub("?", text)
-
-
-def _breakable(name: str) -> Markup:
-    """A variant's name, one box per setting, which may be broken after dots, and after `=` if it is long."""
-    words = [re.sub(_BREAKS if len(word) > _LONG_WORD else _DOTS, r"\g<0><wbr>", str(escape(word)))
-             for word in name.split(" ")]  # fmt: skip
-    return Markup(" ".join(f"<span>{word}</span>" if word else "" for word in words))
 
 
 def _study(findings: Findings, cost: Cost) -> dict[str, Any]:

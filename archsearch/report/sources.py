@@ -115,6 +115,9 @@ class Sources:
                 raise ReportError(f"{error}; select runs with sweep=, run=, experiment= or filter=") from error
             self._add_stored_sweep(selection, name, first_line(error))
             return
+        if sweep.evaluated:
+            problem = f"nothing was trained in {folder}, whose trials a function evaluated"
+            raise ReportError(f"sweep={name}: {problem}; its page is {folder / 'search.html'}")
         if name == "last" and not _have_result(self._runs_of(folder, sweep)):
             self._add_last_sweep(selection)
         else:

@@ -23,11 +23,12 @@ _SIZES = {"params": "parameters", "macs": "MACs", "receptive_field": "receptive 
 
 @dataclass(frozen=True)
 class Cell:
-    """A text, its sort key if it is a number, and whether it is emphasized."""
+    """A text, its sort key if it is a number, whether it is emphasized, and the address that it leads to on a page."""
 
     text: str
     key: float | None = None
     strong: bool = False
+    link: str | None = None
 
 
 @dataclass(frozen=True)

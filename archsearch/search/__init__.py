@@ -2,7 +2,11 @@
 
 Hydra calls `sweeper`. `setup` reads and validates what `loop` then does: a free worker gets the next step of a trial
 that goes on (`stopping`), or a new trial, while the budget lasts (`spending`). `begun` refuses other settings when a
-search goes on, `display` shows the progress, `closing` and `pictures` the results; `finalists` trains the best again.
+search goes on, `display` shows the progress; `finalists` trains the best again. `evaluation` calls a function of the
+user's in place of training.
+
+What a search has found: `trials` reads it from the folders, `importance` says which settings matter, `summary` is all
+of it; `closing` prints and records it, with the tables of `front` and the figures of `pictures`. `names` are trials'.
 
 Proposing is arithmetic, without torch (except for the sampler gp). Optuna keeps the trials; it is imported late.
 

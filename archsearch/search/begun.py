@@ -36,6 +36,11 @@ def check_begun(study: "optuna.Study", config: Mapping[str, Any]) -> None:
         raise ResumeError(f"resume: the search began with other settings: {changed}{more}; restore them, or start anew")
 
 
+def configuration_of(study: "optuna.Study") -> Mapping[str, Any]:
+    """What the trials of a search that has begun share, flattened."""
+    return dict(study.user_attrs.get(_ATTRIBUTE, {}))
+
+
 def _may_change(path: str) -> bool:
     return any(path == setting or path.startswith(f"{setting}.") for setting in _CHANGEABLE)
 

@@ -1,86 +1,109 @@
 """The end of a search: the front is printed; tables and figures of all trials are written and recorded in MLflow."""
 
-import csv
-import io
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
-from archsearch.compose.labels import labels
+from archsearch.errors import first_line
 from archsearch.runs.folder import FRONT
 from archsearch.runs.formatting import count, duration
 from archsearch.runs.result import read_result
+from archsearch.search.front import front_csv, front_table
 from archsearch.search.pictures import draw_search
 from archsearch.search.spending import Spending
+from archsearch.search.summary import Summary
+from archsearch.search.trials import Moment, measured_objective
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.result_tables import setting_columns, write_tables
+from archsearch.sweep.result_tables import write_tables
 from archsearch.sweep.results import RunOutcome, outcomes_of
 from archsearch.system.atomic import write_text
 from archsearch.system.screen import doing
-from archsearch.system.terminal import Column, TextTable
+from archsearch.system.terminal import TextTable
 from archsearch.tracking.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
+WritePage: TypeAlias = Callable[[Summary], Path]  # which is the business of a room above
 
-def close_search(record: SweepRecord, folder: Path, spending: Spending, front: Sequence[int], parent: Recorder) -> None:
-    """Write, draw, record and print the trials of the search in `folder`; `front` are the numbers of the best."""
-    outcomes = outcomes_of(record, folder)
-    on_front = [outcome for number in front for outcome in outcomes if outcome.number == number]
-    table = front_table(on_front)
-    log.info("%s", counts(outcomes, spending))
-    if on_front:
+
+def close_search(search: Summary, spending: Spending, parent: Recorder, write_page: WritePage | None) -> list[Path]:
+    """Write, draw, record and print what the search has found; returns the path of its page, if it has one."""
+    record, folder, objectives = search.record, search.folder, search.objectives
+    table = front_table(search.front, objectives)
+    summary = counts(search, spending)
+    log.info("%s", summary)
+    if search.front:
         log.info(table)
+    if search.front and not record.evaluated:
         log.info("These accuracies chose the trials, so they are optimistic; the test set has not been read.")
-    tables = [*write_tables(folder, outcomes), folder / FRONT]
-    write_text(folder / FRONT, _csv(on_front))
+    tables = [*write_tables(folder, outcomes_of(record, folder)), folder / FRONT]
+    write_text(folder / FRONT, front_csv(search.front, objectives))
     with doing("drawing the search's figures"):
-        pictures = draw_search(folder, record, front)
+        pictures = draw_search(search)
+        pages = write_or_warn(search, write_page)
     with doing("recording the search in MLflow"):
-        parent.log_artifacts([folder / "multirun.yaml", *tables, *pictures])
-        parent.set_description(f"{counts(outcomes, spending)}\n\n{_markdown(table)}")
+        parent.log_artifacts([folder / "multirun.yaml", *tables, *pictures, *pages])
+        parent.set_description(f"{summary}\n\n{_markdown(table)}")
+        _log_metrics(parent, search.moments, measured_objective(objectives))
     with doing("waiting for MLflow"):
         parent.finish(record.state)
     record.tracking |= parent.describe()
     if record.entries:
         record.write(folder)
-    relative = os.path.relpath(folder)
-    log.info("folder   %s", folder if relative.startswith("..") else relative)
+    log.info("folder   %s", _relative(folder))
+    return pages
 
 
-def counts(outcomes: Sequence[RunOutcome], spending: Spending) -> str:
+def write_or_warn(search: Summary, write_page: WritePage | None) -> list[Path]:
+    """Write the page of the search; returns its path, or warns that there is none, as the results are complete."""
+    if write_page is None:
+        return []
+    try:
+        return [write_page(search)]
+    except Exception as error:
+        log.warning("WARNING: the search has no page: %s", first_line(error))
+        return []
+
+
+def show_page(pages: Sequence[Path]) -> None:
+    """Say where the page of the search is."""
+    for page in pages:
+        log.info("page     %s", _relative(page))
+
+
+def _relative(path: Path) -> str:
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def _log_metrics(parent: Recorder, reached: Sequence[Moment], name: str) -> None:
+    """Record the best value so far as a curve over trials, and the hypervolume of the front as a number."""
+    if not reached:
+        return
+    best = None
+    for moment in reached:
+        if moment.best != best or moment is reached[-1]:
+            best = moment.best
+            parent.log_metrics({f"best/{name}": best}, moment.trials, moment.timestamp)
+    last = reached[-1]
+    if last.hypervolume is not None:
+        parent.log_results({"hypervolume": last.hypervolume}, last.trials, last.timestamp)
+
+
+def counts(search: Summary, spending: Spending) -> str:
     """`60 trials: 12 trained, 45 stopped early, 3 failed; 141 epochs, 12 min`."""
-    states = [outcome.state for outcome in outcomes]
-    parts = [f"{states.count('FINISHED')} trained", f"{states.count('STOPPED')} stopped early"]
+    states = [trial.outcome.state for trial in search.trials.values()]
+    if search.record.evaluated:
+        parts = [f"{states.count('FINISHED')} evaluated"]
+    else:
+        parts = [f"{states.count('FINISHED')} trained", f"{states.count('STOPPED')} stopped early"]
     parts += [f"{states.count('FAILED')} failed"] * ("FAILED" in states)
-    unfinished = sum(outcome.state in ("KILLED", "MISSING") for outcome in outcomes)
+    unfinished = sum(state in ("KILLED", "MISSING") for state in states)
     parts += [f"{unfinished} unfinished"] * bool(unfinished)
-    spent = f"{count(spending.epochs, 'epoch')}, {duration(spending.seconds)}"
+    spent = ", ".join([*[count(spending.epochs, "epoch")] * bool(spending.epochs), duration(spending.seconds)])
     return f"{count(len(states), 'trial')}: {', '.join(parts)}; {spent}"
-
-
-def front_table(outcomes: Sequence[RunOutcome]) -> TextTable:
-    """The trials on the front, in their order."""
-    keys = list(outcomes[0].values) if outcomes else []
-    columns = [*setting_columns(["trial", *labels(keys)]), Column("val"), Column("params"), Column("MACs")]
-    rows = [
-        (
-            str(outcome.number), *outcome.values.values(), f"{outcome.val_final or 0:.2f}",
-            f"{outcome.params or 0:,}", f"{outcome.macs or 0:,}",
-        )
-        for outcome in outcomes
-    ]  # fmt: skip
-    return TextTable(columns, rows)
-
-
-def _csv(outcomes: Sequence[RunOutcome]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", *(outcomes[0].values if outcomes else ()), "val/accuracy", "params", "macs"])
-    for outcome in outcomes:
-        writer.writerow([outcome.number, *outcome.values.values(), outcome.val_final, outcome.params, outcome.macs])
-    return text.getvalue()
 
 
 def _markdown(table: TextTable) -> str:

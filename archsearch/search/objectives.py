@@ -17,6 +17,10 @@ DIRECTIONS: Mapping[str, Direction] = {
     "macs": "minimize",
     "epoch_seconds": "minimize",
 }
+MEASURED = ("val/accuracy", "val/loss")
+"""objectives that are measured on held-out images; a search has exactly one of them"""
+BY_ARITHMETIC = ("params", "macs")
+"""objectives that are known of a plan"""
 
 
 def directions_of(objectives: Sequence[str]) -> list[Direction]:

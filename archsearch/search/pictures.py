@@ -1,70 +1,52 @@
-"""The figure of a search: its trials by size and accuracy, and the best accuracy over the epochs that were spent."""
+"""The figure of a search: its trials by size and accuracy, and the best accuracy over what was spent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archsearch.compose.labels import labels
 from archsearch.runs.figures import new_figure, save_figure
 from archsearch.runs.formatting import count
-from archsearch.runs.result import read_result
-from archsearch.sweep.record import SweepRecord
+from archsearch.search.summary import Summary
+from archsearch.search.trials import Moment, Trial, measured_objective
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SEARCH = "search.png"
 _FRONT, _TRAINED, _STOPPED = "#c8553d", "#5b7a9d", "#b9c4cf"
+_NAMES = {"val/accuracy": "validation accuracy, %", "val/loss": "validation loss"}
 
 
-@dataclass(frozen=True)
-class _Point:
-    """A trial in the figure; accuracy in percent after its last epoch."""
-
-    number: int
-    params: int
-    accuracy: float
-    epochs: int
-    is_trained: bool
-    started: str
-
-
-def draw_search(folder: Path, record: SweepRecord, front: Sequence[int]) -> list[Path]:
-    """Draw the trials of the search in `folder`; returns the paths of the figures. `front` are the best trials."""
-    points = [point for entry in record.entries if (point := _point(entry.number, folder / entry.folder)) is not None]
+def draw_search(search: Summary) -> list[Path]:
+    """Draw the trials of a search into its folder; returns the paths of the figures."""
+    points, record = [trial for trial in search.trials.values() if trial.values], search.record
     if not points:
         return []
+    name = measured_objective(search.objectives)
+    label = name if record.evaluated else _NAMES[name]
     figure = new_figure(11, 4.5)
-    _draw_sizes(figure.add_subplot(1, 2, 1), points, front)
-    _draw_progress(figure.add_subplot(1, 2, 2), points)
-    path = folder / SEARCH
+    _draw_sizes(figure.add_subplot(1, 2, 1), points, search.front, name, label)
+    _draw_progress(figure.add_subplot(1, 2, 2), search.moments, label, in_trials=record.evaluated)
+    path = search.folder / SEARCH
     varying = ", ".join(labels([key for key in record.keys if key != "change"])) or "architectures"
     save_figure(figure, path, f"search of {varying}: {count(len(points), 'trial')}")
     return [path]
 
 
-def _point(number: int, folder: Path) -> _Point | None:
-    result = read_result(folder)
-    if result is None or not result["final"]:
-        return None
-    accuracy, trained = result["final"]["val/accuracy"], result["state"] == "FINISHED"
-    return _Point(number, result["params"], accuracy, result["epochs_trained"], trained, result["started"])
-
-
-def _draw_sizes(axes: "Axes", points: Sequence[_Point], front: Sequence[int]) -> None:
+def _draw_sizes(axes: "Axes", points: Sequence[Trial], front: Sequence[Trial], name: str, label: str) -> None:
     groups = (
         (_STOPPED, "stopped early", [point for point in points if not point.is_trained]),
         (_TRAINED, "trained", [point for point in points if point.is_trained]),
-        (_FRONT, "front", sorted((p for p in points if p.number in set(front)), key=lambda point: point.params)),
+        (_FRONT, "front", sorted(front, key=lambda trial: trial.values["params"])),
     )
-    for colour, name, group in groups:
-        style = "o-" if name == "front" else "o"
+    for colour, group_name, group in groups:
+        style = "o-" if group_name == "front" else "o"
         if group:
-            sizes, accuracies = [point.params for point in group], [point.accuracy for point in group]
-            axes.plot(sizes, accuracies, style, color=colour, markersize=4, linewidth=1, label=name)
-    trained = [point.accuracy for point in points if point.is_trained]
-    if trained:  # stopped trials far below would leave the others no room
+            sizes, values = [point.values["params"] for point in group], [point.values[name] for point in group]
+            axes.plot(sizes, values, style, color=colour, markersize=4, linewidth=1, label=group_name)
+    trained = [point.values[name] for point in points if point.is_trained]
+    if trained and name == "val/accuracy":  # stopped trials far below would leave the others no room
         best, worst = max(trained), min(trained)
         axes.set_ylim(worst - max(0.5, best - worst), best + max(0.05, 0.1 * (best - worst)))
     axes.set_xscale("log")
@@ -72,22 +54,15 @@ def _draw_sizes(axes: "Axes", points: Sequence[_Point], front: Sequence[int]) ->
     axes.xaxis.set_minor_formatter("{x:,.0f}")
     axes.tick_params(axis="x", which="minor", labelsize=8)
     axes.set_xlabel("parameters")
-    axes.set_ylabel("validation accuracy, %")
+    axes.set_ylabel(label)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
 
 
-def _draw_progress(axes: "Axes", points: Sequence[_Point]) -> None:
-    """The best accuracy of a fully trained trial so far, in the order in which trials began."""
-    spent, best = 0, float("nan")
-    xs, ys = [0], [best]
-    for point in points:
-        spent += point.epochs
-        if point.is_trained and not point.accuracy <= best:
-            best = point.accuracy
-        xs.append(spent)
-        ys.append(best)
-    axes.step(xs, ys, where="post", color=_FRONT)
-    axes.set_xlabel("epochs trained in all trials")
-    axes.set_ylabel("best validation accuracy so far, %")
+def _draw_progress(axes: "Axes", moments: Sequence[Moment], label: str, *, in_trials: bool) -> None:
+    """The best value of a fully trained trial so far, in the order in which trials ended."""
+    xs = [moment.trials if in_trials else moment.epochs for moment in moments]
+    axes.step(xs, [moment.best for moment in moments], "o-", where="post", color=_FRONT, markersize=3)
+    axes.set_xlabel("trials" if in_trials else "epochs trained in all trials")
+    axes.set_ylabel(f"best {label} so far")
     axes.grid(alpha=0.25)

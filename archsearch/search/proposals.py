@@ -235,6 +235,11 @@ class Proposer:
                 raise ResumeError(f"the search has other {different}; it can only be resumed with what it began with")
 
 
+def searched_by(study: "optuna.Study") -> Mapping[str, Any]:
+    """What a search that has begun searches: `settings`, `blocks` (None if they do not vary), `objectives`."""
+    return dict(study.user_attrs[_SPACE])
+
+
 def _read(trial: "FrozenTrial") -> tuple[Proposal, Mapping[str, Any]]:
     values = dict(trial.user_attrs[_PROPOSAL])
     params = values.pop("params_of")

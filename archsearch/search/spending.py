@@ -47,11 +47,12 @@ class Spending:
         return " or ".join([*trials, *epochs, *seconds])
 
     def describe(self) -> str:
-        """`12 of 60 trials, 41 epochs, 3 min`."""
+        """`12 of 60 trials, 41 epochs, 3 min`; without epochs if there are none."""
 
         def of(spent: int, limit: int | None, noun: str) -> str:
             return count(spent, noun) if limit is None else f"{spent:,} of {count(limit, noun)}"
 
         limit = "" if self.budget.seconds is None else f" of {duration(self.budget.seconds)}"
         trials, epochs = of(self.trials, self.budget.trials, "trial"), of(self.epochs, self.budget.epochs, "epoch")
-        return f"{trials}, {epochs}, {duration(self.seconds)}{limit}"
+        spent = [trials, *[epochs] * bool(self.epochs or self.budget.epochs), f"{duration(self.seconds)}{limit}"]
+        return ", ".join(spent)

@@ -13,23 +13,28 @@ from pathlib import Path
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 
-from archsearch.compose.labels import describe, labels
+from archsearch.compose.labels import labels
+from archsearch.compose.validate import named_dataset
 from archsearch.config.settings import SweepRunSettings
 from archsearch.data.load import resolve_dataset
-from archsearch.errors import ResumeError, StorageError, SweepError
+from archsearch.errors import ConfigError, ResumeError, StorageError, SweepError
 from archsearch.runs.folder import STUDY, note_begun
 from archsearch.runs.formatting import count
 from archsearch.runs.prepare import check_device, open_store, prepare_in_sweep
+from archsearch.search import evaluation
 from archsearch.search.begun import check_begun
-from archsearch.search.closing import close_search, optimism
+from archsearch.search.closing import WritePage, close_search, optimism, show_page, write_or_warn
 from archsearch.search.display import SearchDisplay
 from archsearch.search.finalists import train_finalists
 from archsearch.search.loop import SearchLoop
+from archsearch.search.names import change_of, name_of
 from archsearch.search.planning import with_model
 from archsearch.search.proposals import Proposal, Proposer
 from archsearch.search.setup import SearchPlan, plan_search
 from archsearch.search.spending import Spending
+from archsearch.search.stopping import NoStopping
 from archsearch.search.storage import open_study
+from archsearch.search.summary import summarise
 from archsearch.sweep.job import SUBDIR, job_overrides
 from archsearch.sweep.launcher import make_pool, slots_for
 from archsearch.sweep.logs import logged_to
@@ -37,7 +42,7 @@ from archsearch.sweep.machine import environment
 from archsearch.sweep.numbering import hydra_arguments, sweep_id
 from archsearch.sweep.opening import Datasets, open_parent, recorded_store, resume_argument, resumed_sweep
 from archsearch.sweep.record import Entry, SweepRecord, sweep_lock
-from archsearch.sweep.results import outcomes_of
+from archsearch.sweep.results import RunOutcome, outcomes_of
 from archsearch.sweep.worker import LOG, AttemptEnd, Job
 from archsearch.system.screen import doing
 from archsearch.tracking.store import Store
@@ -49,25 +54,34 @@ _RESUME = "resume   python -m archsearch -m %s  %s"
 _WRITE_SECONDS = 5.0  # between two versions of sweep.json, which the study can restore
 
 
-def run_search(loader: ConfigLoader, master: DictConfig) -> None:
+def run_search(loader: ConfigLoader, master: DictConfig, write_page: WritePage | None = None) -> None:
     """Search as `master`, the configuration of a multirun, says; or continue a search.
+
+    In the context of `evaluating`, a function of the user's evaluates the trials. `write_page` writes the page of the
+    search.
 
     Raises `UserError`s before anything is created, and `KeyboardInterrupt` after Ctrl-C, once everything is recorded.
     """
     folder = Path(str(master.hydra.sweep.dir))
-    before, datasets = resumed_sweep(master, folder), Datasets()
+    before, datasets, function = resumed_sweep(master, folder), Datasets(), evaluation.evaluate_function()
     if before is not None and not (folder / STUDY).is_file():
         raise ResumeError(f"resume: {folder} has no {STUDY}, so it is no search; restore that file, or start anew")
+    if before is not None:
+        evaluation.check_same_kind(before, function)
     with doing("planning the search"):
-        planned = plan_search(loader, master, datasets.find, before)
+        planned = plan_search(loader, master, datasets.find if function is None else named_dataset, before)
+    if function is not None:
+        evaluation.check_untrained(planned.overrides, planned.search)
     with environment(recorded_store(before)):
-        check_device(planned.settings.trainer.device)
+        if function is None:
+            check_device(planned.settings.trainer.device)
         with doing("opening the MLflow store"):
             store = open_store(planned.tracking)
         record = _new_record(planned, folder, master) if before is None else _resumed_record(before, planned)
+        record.evaluated = function is not None
         try:
             with sweep_lock(folder):
-                search = _Search(planned, record, folder, store, master)
+                search = _Search(planned, record, folder, store, master, function, write_page)
                 OmegaConf.save(master, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
                 note_begun(folder)
                 search.run(datasets)
@@ -95,9 +109,18 @@ def _resumed_record(record: SweepRecord, planned: SearchPlan) -> SweepRecord:
 
 class _Search:
     def __init__(
-        self, planned: SearchPlan, record: SweepRecord, folder: Path, store: Store | None, master: DictConfig
+        self,
+        planned: SearchPlan,
+        record: SweepRecord,
+        folder: Path,
+        store: Store | None,
+        master: DictConfig,
+        function: evaluation.Evaluate | None,
+        write_page: WritePage | None,
     ) -> None:
         self.planned, self.record, self.folder, self.store, self.master = planned, record, folder, store, master
+        self.write_page = write_page
+        self.function = function  # evaluates the trials, in place of training
         search, epochs = planned.search, planned.settings.trainer.epochs
         self.study = open_study(folder / STUDY, search.objectives)
         check_begun(self.study, planned.base)
@@ -113,10 +136,9 @@ class _Search:
         self._check_complete()
         self.spending = Spending(search.budget, seconds=record.seconds)
         self.spent_before = record.seconds
-        self.loop = SearchLoop(
-            self.proposer, planned.stopping(), epochs, self.spending, self._folder_of, self._job, self._add
-        )
-        self._resolve = cache(resolve_dataset)
+        stopping = planned.stopping() if function is None else NoStopping((1,))
+        self.loop = SearchLoop(self.proposer, stopping, epochs, self.spending, self._folder_of, self._job, self._add)
+        self._resolve = cache(resolve_dataset if function is None else evaluation.unread_dataset)
         self._begun_runs: dict[int, str] = {}  # in MLflow, by trial, by earlier sessions
         self._written = 0.0
 
@@ -139,30 +161,38 @@ class _Search:
             all_failed = bool(self.record.entries) and all(entry.failed for entry in self.record.entries)
             self.record.state = "KILLED" if interrupted else "FAILED" if all_failed else "FINISHED"
             self._write()
-            close_search(self.record, self.folder, self.spending, self.loop.front(), parent)
+            summary = summarise(self.record, self.folder, self.study)
+            pages = close_search(summary, self.spending, parent, self.write_page)
             if not all(outcome.recorded for outcome in outcomes_of(self.record, self.folder)):
                 log.warning("WARNING: MLflow is missing some results; they are in the folder, and resuming sends them")
-            if self.record.state == "FAILED":
-                first, *_ = entries = self.record.entries
-                problem = f"all trials ({len(entries)}) failed"
-                raise SweepError(f"{problem}; see their logs, such as {self._folder_of(first.number) / LOG}")
-            if interrupted is None:
-                self._train_finalists()
-            else:
-                log.warning(_RESUME, resume_argument(self.folder), "goes on with the search")
+            if interrupted is None and self.function is None and not all_failed:
+                finalists = self._train_finalists()
+                pages = write_or_warn(replace(summary, finalists=finalists), self.write_page)
+                parent.log_artifacts(pages)
+            show_page(pages)
+            if interrupted is not None:
+                resume = _RESUME if self.function is None else evaluation.RESUME
+                log.warning(resume, resume_argument(self.folder), "goes on with the search")
         if interrupted is not None:
             raise interrupted
+        if all_failed:
+            first, *_ = entries = self.record.entries
+            problem = f"all trials ({len(entries)}) failed"
+            raise SweepError(f"{problem}; see their logs, such as {self._folder_of(first.number) / LOG}")
 
-    def _search(self) -> KeyboardInterrupt | None:
+    def _search(self) -> KeyboardInterrupt | ConfigError | None:
         """Train trials until nothing is left to train; returns what interrupted it."""
         settings = replace(self.planned.sweep, retries=max(1, self.planned.sweep.retries))
-        slots = slots_for(settings, [self.planned.settings.trainer.device])
         began = time.monotonic()
-        with SearchDisplay(self.loop) as display:
+        with SearchDisplay(self.loop, is_untrained=self.function is not None) as display:
             listener = _Listener(self, display, began)
             try:
+                if self.function is not None:
+                    evaluation.evaluate_trials(self.function, self.proposer.objectives, self.loop.next_team, listener)
+                    return None
+                slots = slots_for(settings, [self.planned.settings.trainer.device])
                 make_pool(slots, settings, self.folder, self.master, listener).run([], self.loop.next_team)
-            except KeyboardInterrupt as interrupt:
+            except (KeyboardInterrupt, ConfigError) as interrupt:
                 return interrupt
             finally:
                 listener.count_time()
@@ -180,20 +210,22 @@ class _Search:
             problem = f"{self.folder / STUDY}: damaged: {count(len(lost), 'trial')} of sweep.json, such as {lost[0]},"
             raise ResumeError(f"{problem} missing; restore it, or start a new search")
 
-    def _train_finalists(self) -> None:
+    def _train_finalists(self) -> list[RunOutcome]:
+        """Train the best trials again; returns the outcomes, none if there are no finalists."""
         planned, record, folder = self.planned, self.record, self.folder
         proposals = self.loop.best(planned.search.finalists)
         if not proposals:
             if planned.search.finalists:
                 reason = f"no trial has trained all {count(planned.settings.trainer.epochs, 'epoch')}"
                 log.warning("WARNING: there are no finalists: %s; resume with a larger search.budget", reason)
-            return
+            return []
         try:
             outcomes = train_finalists(planned, record, folder, self.store, self.master, proposals)
         except (KeyboardInterrupt, SweepError):
             log.warning(_RESUME, resume_argument(folder), "trains the remaining finalists")
             raise
         log.info("%s", optimism(record, folder, outcomes))
+        return outcomes
 
     def _folder_of(self, number: int) -> Path:
         return self.folder / str(number)
@@ -267,20 +299,3 @@ class _Listener:
         """Count the seconds of this session."""
         search = self._search
         search.spending.seconds = search.spent_before + time.monotonic() - self._began
-
-
-def name_of(proposal: Proposal) -> str:
-    """A trial's name: the values of its settings, and how its architecture differs from its parent's."""
-    parts = [describe(proposal.values)]
-    if proposal.model is not None:
-        parts.append(change_of(proposal))
-    return " ".join(filter(None, parts))[:200]
-
-
-def change_of(proposal: Proposal) -> str:
-    """How the architecture of a trial differs from its parent's: `conv2 channels 16 to 8 (of 12)`."""
-    if proposal.change and proposal.parent is not None:
-        return f"{proposal.change} (of {proposal.parent})"
-    assert proposal.model is not None
-    blocks, head = proposal.model["blocks"], proposal.model["head"]
-    return proposal.change or f"drawn: {count(len(blocks), 'block')}, head {head['type']}"

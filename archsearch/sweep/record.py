@@ -83,6 +83,7 @@ class SweepRecord:
     config_dir: list[str] = field(default_factory=list)  # folders given with --config-dir
     shown: int | None = None  # the run that has figures and a model, as the best one
     precision: Literal["float32", "bfloat16"] = "float32"  # what trainer.precision=auto stands for; it came later
+    evaluated: bool = False  # its trials are not trained: a function of the user's evaluates them; it came later, too
 
     @classmethod
     def read(cls, folder: Path) -> "SweepRecord":

@@ -96,7 +96,7 @@ def _outcome(entry: Entry, keys: Sequence[str], folder: Path) -> RunOutcome:
     if finished:  # even if it would be over budget now, for example
         state, reason = "FINISHED", None
     elif entry.state == "READY" and entry.failed:
-        state = "FAILED"
+        state, reason = "FAILED", entry.reason or (result or {}).get("reason")
     elif entry.state == "READY" and result is not None:
         state, reason = result["state"], result["reason"]
         if state == "RUNNING":

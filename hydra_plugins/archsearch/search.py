@@ -1,6 +1,7 @@
 """Hydra plugin: the sweeper `hydra/sweeper=search`, which chooses its own variants."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Dict, List, Optional  # noqa: UP035  Hydra reads these annotations
 
 from hydra.core.config_store import ConfigStore
@@ -33,4 +34,10 @@ class SearchSweeper(Sweeper):
 
         assert self.hydra_context is not None
         assert self.config is not None
-        return run_search(self.hydra_context.config_loader, self.config)
+        return run_search(self.hydra_context.config_loader, self.config, _write_page)
+
+
+def _write_page(search: Any) -> Path:
+    from archsearch.report.search_page import write_search_page
+
+    return write_search_page(search)
