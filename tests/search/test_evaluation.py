@@ -100,15 +100,6 @@ def test_an_interrupted_search_goes_on_with_a_function_only(workspace: Path) -> 
     assert sorted(done.table.index) == list(range(6)) and set(done.table["state"]) == {"FINISHED"}
 
 
-@pytest.mark.parametrize(
-    ("returned", "problem"),
-    [
-        ("high", "got 'high' for val/accuracy; no epoch_seconds, from trial 0"),
-        (True, "got True for val/accuracy"),
-        ({"val/accuracy": 1.0}, "got no epoch_seconds, from trial 0; must return a number"),
-        ({"val/acuracy": 1.0, "epoch_seconds": 2}, r"'val/acuracy', which is no objective \(did you mean val/accuracy"),
-    ],
-)
 def test_there_is_nothing_to_report_on(workspace: Path) -> None:
     del workspace
     done = search("search.budget.trials=1")
@@ -124,6 +115,15 @@ def test_a_plan_is_built_as_it_is() -> None:
         archsearch.build({"blocks": {"conv1": {"channels": 4}}, "head": {"type": "gap"}})
 
 
+@pytest.mark.parametrize(
+    ("returned", "problem"),
+    [
+        ("high", "got 'high' for val/accuracy; no epoch_seconds, from trial 0"),
+        (True, "got True for val/accuracy"),
+        ({"val/accuracy": 1.0}, "got no epoch_seconds, from trial 0; must return a number"),
+        ({"val/acuracy": 1.0, "epoch_seconds": 2}, r"'val/acuracy', which is no objective \(did you mean val/accuracy"),
+    ],
+)
 def test_what_can_never_be_used_is_an_error(workspace: Path, returned: object, problem: str) -> None:
     del workspace
     with pytest.raises(ConfigError, match=problem):

@@ -1,6 +1,7 @@
 """The command, from the space to the finalists. It starts workers: python -m pytest -m e2e."""
 
 import json
+import re
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -44,6 +45,7 @@ def test_it_says_what_it_searches_and_how_optimistic_it_is(done: "CompletedProce
     assert "space: whole architectures" in done.stdout
     assert "These accuracies chose the trials, so they are optimistic; the test set has not been read." in done.stdout
     assert "than those of fresh seeds" in done.stdout
+    assert re.search(r"^page     outputs/sweeps/.*/search\.html$", done.stdout, re.MULTILINE)
 
 
 def test_every_trial_respects_the_budget_and_leaves_the_test_set(trials: dict[int, dict[str, Any]]) -> None:
@@ -90,7 +92,26 @@ def test_mlflow_has_the_search_and_its_finalists_with_their_runs(
     children = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == search.info.run_id]
     assert {run.data.tags["state"] for run in children} == {"STOPPED", "FINISHED"} and len(children) == len(trials)
     assert search.info.status == "FINISHED"
-    assert {"front.csv", "search.png"} <= {file.path for file in client.list_artifacts(search.info.run_id)}
+    files = {file.path for file in client.list_artifacts(search.info.run_id)}
+    assert {"front.csv", "search.png", "search.html"} <= files
+    trained = [result for result in trials.values() if result["state"] == "FINISHED"]
+    best = max(result["final"]["val/accuracy"] for result in trained)
+    assert search.data.metrics["best/val/accuracy"] == best and 0 < search.data.metrics["hypervolume"] <= 1
+    assert all(run.data.metrics["params"] <= 3000 for run in children)
+
+
+def test_its_page_has_the_finalists(done: "CompletedProcess[str]", workspace_of_search: Path) -> None:
+    del done
+    page = (sweep_folder(workspace_of_search) / "search.html").read_text()
+    assert "Networks of the finalists" in page and page.count("#/experiments/1/runs/") > 0
+
+
+def test_the_report_names_finalists_by_trial(done: "CompletedProcess[str]", workspace_of_search: Path) -> None:
+    del done
+    folder = sweep_folder(workspace_of_search) / "finalists"
+    with isolated(workspace_of_search):
+        variants = archsearch.make_report(f"sweep={folder}").leaderboard["variant"]
+    assert all(re.fullmatch(r"trial=\d+", variant) for variant in variants)
 
 
 def test_python_finds_it(done: "CompletedProcess[str]", workspace_of_search: Path) -> None:
