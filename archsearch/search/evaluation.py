@@ -20,7 +20,7 @@ import yaml
 
 from archsearch.compose.overrides import as_typed
 from archsearch.config.search import SearchSettings
-from archsearch.data.info import dataset_info
+from archsearch.data.catalogue import dataset_info
 from archsearch.data.load import ResolvedDataset
 from archsearch.errors import ConfigError, Problem, ResumeError, did_you_mean, first_line
 from archsearch.model.plan import Plan
