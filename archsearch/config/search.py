@@ -46,6 +46,8 @@ class SearchSettings:
     """for a network that was proposed before: propose another one, or train it again with another seed"""
     seed: NonNegativeInt = 1
     """seed of the proposals"""
+    engine: Literal["archsearch", "ray"] = "archsearch"
+    """what trains the trials: worker processes of this machine, or tasks of a Ray cluster"""
     budget: Budget = Budget()
     """what the search may spend; it ends when one of these is used up"""
     stopping: Literal["halving", "median", "none"] = "halving"

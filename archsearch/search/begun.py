@@ -14,7 +14,7 @@ _LISTED = 3  # differences in the error
 # Where things are, how they run, and when the search ends.
 _CHANGEABLE = (
     "data.root", "trainer.eval_batch_size", "tracking", "ui", "sweep", "sweep_run", "resume", "overwrite",
-    "search.budget", "search.finalists", "search.finalist_seeds",
+    "search.budget", "search.finalists", "search.finalist_seeds", "search.engine",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from archsearch.errors import SweepError
 from archsearch.runs.folder import FINALISTS, SWEEP, note_begun
 from archsearch.runs.formatting import count
 from archsearch.runs.prepare import prepare_in_sweep
+from archsearch.search.engine import places, pool_of
 from archsearch.search.planning import with_model
 from archsearch.search.proposals import Proposal
 from archsearch.search.setup import SearchPlan
@@ -26,7 +27,6 @@ from archsearch.sweep.closing import close_sweep
 from archsearch.sweep.display import Display
 from archsearch.sweep.estimate import estimate
 from archsearch.sweep.job import SUBDIR, job_overrides
-from archsearch.sweep.launcher import make_pool, slots_for
 from archsearch.sweep.opening import open_parent
 from archsearch.sweep.record import Entry, SweepRecord, is_finished
 from archsearch.sweep.results import RunOutcome, outcomes_of
@@ -142,10 +142,10 @@ class _Finalists:
         return Job(entry.number, prepare_in_sweep(request, folder, self._resolve), folder)
 
     def _train(self, jobs: Sequence[Job]) -> None:
-        slots = slots_for(self.planned.sweep, [self.planned.settings.trainer.device])
+        workers = places(self.planned)
         names = {job.number: job.prepared.request.name for job in jobs}
         seconds = {
             job.number: estimate(job.prepared.settings, job.prepared.plan, job.prepared.data.info) for job in jobs
         }
-        with Display(names, seconds, min(len(slots), len(jobs))) as display:
-            make_pool(slots, self.planned.sweep, self.folder, self.master, display).run([(job,) for job in jobs])
+        with Display(names, seconds, min(workers, len(jobs))) as display:
+            pool_of(self.planned, self.planned.sweep, self.folder, self.master, display).run([(job,) for job in jobs])

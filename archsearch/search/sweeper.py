@@ -6,6 +6,7 @@ journal of what was proposed and told; the folders of the trials hold what they 
 
 import logging
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -20,11 +21,12 @@ from archsearch.data.load import resolve_dataset
 from archsearch.errors import ConfigError, ResumeError, StorageError, SweepError
 from archsearch.runs.folder import STUDY, note_begun
 from archsearch.runs.formatting import count
-from archsearch.runs.prepare import check_device, open_store, prepare_in_sweep
+from archsearch.runs.prepare import open_store, prepare_in_sweep
 from archsearch.search import evaluation
 from archsearch.search.begun import check_begun
 from archsearch.search.closing import WritePage, close_search, optimism, show_page, write_or_warn
 from archsearch.search.display import SearchDisplay
+from archsearch.search.engine import check_engine, engine_of, pool_of
 from archsearch.search.finalists import train_finalists
 from archsearch.search.loop import SearchLoop
 from archsearch.search.names import change_of, name_of
@@ -36,7 +38,6 @@ from archsearch.search.stopping import NoStopping
 from archsearch.search.storage import open_study
 from archsearch.search.summary import summarise
 from archsearch.sweep.job import SUBDIR, job_overrides
-from archsearch.sweep.launcher import make_pool, slots_for
 from archsearch.sweep.logs import logged_to
 from archsearch.sweep.machine import environment
 from archsearch.sweep.numbering import hydra_arguments, sweep_id
@@ -74,13 +75,14 @@ def run_search(loader: ConfigLoader, master: DictConfig, write_page: WritePage |
         evaluation.check_untrained(planned.overrides, planned.search)
     with environment(recorded_store(before)):
         if function is None:
-            check_device(planned.settings.trainer.device)
+            check_engine(planned)
         with doing("opening the MLflow store"):
             store = open_store(planned.tracking)
         record = _new_record(planned, folder, master) if before is None else _resumed_record(before, planned)
         record.evaluated = function is not None
         try:
-            with sweep_lock(folder):
+            engine = engine_of(planned, folder) if function is None else nullcontext()
+            with sweep_lock(folder), engine:
                 search = _Search(planned, record, folder, store, master, function, write_page)
                 OmegaConf.save(master, folder / "multirun.yaml")  # as Hydra's own sweeper leaves it
                 note_begun(folder)
@@ -190,8 +192,8 @@ class _Search:
                 if self.function is not None:
                     evaluation.evaluate_trials(self.function, self.proposer.objectives, self.loop.next_team, listener)
                     return None
-                slots = slots_for(settings, [self.planned.settings.trainer.device])
-                make_pool(slots, settings, self.folder, self.master, listener).run([], self.loop.next_team)
+                pool = pool_of(self.planned, settings, self.folder, self.master, listener)
+                pool.run([], self.loop.next_team)
             except (KeyboardInterrupt, ConfigError) as interrupt:
                 return interrupt
             finally:

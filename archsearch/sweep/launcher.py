@@ -20,7 +20,10 @@ from archsearch.sweep.display import Display
 from archsearch.sweep.estimate import estimate, slowness_here
 from archsearch.sweep.job import SUBDIR, subdir_of
 from archsearch.sweep.machine import cores, gpus_here, slots_here
-from archsearch.sweep.pool import Pool, PoolListener
+from archsearch.sweep.pool import Pool
+from archsearch.sweep.pool_base import PoolBase, PoolListener
+from archsearch.sweep.ray_cluster import Share
+from archsearch.sweep.ray_pool import RayPool
 from archsearch.sweep.record import record_failure
 from archsearch.sweep.worker import AttemptEnd, Job, Team
 from archsearch.tracking.sweeps import begun_runs, end_run
@@ -94,16 +97,31 @@ def make_pool(
     listener: PoolListener,
 ) -> Pool:
     """A pool of one worker per slot for the sweep in `folder`, which records failures and reports to `listener`."""
-    job_environment = {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
+    job_environment = _job_environment(master)
     shares_gpu = any("CUDA_VISIBLE_DEVICES" in slot for slot in slots)
     return Pool(
-        [{**slot, **job_environment} for slot in slots],
-        settings,
-        folder / WORKERS_LOG,
-        _RecordingListener(listener),
-        _renew,
+        slots=[{**slot, **job_environment} for slot in slots],
+        settings=settings,
+        log=folder / WORKERS_LOG,
+        listener=_RecordingListener(listener),
+        renew=_renew,
         threads=max(1, cores() // len(slots)) if shares_gpu else 1,
     )
+
+
+def make_ray_pool(share: Share, settings: SweepSettings, master: DictConfig, listener: PoolListener) -> PoolBase:
+    """A pool of tasks on the Ray cluster that this process is connected to; records and reports like `make_pool`'s."""
+    return RayPool(
+        share=share,
+        settings=settings,
+        listener=_RecordingListener(listener),
+        renew=_renew,
+        environment=_job_environment(master),
+    )
+
+
+def _job_environment(master: DictConfig) -> dict[str, str]:
+    return {str(name): str(value) for name, value in master.hydra.job.env_set.items()}
 
 
 def teams_of(jobs: Sequence[Job], settings: SweepSettings) -> list[Team]:

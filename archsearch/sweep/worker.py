@@ -63,6 +63,9 @@ class RunProgress:
     accuracy: float
 
 
+Send: TypeAlias = Callable[[RunProgress], object]
+
+
 @dataclass(frozen=True)
 class AttemptEnd:
     """How an attempt at run `number` ended."""
@@ -85,8 +88,7 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent handles it
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    logging.basicConfig(format=LOG_LINE, stream=sys.stderr)
-    logging.getLogger("archsearch").setLevel(logging.INFO)
+    log_to_stderr()
     with suppress(KeyboardInterrupt, EOFError, BrokenPipeError), _output_to(log):
         unblock_signals()
         with gc_paused():
@@ -98,24 +100,34 @@ def serve(connection: Connection, stop: "c_byte", threads: int, log: Path) -> No
         connection.send(Ready())
         while (team := connection.recv()) is not None:
             torch.set_num_threads(threads)  # the previous run may have set its own number
-            train = _train_alone if len(team) == 1 else _train_stack
-            for end in train(team, connection, stop):
+            for end in train_team(team, connection.send, lambda: bool(stop.value)):
                 connection.send(end)
     end_process(0)
 
 
-def _train_alone(team: Team, connection: Connection, stop: "c_byte") -> list[AttemptEnd]:
+def log_to_stderr() -> None:
+    """Let messages go where `train_team` sends the output of runs."""
+    logging.basicConfig(format=LOG_LINE, stream=sys.stderr)
+    logging.getLogger("archsearch").setLevel(logging.INFO)
+
+
+def train_team(team: Team, send: Send, stop: Callable[[], bool]) -> list[AttemptEnd]:
+    """Train the runs of `team`; `send` gets their progress. They end after their current epoch once `stop` says so."""
+    return _train_alone(team, send, stop) if len(team) == 1 else _train_stack(team, send, stop)
+
+
+def _train_alone(team: Team, send: Send, stop: Callable[[], bool]) -> list[AttemptEnd]:
     from archsearch.runs.train import train_run
 
     (job,) = team
-    report = _reporter(connection)
+    report = _reporter(send)
     try:
         with _output_to(job.folder / LOG), _errors_logged("this run failed"):
             result = train_run(
                 job.prepared,
                 job.folder,
                 lambda progress: report([(job, progress)]),
-                lambda: bool(stop.value),
+                stop,
                 until=job.until,
             )
         return [AttemptEnd(job.number, result.state, result=result.as_dict())]
@@ -125,11 +137,11 @@ def _train_alone(team: Team, connection: Connection, stop: "c_byte") -> list[Att
         return [_failed(job, error)]
 
 
-def _train_stack(team: Team, connection: Connection, stop: "c_byte") -> list[AttemptEnd]:
+def _train_stack(team: Team, send: Send, stop: Callable[[], bool]) -> list[AttemptEnd]:
     from archsearch.runs.stacked import train_together
 
     first, *others = team
-    report = _reporter(connection)
+    report = _reporter(send)
     for job in others:
         with _output_to(job.folder / LOG):
             print(f"trained as one network with other runs; the log of all of them is {first.folder / LOG}")
@@ -139,7 +151,7 @@ def _train_stack(team: Team, connection: Connection, stop: "c_byte") -> list[Att
                 [job.prepared for job in team],
                 [job.folder for job in team],
                 lambda progress: report(list(zip(team, progress, strict=True))),
-                lambda: bool(stop.value),
+                stop,
             )
     except KeyboardInterrupt:
         return [_killed(job) for job in team]
@@ -153,7 +165,7 @@ def _train_stack(team: Team, connection: Connection, stop: "c_byte") -> list[Att
     ]
 
 
-def _reporter(connection: Connection) -> Callable[[Sequence[tuple[Job, "EpochProgress | Exception"]]], None]:
+def _reporter(send: Send) -> Callable[[Sequence[tuple[Job, "EpochProgress | Exception"]]], None]:
     """A function that sends the progress of jobs, at most once per interval and at the end of each epoch."""
     last_report = 0.0
 
@@ -166,7 +178,7 @@ def _reporter(connection: Connection) -> Callable[[Sequence[tuple[Job, "EpochPro
         for job, progress in training:
             fraction = (progress.epoch - 1 + progress.score.total / progress.total) / progress.epochs
             accuracy = progress.score.accuracy
-            connection.send(RunProgress(job.number, fraction, progress.epoch, progress.epochs, accuracy))
+            send(RunProgress(job.number, fraction, progress.epoch, progress.epochs, accuracy))
         last_report = time.monotonic()
 
     return report
