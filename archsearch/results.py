@@ -16,10 +16,10 @@ from archsearch.runs.folder import (
     FRONT,
     LAYERS,
     PREDICTIONS,
-    STUDY,
     SWEEP,
     find_run,
     find_sweep,
+    is_search,
     read_config,
     search_of,
     sweep_of,
@@ -257,7 +257,7 @@ def load(name: Path | str = "last") -> Run | Sweep:
 
 def _sweep_in(folder: Path) -> Sweep:
     """The sweep in `folder`, which may be a search."""
-    return Search(folder) if (folder / STUDY).is_file() else Sweep(folder)
+    return Search(folder) if is_search(folder) else Sweep(folder)
 
 
 def _found_sweep(name: str) -> Path:

@@ -48,6 +48,12 @@ class SearchSettings:
     """seed of the proposals"""
     engine: Literal["archsearch", "ray"] = "archsearch"
     """what trains the trials: worker processes of this machine, or tasks of a Ray cluster"""
+    join: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """name of a study in `storage` on which several processes work, each in a folder of its own"""
+    storage: str | None = None
+    """PostgreSQL database of that study: postgresql://user@host/database"""
+    lease: PositiveFloat = 120.0
+    """seconds after which the others give up a process, and its trials, that they do not hear of"""
     budget: Budget = Budget()
     """what the search may spend; it ends when one of these is used up"""
     stopping: Literal["halving", "median", "none"] = "halving"
@@ -123,6 +129,7 @@ def check_search(search: SearchSettings, space: SpaceSettings) -> list[Problem]:
         problems.append(Problem("search.objectives", rule))
     if search.budget == Budget(trials=None):
         problems.append(Problem("search.budget", "has no limit; set trials, epochs or seconds"))
+    problems += _check_join(search)
     sampler = sampler_of(search, space)
     if searches_blocks(search, space) and sampler not in FOR_BLOCKS:
         rule = f"got {sampler!r}, which cannot propose whole architectures; use one of {', '.join(FOR_BLOCKS)}"
@@ -131,3 +138,27 @@ def check_search(search: SearchSettings, space: SpaceSettings) -> list[Problem]:
         rule = "got 'nothing', but blocks do not vary; add search.space=blocks"
         problems.append(Problem("search.start", rule))
     return problems
+
+
+def _check_join(search: SearchSettings) -> list[Problem]:
+    if search.storage is None:
+        rule = f"got {search.join!r}, but there is no search.storage; set it to postgresql://user@host/database"
+        return [] if search.join is None else [Problem("search.join", rule)]
+    scheme, _, rest = search.storage.partition("://")
+    if _has_password(search.storage):
+        rule = "must not contain a password, because it is saved with every run; use PGPASSWORD or ~/.pgpass"
+        return [Problem("search.storage", rule)]
+    if scheme.startswith("sqlite"):
+        rule = "must be PostgreSQL: SQLite lets one process write at a time, and its locks fail on shared disks"
+        return [Problem("search.storage", f"got {search.storage!r}, {rule}")]
+    if scheme not in ("postgresql", "postgresql+psycopg2") or not rest:
+        return [Problem("search.storage", f"got {search.storage!r}, must be postgresql://user@host/database")]
+    if search.join is None:
+        rule = f"got {search.storage!r}, but no study; name it with search.join=NAME"
+        return [Problem("search.storage", rule)]
+    return []
+
+
+def _has_password(url: str) -> bool:
+    user = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    return ":" in user or any(word.startswith("password=") for word in url.partition("?")[2].split("&"))

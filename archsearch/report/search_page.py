@@ -123,7 +123,7 @@ def _best_table(search: Summary) -> Table:
     has_links = any(_link(trial) for trial in trials)
     rows = [
         [
-            Cell(str(trial.number), trial.number, link=f"{trial.folder.name}/"),
+            Cell(str(trial.number), trial.number, link=_folder_link(trial)),
             *[Cell(printable(value), _key(value)) for value in trial.outcome.values.values()],
             *[Cell(shown(name, trial), trial.values[name]) for name in names],
             *[Cell((trial.outcome.run_id or "-")[:8], link=_link(trial))] * has_links,
@@ -143,6 +143,10 @@ def _key(value: str) -> float | None:
         return None
 
 
+def _folder_link(trial: Trial) -> str | None:
+    return f"{trial.folder.name}/" if trial.folder.is_dir() else None
+
+
 def _link(trial: Trial) -> str | None:
     """The page of a trial in MLflow."""
     tracking = (read_result(trial.folder) or {}).get("tracking", {})
@@ -153,12 +157,12 @@ def _finalists_table(search: Summary) -> Table:
     """Each finalist: the value that chose it, and what fresh seeds have reached."""
     rows = []
     for number, outcomes in _by_trial(search.finalists).items():
-        trial = search.trials[number]
+        trial = search.trial(number)
         fresh, test = ([getattr(o, name) for o in outcomes if o.state == "FINISHED"] for name in ("val_final", "test"))
         chosen = trial.values.get("val/accuracy")
         rows.append(
             [
-                Cell(str(number), number, link=f"{trial.folder.name}/"),
+                Cell(str(number), number, link=_folder_link(trial)),
                 Cell(f"{trial.outcome.params:,}", trial.outcome.params),
                 Cell("-" if chosen is None else f"{chosen:.2f}", chosen),
                 *[_mean_cell([value for value in values if value is not None]) for values in (fresh, test)],
@@ -230,10 +234,10 @@ def _drawings(search: Summary) -> Iterator[dict[str, Any]]:
     """The networks of the finalists or, without any, of the best trials."""
     numbers = list(_by_trial(search.finalists)) or [trial.number for trial in search.front[:_MOST_DRAWINGS]]
     for number in numbers:
-        plan = _plan_of(search.trials[number].folder)
+        plan = _plan_of(search.trial(number).folder)
         if plan is not None:
             name = f"Trial {number}"
-            caption = printable(search.trials[number].name)
+            caption = printable(search.trial(number).name)
             yield _plot(name, network_drawing(plan, name), caption)
 
 

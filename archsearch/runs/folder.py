@@ -23,6 +23,7 @@ CHECKPOINT, CONFIG, LAYERS, NETWORK = "checkpoint.pt", "config.yaml", "layers.tx
 PREVIOUS = "checkpoint.previous.pt"  # used where the last one cannot be read
 SWEEP = "sweep.json"  # in a sweep's folder
 STUDY, FRONT, FINALISTS = "study.log", "front.csv", "finalists"  # in a search's folder
+JOINED = "study.txt"  # there, in place of the study: which study in which database the search works on
 _ORDER = ".order"  # in `outputs`: the folders of runs and sweeps in the order in which they began, one a line
 DATASET = "data.json"  # of runs on data of one's own
 PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
@@ -162,9 +163,14 @@ def find_sweep(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> P
     raise ResumeError(f"{setting}={name}: no sweep{requested} under {outputs}{os.sep}, and no folder with a {SWEEP}")
 
 
+def is_search(folder: Path) -> bool:
+    """Whether the sweep in `folder` is a search."""
+    return any((folder / name).is_file() for name in (STUDY, JOINED))
+
+
 def search_of(folder: Path) -> Path:
     """The folder of the search whose finalists are the sweep in `folder`; `folder` itself for any other sweep."""
-    is_of_search = folder.name == FINALISTS and (folder.absolute().parent / STUDY).is_file()
+    is_of_search = folder.name == FINALISTS and is_search(folder.absolute().parent)
     return folder.parent if is_of_search else folder
 
 

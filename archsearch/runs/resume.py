@@ -8,7 +8,7 @@ from typing import Any
 from archsearch.compose.overrides import quote, split_flags
 from archsearch.compose.request import Request
 from archsearch.errors import ResumeError
-from archsearch.runs.folder import STUDY, find_run, find_sweep, read_config, read_sweep, search_of
+from archsearch.runs.folder import find_run, find_sweep, is_search, read_config, read_sweep, search_of
 from archsearch.runs.formatting import count
 from archsearch.runs.result import RESULT, read_result
 
@@ -43,7 +43,7 @@ def sweep_arguments(name: str, arguments: Sequence[str]) -> list[str]:
     inherited = [override for override in sweep["hydra"] if override.split("=", 1)[0] not in keys]
     if all(map(may_move, overrides)):
         inherited += sweep["overrides"]
-    elif (folder / STUDY).is_file():
+    elif is_search(folder):
         typed = set(map(_key, overrides))
         inherited += [override for override in sweep["overrides"] if _key(override) not in typed]
     if sweep["config_dir"] and not any(flag.startswith(("--config-dir", "-cd")) for flag in flags):

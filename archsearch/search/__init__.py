@@ -17,4 +17,7 @@ candidate, compares it with the budget (`budget`) and gives it the hash by which
 
 Who proposes: `samplers/`, by what `objectives` say is better. `draws` gives them candidates that fit and are new.
 `proposals` asks and tells, from what the study holds (`storage`). `pareto` ranks. Open `sweeper` and `proposals` first.
+
+Where it trains: `engine` is this machine or a Ray cluster. With `joining`, several processes share a study: `postgres`
+is its database, `shared` what they tell each other, `joint_loop` the loop that compares the trials of all.
 """

@@ -15,6 +15,7 @@ _LISTED = 3  # differences in the error
 _CHANGEABLE = (
     "data.root", "trainer.eval_batch_size", "tracking", "ui", "sweep", "sweep_run", "resume", "overwrite",
     "search.budget", "search.finalists", "search.finalist_seeds", "search.engine",
+    "search.join", "search.storage", "search.lease",
 )  # fmt: skip
 
 

@@ -2,20 +2,18 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from archsearch.errors import first_line
 from archsearch.runs.folder import FRONT
 from archsearch.runs.formatting import count, duration
-from archsearch.runs.result import read_result
 from archsearch.search.front import front_csv, front_table
 from archsearch.search.pictures import draw_search
 from archsearch.search.spending import Spending
 from archsearch.search.summary import Summary
 from archsearch.search.trials import Moment, measured_objective
-from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.result_tables import write_tables
 from archsearch.sweep.results import RunOutcome, outcomes_of
 from archsearch.system.atomic import write_text
@@ -103,7 +101,8 @@ def counts(search: Summary, spending: Spending) -> str:
     unfinished = sum(state in ("KILLED", "MISSING") for state in states)
     parts += [f"{unfinished} unfinished"] * bool(unfinished)
     spent = ", ".join([*[count(spending.epochs, "epoch")] * bool(spending.epochs), duration(spending.seconds)])
-    return f"{count(len(states), 'trial')}: {', '.join(parts)}; {spent}"
+    of_study = f" of {spending.trials:,} in the study" if spending.trials > len(states) else ""
+    return f"{count(len(states), 'trial')}{of_study}: {', '.join(parts)}; {spent}"
 
 
 def _markdown(table: TextTable) -> str:
@@ -111,15 +110,16 @@ def _markdown(table: TextTable) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
-def optimism(trials: SweepRecord, folder: Path, finalists: Sequence[RunOutcome]) -> str | None:
-    """By how much the accuracies that chose the finalists were higher than those of fresh seeds, in words."""
+def optimism(chosen: Mapping[int, Mapping[str, float]], finalists: Sequence[RunOutcome]) -> str | None:
+    """By how much the accuracies that chose the finalists were higher than those of fresh seeds, in words.
+
+    `chosen` has the objectives of the finalists' trials by number.
+    """
     differences = []
-    for number in dict.fromkeys(outcome.values["trial"] for outcome in finalists):
-        entry = next(entry for entry in trials.entries if str(entry.number) == number)
-        chosen = (read_result(folder / entry.folder) or {}).get("final") or {}
-        fresh = [o.val_final for o in finalists if o.values["trial"] == number and o.val_final is not None]
-        if fresh and "val/accuracy" in chosen:
-            differences.append(chosen["val/accuracy"] - sum(fresh) / len(fresh))
+    for number, objectives in chosen.items():
+        fresh = [o.val_final for o in finalists if o.values["trial"] == str(number) and o.val_final is not None]
+        if fresh:
+            differences.append(objectives["val/accuracy"] - sum(fresh) / len(fresh))
     if not differences:
         return None
     mean = sum(differences) / len(differences)

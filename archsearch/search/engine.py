@@ -37,7 +37,8 @@ def places(planned: SearchPlan) -> int:
     if planned.search.engine == "ray":
         import ray
 
-        return Share.of(planned.settings).places(ray.nodes())
+        room = Share.of(planned.settings).places(ray.nodes())
+        return room if planned.sweep.workers is None else min(room, planned.sweep.workers)
     return len(slots_for(planned.sweep, [planned.settings.trainer.device]))
 
 

@@ -13,21 +13,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from math import isfinite
-from pathlib import Path
 from typing import Any, SupportsFloat, TypeAlias
 
 import yaml
 
 from archsearch.compose.overrides import as_typed
 from archsearch.config.search import SearchSettings
-from archsearch.data.catalogue import dataset_info
-from archsearch.data.load import ResolvedDataset
+from archsearch.config.settings import DataSettings
+from archsearch.data.load import ResolvedDataset, named_dataset
 from archsearch.errors import ConfigError, Problem, ResumeError, did_you_mean, first_line
 from archsearch.model.plan import Plan
 from archsearch.runs.folder import CONFIG
 from archsearch.runs.result import RESULT
 from archsearch.search.objectives import BY_ARITHMETIC, DIRECTIONS
-from archsearch.sweep.pool import PoolListener
+from archsearch.sweep.pool_base import PoolListener
 from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.worker import LOG, AttemptEnd, Job, Team
 from archsearch.system.atomic import write_text
@@ -46,6 +45,10 @@ _OF_TRAINING = {
     "search.finalists": "0",
     "search.finalist_seeds": None,
     "search.budget.epochs": "null",
+    "search.engine": "archsearch",
+    "search.join": "null",
+    "search.storage": "null",
+    "search.lease": None,
 }
 
 _function: ContextVar[Evaluate | None] = ContextVar("evaluate", default=None)
@@ -92,9 +95,9 @@ def check_same_kind(before: SweepRecord, function: Evaluate | None) -> None:
         raise ResumeError("resume: the search trains its trials; resume it without `evaluate`, or start a new one")
 
 
-def unread_dataset(name: str, _root: Path) -> ResolvedDataset:
-    """The data set `name`, whose files are not needed."""
-    return ResolvedDataset(dataset_info(name))
+def unread_dataset(data: DataSettings) -> ResolvedDataset:
+    """The data set that `data` name, whose images are not needed."""
+    return ResolvedDataset(named_dataset(data))
 
 
 def evaluate_trials(

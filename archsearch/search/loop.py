@@ -5,7 +5,8 @@ killed therefore goes on from both: trials that were training are trained on fir
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ class SearchLoop:
 
         With `sends`, workers first send what MLflow has missed of trials that are trained: no epochs are spent on that.
         """
-        unfinished = {proposal.number for proposal in self.proposer.running()}
-        self._failed = self.proposer.failed()
+        unfinished = {proposal.number for proposal in self.proposer.running()} & set(proposals)
+        self._failed = self.proposer.failed() & set(proposals)
         for number, proposal in sorted(proposals.items()):
             self._proposals[number] = proposal
             result = read_result(self.folder_of(number)) or {}
@@ -105,7 +106,7 @@ class SearchLoop:
             self.exhausted = True
         if not self.spending.may_train:
             return None
-        last = self.stopping.next_step(is_last=not self._training)
+        last = self._next_step(is_last=self._is_last())
         return None if last is None else self._team(self._proposals[last.trial], last.until)
 
     def ended(self, job: Job, end: AttemptEnd) -> None:
@@ -113,7 +114,7 @@ class SearchLoop:
         self._training.pop(job.number, None)
         result = end.result or read_result(job.folder) or {}
         self._count(job.number, result.get("epochs_trained", 0))
-        self.spending.begun_epochs = sum(self._training.values())
+        self._count_begun()
         if end.state == "STOPPED":
             self.stopping.record(job.number, job.until or self.epochs, self._standing(result, job.until))
             self._go_on()
@@ -124,11 +125,19 @@ class SearchLoop:
             self._tell(job.number, result)
         elif end.state == "FAILED":
             self._failed.add(job.number)
-            self.proposer.tell(job.number, None, "FAIL")
+            self._say(job.number, None)
+
+    def look(self) -> None:
+        """Take in what others have reached: nothing, in a study of its own."""
+
+    @contextmanager
+    def closing(self) -> Iterator[bool]:
+        """While it is closed, after its last trial: whether this process trains the finalists."""
+        yield True
 
     def counts(self) -> dict[str, int]:
         """How many trials are FINISHED, FAILED and STOPPED; the others train, or are about to train on."""
-        busy = {*self._training, *(step.trial for step in self._steps)}
+        busy = self._busy()
         stopped = set(self._proposals) - set(self._finished) - self._failed - busy
         return {"FINISHED": len(self._finished), "FAILED": len(self._failed), "STOPPED": len(stopped)}
 
@@ -137,6 +146,10 @@ class SearchLoop:
         accuracies = {number: values.get("val/accuracy") for number, values in self._finished.items()}
         trained = [(accuracy, -number) for number, accuracy in accuracies.items() if accuracy is not None]
         return (max(trained)[0], -max(trained)[1]) if trained else None
+
+    def trained(self, number: int) -> tuple[Proposal, dict[str, float]]:
+        """A fully trained trial, and its objectives."""
+        return self._proposals[number], self._finished[number]
 
     def front(self) -> list[int]:
         """The fully trained trials that no other one dominates, the best in the first objective first."""
@@ -172,7 +185,7 @@ class SearchLoop:
         )
 
     def _go_on(self) -> None:
-        while (step := self.stopping.next_step()) is not None:
+        while (step := self._next_step(is_last=False)) is not None:
             if all(step.trial != other.trial for other in self._steps):
                 self._steps.append(step)
             else:  # it is going on where it was killed, on the rung below perhaps
@@ -180,7 +193,7 @@ class SearchLoop:
 
     def _team(self, proposal: Proposal, until: int) -> Team:
         self._training[proposal.number] = max(0, until - self._trained.get(proposal.number, 0))
-        self.spending.begun_epochs = sum(self._training.values())
+        self._count_begun()
         return (self.make_job(proposal, until),)
 
     def _count(self, number: int, epochs: int) -> None:
@@ -193,10 +206,25 @@ class SearchLoop:
         return Standing(row["val/accuracy"], tuple(values[name] for name in self.proposer.objectives if name in _COSTS))
 
     def _tell(self, number: int, result: Mapping[str, Any]) -> None:
-        if result.get("history"):
-            self.proposer.tell(number, measured(result, result["history"][-1]))
-        else:
-            self.proposer.tell(number, None, "FAIL")
+        self._say(number, measured(result, result["history"][-1]) if result.get("history") else None)
+
+    def _say(self, number: int, values: Mapping[str, float] | None) -> None:
+        """Tell the study what a trial has reached; None if it has failed."""
+        self.proposer.tell(number, values, "FAIL" if values is None else "COMPLETE")
+
+    def _next_step(self, *, is_last: bool) -> Step | None:
+        return self.stopping.next_step(is_last=is_last)
+
+    def _is_last(self) -> bool:
+        """Whether no trial is training that could change who trains on."""
+        return not self._training
+
+    def _busy(self) -> set[int]:
+        """The trials that train, or are about to."""
+        return {*self._training, *(step.trial for step in self._steps)}
+
+    def _count_begun(self) -> None:
+        self.spending.begun_epochs = sum(self._training.values())
 
 
 def _is_unsent(result: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ the seed and on the number of trials, so a search that was killed goes on as it 
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from math import isnan
@@ -38,7 +38,7 @@ class Proposal:
 
     `values` are those of the settings that vary, as a table shows them. `change` says how it differs from trial
     `parent`, if it comes from one. `replicate` is how often the same network was proposed before; it has another seed
-    then, which is in `overrides`.
+    then, which is in `overrides`. `process` is the one that trains it, if several work on the study.
     """
 
     number: int
@@ -51,13 +51,14 @@ class Proposal:
     replicate: int = 0
     parent: int | None = None
     change: str = ""
+    process: str = ""
 
 
 class Proposer:
     """Proposes candidates of `space` to `study`.
 
-    `lock` lets one process at a time propose; all of them may tell. Raises `ResumeError` if the study searches another
-    space.
+    `lock` lets one process at a time propose, `check_lock` raises an error if it was lost; all of them may tell.
+    `process` is the one that proposes. Raises `ResumeError` if the study searches another space.
     """
 
     def __init__(
@@ -71,10 +72,13 @@ class Proposer:
         seed: int = 1,
         duplicates: Literal["redraw", "reseed"] = "redraw",
         lock: AbstractContextManager[Any] | None = None,
+        check_lock: Callable[[], object] = lambda: None,
+        process: str = "",
     ) -> None:
         self.study, self.space, self.check = study, space, check
         self.sampler, self.objectives, self.seed, self.duplicates = sampler, tuple(objectives), seed, duplicates
         self.lock = nullcontext() if lock is None else lock
+        self._check_lock, self.process = check_lock, process
         self._finished: dict[int, tuple[Sequence[float] | None, Member | None]] = {}  # by trial: its values and itself
         self._check_study()
 
@@ -88,6 +92,7 @@ class Proposer:
                 return None
             trial = trial or self._ask(checked.candidate)
             proposal = self._proposal(trial.number, checked, members)
+            self._check_lock()
             trial.set_user_attr(_PROPOSAL, {**asdict(proposal), "params_of": dict(checked.candidate.params)})
             return proposal
 
@@ -202,6 +207,7 @@ class Proposer:
             replicate,
             candidate.parent,
             candidate.change,
+            self.process,
         )
 
     def _member(self, trial: "FrozenTrial") -> Member | None:

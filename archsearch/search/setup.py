@@ -33,7 +33,6 @@ from archsearch.search.stopping import Halving, MedianStopping, NoStopping, Stop
 from archsearch.sweep.composer import Composer
 from archsearch.sweep.grid import GridPoint
 from archsearch.sweep.plan import SHARED, PlannedRun, read_sections, sweep_overrides
-from archsearch.sweep.record import SweepRecord
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,9 @@ class SearchPlan:
 
 
 def plan_search(
-    loader: ConfigLoader, master: DictConfig, find_dataset: FindDataset, before: SweepRecord | None = None
+    loader: ConfigLoader, master: DictConfig, find_dataset: FindDataset, precision: Precision | None = None
 ) -> SearchPlan:
-    """Read and validate a search; `before` is the one that is resumed.
+    """Read and validate a search. `precision` is what `trainer.precision=auto` stood for when it began, if it has.
 
     Raises `ConfigError` with all problems, or with the network closest to the budget if none fits.
     """
@@ -100,7 +99,7 @@ def plan_search(
     problems = check_search(search, space_settings)
     if problems:
         raise ConfigError(problems)
-    precision = fastest_precision() if before is None else before.precision
+    precision = precision or fastest_precision()
     overrides = sweep_overrides(master)
     composer = Composer(loader, master, find_dataset)
     plan_of = planner(composer, find_dataset, precision)

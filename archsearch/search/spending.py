@@ -24,9 +24,13 @@ class Spending:
     @property
     def may_train(self) -> bool:
         """Whether a trial that has begun may train on."""
-        epochs, seconds = self.budget.epochs, self.budget.seconds
-        has_epochs = epochs is None or self.epochs + self.begun_epochs < epochs
-        return has_epochs and (seconds is None or self.seconds < seconds)
+        epochs = self.budget.epochs
+        return not self.is_out_of_time and (epochs is None or self.epochs + self.begun_epochs < epochs)
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether the seconds are used up."""
+        return self.budget.seconds is not None and self.seconds >= self.budget.seconds
 
     @property
     def fraction(self) -> float:

@@ -43,6 +43,9 @@ class Stopping(Protocol):
     def settle(self, trial: int) -> None:
         """An earlier session has stopped `trial` where it is, after what `record` has been told of it."""
 
+    def forget(self, trial: int) -> None:
+        """`trial` cannot train on: its place is another one's."""
+
     def next_step(self, *, is_last: bool = False) -> Step | None:
         """A stopped trial that trains on, if any; each step is named once. `is_last` if no trials will be added."""
 
@@ -52,6 +55,9 @@ class NoStopping:
     """All trials train all epochs, which are the only rung."""
 
     rungs: Sequence[int]
+
+    def forget(self, trial: int) -> None:
+        """Nothing depends on it."""
 
     def record(self, trial: int, epoch: int, standing: Standing) -> None:
         """Nothing depends on it."""
@@ -88,6 +94,13 @@ class Halving:
 
     def settle(self, trial: int) -> None:
         """It may train on all the same, once its share has grown."""
+
+    def forget(self, trial: int) -> None:
+        """It leaves all rungs."""
+        for rung, standings in self._standings.items():
+            if standings.pop(trial, None) is not None:
+                self._orders.pop(rung, None)
+                self._going_on.get(rung, set()).discard(trial)
 
     def next_step(self, *, is_last: bool = False) -> Step | None:
         """The best trial of the highest rung that has not named its share; if `is_last`, the share is rounded up."""
@@ -136,6 +149,10 @@ class MedianStopping:
     def settle(self, trial: int) -> None:
         """It stays where it is: it was compared with those of that time, which the records do not tell."""
         self._waiting = [step for step in self._waiting if step.trial != trial]
+
+    def forget(self, trial: int) -> None:
+        """It waits no longer; others are compared with what it has reached."""
+        self.settle(trial)
 
     def next_step(self, *, is_last: bool = False) -> Step | None:  # noqa: ARG002
         """The trial that has waited longest."""

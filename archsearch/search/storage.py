@@ -20,7 +20,7 @@ from archsearch.errors import ResumeError, first_line
 from archsearch.search.objectives import directions_of
 
 _NAME = "search"
-_LATEST = "latest values of trial "
+LATEST = "latest values of trial "
 
 
 def open_study(path: Path, objectives: Sequence[str]) -> optuna.Study:
@@ -43,7 +43,7 @@ def open_study(path: Path, objectives: Sequence[str]) -> optuna.Study:
 
 def set_latest(study: optuna.Study, number: int, values: Sequence[float]) -> None:
     """Note that trial `number`, which has finished for Optuna, has trained on and reached `values`."""
-    name = f"{_LATEST}{number}"
+    name = f"{LATEST}{number}"
     if study.user_attrs.get(name) != list(values):
         study.set_user_attr(name, list(values))
 
@@ -59,11 +59,12 @@ class _Storage(JournalStorage):
     ) -> list[FrozenTrial]:
         """All trials of a study, with their latest values."""
         trials = super().get_all_trials(study_id, deepcopy, states)
-        latest = {name: values for name, values in self.get_study_user_attrs(study_id).items() if _LATEST in name}
-        return [_with_values(trial, latest.get(f"{_LATEST}{trial.number}")) for trial in trials] if latest else trials
+        latest = {name: values for name, values in self.get_study_user_attrs(study_id).items() if LATEST in name}
+        return [with_values(trial, latest.get(f"{LATEST}{trial.number}")) for trial in trials] if latest else trials
 
 
-def _with_values(trial: FrozenTrial, values: Sequence[float] | None) -> FrozenTrial:
+def with_values(trial: FrozenTrial, values: Sequence[float] | None) -> FrozenTrial:
+    """`trial`, with the `values` that it has reached since Optuna was told of it, if any."""
     if values is None or trial.state != TrialState.COMPLETE:
         return trial
     changed = copy(trial)

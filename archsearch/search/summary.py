@@ -48,9 +48,13 @@ class Summary:
     importances: Importances
     finalists: Sequence[RunOutcome] = ()
 
+    def trial(self, number: int) -> Trial:
+        """A trial of this process, or one of the front that another process has trained."""
+        return self.trials.get(number) or next(trial for trial in self.front if trial.number == number)
 
-def summarise(record: SweepRecord, folder: Path, study: "optuna.Study") -> Summary:
-    """The search in `folder`, without its finalists."""
+
+def summarise(record: SweepRecord, folder: Path, study: "optuna.Study", elsewhere: Sequence[Trial] = ()) -> Summary:
+    """The search in `folder`, without its finalists. `elsewhere` are trials of the front that others have trained."""
     searched = searched_by(study)
     objectives = tuple(searched["objectives"])
     blocks = searched["blocks"] is not None
@@ -62,7 +66,7 @@ def summarise(record: SweepRecord, folder: Path, study: "optuna.Study") -> Summa
         blocks,
         configuration_of(study),
         {trial.number: trial for trial in trials},
-        front_of(trials, objectives),
+        front_of([*trials, *elsewhere], objectives),
         moments(trials, objectives),
         rungs_of_trials(trials),
         _failures(trials),

@@ -29,7 +29,7 @@ class Trial:
 
     outcome: RunOutcome
     name: str
-    folder: Path
+    folder: Path  # which is not there if another process has trained it
     values: Mapping[str, float]
     history: Sequence[Mapping[str, float]]
     is_evaluated: bool  # by a function, in place of training

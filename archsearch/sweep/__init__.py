@@ -5,9 +5,9 @@ configuration of each run, `fingerprint` finds runs with the same result, `estim
 `plan` puts them together and `plan_table` prints it.
 
 Training: Hydra calls `sweeper` and `launcher` (through hydra_plugins/archsearch). `opening` is what a search does
-beforehand, too; `record` is `sweep.json`, `numbering`
-gives runs their numbers and folders, `job` is a run as a Hydra job, `pool`, `worker` and `machine` are the processes,
-`display`, `time_left` and `logs` show their progress.
+beforehand, too; `record` is `sweep.json`, `numbering` gives runs their numbers and folders, `job` is a run as a Hydra
+job. `pool`, `worker` and `machine` are the processes, `ray_pool` and `ray_cluster` the tasks of a Ray cluster,
+`pool_base` what both have in common. `display`, `time_left` and `logs` show their progress.
 
 Results: `results` collects what became of the runs, `result_tables` prints it, `pictures` draws it, `closing` writes,
 records and prints all of it. Open `sweeper` first.

@@ -24,6 +24,10 @@ SEARCH = ("hydra/sweeper=search", *TINY, "tracking=none", "trainer.epochs=2", "s
         (("hydra/launcher=basic",), "hydra/launcher: got 'basic', must be archsearch"),
         (("search.min_epochs=3",), "search.min_epochs: got 3, must be at most trainer.epochs (=2)"),
         (("search.objectives=[]",), "search.objectives: got [], must have at least 1 value"),
+        (("search.join=a",), "search.join: got 'a', but there is no search.storage"),
+        (("search.storage='sqlite:///x.db'", "search.join=a"), "must be PostgreSQL: SQLite lets one process write"),
+        (("search.storage='mysql://host/db'", "search.join=a"), "must be postgresql://user@host/database"),
+        (("search.storage='postgresql://me@host/db'",), "but no study; name it with search.join=NAME"),
         (("trainer.batch_size=interval(8,16)",), "must be whole ones: int(interval(8,16))"),
     ],
 )
@@ -41,6 +45,21 @@ def test_options_that_set_the_protocol_of_trials_are_refused(workspace: Path) ->
     done = train_sweep(workspace, *SEARCH[:-2], "search.budget.trials=2", "+recipe=short,long")
     assert done.returncode == 2
     assert "recipe: long: sets trainer.epochs to 3, others have 2; trials must not differ in it" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["postgresql://me:secret@host/db", "postgresql://host/db?user=me&password=secret"])
+def test_the_password_of_a_database_is_not_saved(workspace: Path, url: str) -> None:
+    done = train_sweep(workspace, *SEARCH, "model.dropout=0,0.1", f"search.storage='{url}'", "search.join=a")
+    assert done.returncode == 2 and "must not contain a password" in done.stderr
+    assert "secret" not in done.stdout + done.stderr and not list(workspace.iterdir())
+
+
+def test_a_database_that_is_not_there_is_named(workspace: Path) -> None:
+    pytest.importorskip("psycopg2")
+    url = "postgresql://me@127.0.0.1:1/db"
+    done = train_sweep(workspace, *SEARCH, "model.dropout=0,0.1", f"search.storage='{url}'", "search.join=a")
+    assert done.returncode == 2 and f"search.storage: got '{url}', which does not answer: " in done.stderr
+    assert "refused" in done.stderr and not list(workspace.rglob("sweep.json"))
 
 
 def test_a_sweep_is_not_resumed_as_a_search(workspace: Path) -> None:

@@ -3,18 +3,14 @@
 python -m pytest -m cluster
 """
 
-import os
-import pwd
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.mlflow_server import MlflowServer, check_all_is_recorded, free_port
+from tests.support.mlflow_server import MlflowServer, check_all_is_recorded
+from tests.support.postgres import postgres_server
 from tests.support.processes import Cli
 from tests.support.sweeps import TINY, sweep_folder, table_of, train_sweep
 
@@ -25,30 +21,8 @@ WORDS = (*TINY, "trainer.epochs=2", "trainer.threads=1", "model.dropout=0,0.1", 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL server from Debian's package: the URI of an empty database."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not programs:
-        pytest.skip("PostgreSQL is not installed")
-    user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = {"user": "postgres", "group": pwd.getpwnam("postgres").pw_gid}
-    folder = Path(tempfile.mkdtemp(prefix="archsearch-postgres-"))
-    try:
-        if user:
-            shutil.chown(folder, "postgres")
-        port, bin_folder = free_port(), programs[-1].parent
-        data = folder / "data"
-        create = [str(bin_folder / "initdb"), "-D", str(data), "-A", "trust", "-U", "archsearch", "-E", "UTF8"]
-        subprocess.run(create, check=True, capture_output=True, cwd=folder, **user)
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
-        control = [str(bin_folder / "pg_ctl"), "-D", str(data), "-w", "-l", str(folder / "log")]
-        subprocess.run([*control, "-o", options, "start"], check=True, capture_output=True, cwd=folder, **user)
-        try:
-            yield f"postgresql+psycopg2://archsearch@127.0.0.1:{port}/postgres"
-        finally:
-            subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd=folder, **user)
-    finally:
-        shutil.rmtree(folder)
+    with postgres_server() as server:
+        yield server.uri
 
 
 @pytest.fixture(scope="module")
