@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Any
 
 import optuna
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from archsearch.search.postgres import Database
+from archsearch.search.postgres import Database, is_away
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.processes import start, wait_until
 from tests.support.sweeps import TINY, workers_of
@@ -161,6 +163,36 @@ def test_the_trial_of_a_killed_process_is_given_up(workspace: Path, server: Post
     again = finish(begin("a", "resume=a"))
     assert again[0] == 0 and "whose process has ended the search" in again[1], again
     check_study(server, folders)
+
+
+def test_the_lock_is_one_processs_and_is_lost_with_the_database(server: PostgresServer) -> None:
+    one, other = (Database(server.uri, "locked").lock for _ in range(2))
+    taken = threading.Event()
+
+    def take() -> None:
+        with other:
+            taken.set()
+
+    thread = threading.Thread(target=take)
+    with one:
+        with one:  # as a proposal does
+            one.check()
+        thread.start()
+        assert not taken.wait(1)
+    thread.join(20)
+    assert taken.is_set()
+    with Database(server.uri, "another").lock, one:
+        server.stop()
+        with pytest.raises(OperationalError) as lost:
+            one.check()
+        assert is_away(lost.value)
+    with pytest.raises(OperationalError), one:
+        pass
+    server.start()
+    with one:
+        one.check()
+    one.close()
+    other.close()
 
 
 def test_training_goes_on_while_the_database_is_away(workspace: Path, server: PostgresServer, begin: Begin) -> None:

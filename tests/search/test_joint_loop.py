@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import OperationalError
 
 from archsearch.config.search import Budget
+from archsearch.search.joining import agreed_precision
 from archsearch.search.joint_loop import JointLoop
 from archsearch.search.shared import Shared
 from archsearch.search.spending import Spending
@@ -263,3 +264,10 @@ def test_another_process_trains_the_finalists_of_one_that_died_over_them(tmp_pat
     assert late.shared.trains_finalists(late.loop.budget, pause) and place.now - began > LEASE / 2
     late.shared.refresh()
     assert late.shared.ended_by(late.loop.budget) == "b"
+
+
+def test_all_processes_compute_in_the_precision_of_the_first(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    first, second = place.process("a"), place.process("b")
+    assert agreed_precision(first.shared, "bfloat16") == "bfloat16"
+    assert agreed_precision(second.shared, "float32") == "bfloat16"
