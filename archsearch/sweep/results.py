@@ -96,7 +96,8 @@ def _outcome(entry: Entry, keys: Sequence[str], folder: Path) -> RunOutcome:
     if finished:  # even if it would be over budget now, for example
         state, reason = "FINISHED", None
     elif entry.state == "READY" and entry.failed:
-        state, reason = "FAILED", entry.reason or (result or {}).get("reason")
+        state = "FAILED"
+        reason = (result or {}).get("reason") if reason is None else reason
     elif entry.state == "READY" and result is not None:
         state, reason = result["state"], result["reason"]
         if state == "RUNNING":
