@@ -103,6 +103,8 @@ class TrainerSettings:
     """images per training step"""
     label_smoothing: Fraction = 0.0
     """share of each label that the training loss spreads over all classes"""
+    class_weights: Literal["balanced"] | None = None
+    """null, or balanced: images of rare classes count more in the training loss, so that all classes count alike"""
     eval_batch_size: PositiveInt = 1000
     """images per evaluation step"""
     test_every_epoch: bool = False

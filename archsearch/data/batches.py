@@ -27,6 +27,7 @@ class ImageSet:
     labels: Tensor
     mean: float | Tensor
     std: float | Tensor
+    classes: int
     channels_last: bool = False
 
     def __len__(self) -> int:
@@ -43,6 +44,7 @@ class ImageSet:
             torch.from_numpy(labels).long().to(device),
             _by_channel(info.mean, device),
             _by_channel(info.std, device),
+            len(info.classes),
             channels_last,
         )
 
@@ -92,6 +94,11 @@ class ImageSet:
             if batch.shape[1] > 1 or batch_size == 1:
                 images = self.images[self.indices[batch.T]].flatten(1, 2)
                 yield self._prepare(images, None if augment is None else augment_members), self.labels[batch]
+
+    def class_sizes(self) -> list[int]:
+        """The number of images of each class."""
+        sizes: list[int] = torch.bincount(self.labels, minlength=self.classes).tolist()
+        return sizes
 
     def steps(self, batch_size: int) -> int:
         """The number of batches that `shuffled` yields."""

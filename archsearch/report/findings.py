@@ -65,6 +65,11 @@ class Findings:
     sentences: Sequence[str]
     notes: Sequence[str]
 
+    @property
+    def subject(self) -> str:
+        """The variant that `confusion` is of, in a sentence."""
+        return "the leader" if self.board.compared is None else "A"
+
 
 def analyze(study: Study, options: Options, data: Path) -> Findings:
     """Compute the findings for `study`; `data` is the folder of the data sets. Raises `ReportError`."""

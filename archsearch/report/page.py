@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from archsearch.report import pictures
+from archsearch.report.class_accuracy import class_sentence, class_table
 from archsearch.report.class_names import TRAINED_FROM_PYTHON, is_custom
 from archsearch.report.curves_picture import curves_plot
 from archsearch.report.findings import Findings, PairComparison
@@ -67,6 +68,7 @@ def _study(findings: Findings, cost: Cost) -> dict[str, Any]:
         "judged_on": study.judged_on,
         "leaderboard": leaderboard_table(board),
         "plots": list(_plots(findings, cost)),
+        "classes": _classes(findings),
         "pareto": pareto_table(findings.points, study, cost, only_front=False) if len(findings.points) > 1 else None,
         "effects": [
             {
@@ -87,6 +89,15 @@ def _study(findings: Findings, cost: Cost) -> dict[str, Any]:
         "runs": _runs(board),
         "more_runs": max(0, sum(len(row.variant.runs) for row in board.rows) - _MOST_RUNS),
     }
+
+
+def _classes(findings: Findings) -> dict[str, Any] | None:
+    """The accuracy on each class of the test set, if predictions are there."""
+    if findings.confusion is None or findings.study.info is None:
+        return None
+    classes = findings.study.info.classes
+    sentence = class_sentence(findings.subject, findings.confusion, classes)
+    return {"table": class_table(findings.confusion, classes), "sentence": sentence}
 
 
 def _plots(findings: Findings, cost: Cost) -> Iterator[dict[str, Any]]:
@@ -110,9 +121,8 @@ def _plots(findings: Findings, cost: Cost) -> Iterator[dict[str, Any]]:
     if settings is not None:
         yield _plot("Settings", settings, f"Mean {board.study.judged_on} accuracy of each variant.")
     if findings.confusion is not None and findings.study.info is not None:
-        subject = "A" if board.compared is not None else "the leader"
         matrix = pictures.confusion_plot(findings.confusion, findings.study.info.classes, is_difference=False)
-        yield _plot(f"Mistakes of {subject}", matrix, "Test images by class and prediction, mean over seeds.")
+        yield _plot(f"Mistakes of {findings.subject}", matrix, "Test images by class and prediction, mean over seeds.")
 
 
 def _plot(title: str, picture: str, caption: str) -> dict[str, Any]:

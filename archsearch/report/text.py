@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Sequence
 from math import isnan
 
+from archsearch.report.class_accuracy import class_sentence
 from archsearch.report.findings import Findings, PairComparison
 from archsearch.report.numerals import points, with_margin
 from archsearch.report.options import Cost
@@ -66,6 +67,8 @@ def _parts(findings: Findings, cost: Cost) -> list[str | Table]:
     if findings.ablation.importances:
         parts += _captioned(importance_table(findings.ablation))
         parts.append(explained(findings))
+    if findings.confusion is not None and findings.study.info is not None:
+        parts += ["", class_sentence(findings.subject, findings.confusion, findings.study.info.classes)]
     if findings.pair is not None:
         parts += _pair_parts(findings.pair, findings.sentences)
     return parts

@@ -15,7 +15,13 @@ from archsearch.data.load import Dataset
 from archsearch.errors import ArchsearchError, TrackingError
 from archsearch.model.custom import why_not_exportable
 from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
-from archsearch.runs.console import closing_summary, interruption_message, one_line_summary, opening_line
+from archsearch.runs.console import (
+    closing_summary,
+    imbalance_line,
+    interruption_message,
+    one_line_summary,
+    opening_line,
+)
 from archsearch.runs.data_file import write_dataset
 from archsearch.runs.folder import (
     CHECKPOINT,
@@ -199,7 +205,9 @@ class ActiveRun:
     def opening(self) -> str:
         """The line that the console shows before training."""
         trainer = self.trainer
-        return opening_line(self.result, self.data.info.title, trainer.splits, trainer.epoch, self.hardware)
+        line = opening_line(self.result, self.data.info.title, trainer.splits, trainer.epoch, self.hardware)
+        imbalance = imbalance_line(self.data.info.classes, trainer.splits.train.class_sizes())
+        return line if imbalance is None else f"{line}\n{imbalance}"
 
     def summary(self) -> str:
         """The summary that the console shows after training."""
@@ -231,6 +239,7 @@ class ActiveRun:
             choices=dict(prepared.request.choices),
             overrides=list(prepared.request.overrides),
             sweep_run=prepared.request.config.get("sweep_run"),
+            classes=data.info.classes,
             data={
                 "name": data.info.name,
                 "fingerprint": self.data.fingerprint,

@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -112,6 +112,18 @@ def opening_line(result: Result, data: str, splits: "Splits", epochs_trained: in
     return (
         f"{result.name}: {count(result.params, 'parameter')} on {data} ({count(len(splits.train), 'image')}{held_out}),"
         f" {count(result.epochs, 'epoch')}{precision} on {hardware}{resumed}"
+    )
+
+
+def imbalance_line(classes: Sequence[str], sizes: Sequence[int]) -> str | None:
+    """What is said of training images of which one class has more than twice as many as another; None otherwise."""
+    smallest, largest = min(sizes), max(sizes)
+    if largest <= 2 * smallest:
+        return None
+    rare, common = classes[sizes.index(smallest)], classes[sizes.index(largest)]
+    return (
+        f"classes have from {smallest:,} ({rare}) to {largest:,} ({common}) images: accuracy says little of the rare"
+        " ones, balanced_accuracy does; trainer.class_weights=balanced lets all classes count alike"
     )
 
 

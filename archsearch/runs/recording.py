@@ -8,7 +8,7 @@ from typing import Any
 
 from archsearch.errors import TrackingError, first_line
 from archsearch.runs.prepare import PreparedRun
-from archsearch.runs.result import Result
+from archsearch.runs.result import Result, test_metrics
 from archsearch.tracking.mlflow_params import params_of, sweep_tags
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
 from archsearch.tracking.provenance import provenance
@@ -101,9 +101,8 @@ def final_metrics(result: Result) -> dict[str, float]:
     if best is not None and best.selection is not None:
         split = "val" if best.validation is not None else "test"
         best_metrics = {f"{split}/best_accuracy": best.selection.accuracy, "best_epoch": best.epoch}
-    test = result.test
     return {
-        **({} if test is None else {"test/loss": test.loss, "test/accuracy": test.accuracy}),
+        **test_metrics(result.test),
         "params": result.params,
         "macs": result.macs,
         **({"receptive_field": result.receptive_field} if result.receptive_field else {}),  # 0 is unknown

@@ -37,6 +37,7 @@ class Result:
     precision: str | None = None  # of training steps; unknown in runs of older versions
     stack: int | None = None  # runs trained as one network, including this one; it may have been resumed alone
     reason: str | None = None
+    classes: tuple[str, ...] = ()
     history: list[EpochMetrics] = field(default_factory=list)
     test: Score | None = None
 
@@ -63,7 +64,8 @@ class Result:
             "receptive_field": self.receptive_field,
             "epochs": self.epochs,
             "epochs_trained": len(self.history),
-            "final": _row(final) | _test_row(self.test) if final else None,
+            "final": _row(final) | test_metrics(self.test) if final else None,
+            "class_accuracy": self._class_accuracy(),
             "best": _row(best) | {"selected_on": selected_on} if best else None,
             "seconds": seconds,
             "evaluation_seconds": sum(metrics.evaluation_seconds for metrics in self.history),
@@ -76,6 +78,17 @@ class Result:
             ],
         }
 
+    def _class_accuracy(self) -> dict[str, dict[str, float | None]]:
+        """The final accuracy on each class, by split and class."""
+        final = self.history[-1] if self.history else None
+        validation, last_test = (None, None) if final is None else (final.validation, final.test)
+        scores = {"validation": validation, "test": self.test or last_test}
+        return {
+            split: dict(zip(self.classes, score.by_class, strict=True))
+            for split, score in scores.items()
+            if score is not None and score.by_class is not None
+        }
+
     def write(self, folder: Path) -> None:
         """Write `result.json` into `folder`."""
         write_text(folder / RESULT, json.dumps(self.as_dict(), indent=2, allow_nan=False) + "\n")
@@ -85,8 +98,12 @@ def _row(metrics: EpochMetrics) -> dict[str, Any]:
     return {"epoch": metrics.epoch, **metrics.numbers()}
 
 
-def _test_row(test: Score | None) -> dict[str, Any]:
-    return {"test/loss": test.loss, "test/accuracy": test.accuracy} if test else {}
+def test_metrics(test: Score | None) -> dict[str, float]:
+    """Metrics of the test after training, by their MLflow names; accuracies in percent."""
+    if test is None:
+        return {}
+    balanced = {} if test.balanced_accuracy is None else {"test/balanced_accuracy": test.balanced_accuracy}
+    return {"test/loss": test.loss, "test/accuracy": test.accuracy, **balanced}
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from archsearch.model.spec import HOLDER
 _SECTIONS = ("model", "init", "augment", "optimizer", "scheduler", "averaging")
 _SETTINGS = {
     "data": ("size", "channels", "validation", "split_seed"),
-    "trainer": ("epochs", "batch_size", "label_smoothing", "precision"),
+    "trainer": ("epochs", "batch_size", "label_smoothing", "class_weights", "precision"),
 }
 
 RUN_NUMBER = "sweep.run"  # tag: a run's number in its sweep

@@ -6,16 +6,26 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Score:
-    """Loss and accuracy over a set of images; `loss` is the mean cross-entropy per image."""
+    """Loss and accuracy over a set of images; `loss` is the mean cross-entropy per image.
+
+    `by_class` is the accuracy on each class in percent, None for classes without images; unknown while training.
+    """
 
     loss: float
     correct: int
     total: int
+    by_class: tuple[float | None, ...] | None = None
 
     @property
     def accuracy(self) -> float:
         """In percent."""
         return 100 * self.correct / self.total
+
+    @property
+    def balanced_accuracy(self) -> float | None:
+        """The mean of the accuracies on each class, in percent, so that rare classes count as much as others."""
+        known = [accuracy for accuracy in self.by_class or () if accuracy is not None]
+        return sum(known) / len(known) if known else None
 
     def __str__(self) -> str:
         return f"Average loss: {self.loss:.4f}, Accuracy: {self.correct}/{self.total} ({self.accuracy:.2f}%)"
@@ -62,10 +72,14 @@ class EpochMetrics:
 
         The most interesting come first, because pages that compare runs show the first.
         """
+        scores = {"val": self.validation, "test": self.test, "train": self.train}
+        measured = {name: score for name, score in scores.items() if score is not None}
         values = {}
-        for name, score in (("val", self.validation), ("test", self.test), ("train", self.train)):
-            if score is not None:
-                values[f"{name}/accuracy"], values[f"{name}/loss"] = score.accuracy, score.loss
+        for name, score in measured.items():
+            values[f"{name}/accuracy"], values[f"{name}/loss"] = score.accuracy, score.loss
+        for name, score in measured.items():
+            if score.balanced_accuracy is not None:
+                values[f"{name}/balanced_accuracy"] = score.balanced_accuracy
         return {**values, "lr": self.lr}
 
 

@@ -6,7 +6,7 @@ from a checkpoint gives the same numbers as an uninterrupted one.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch.nn import functional
 from archsearch.config.recipe import Averaging, Optimizer, Scheduler
 from archsearch.config.settings import TrainerSettings
 from archsearch.data.batches import ImageSet, Transform
+from archsearch.training.classes import accuracy_by_class, balanced_weights
 from archsearch.training.cuda_graphs import GraphRecorder, cuda_recorder, fill_gradients, graphed, keep_gradients
 from archsearch.training.fused.network import fused
 from archsearch.training.loop import TrainingLoop, non_finite_loss, non_finite_training_loss, seed_epoch, to_device
@@ -89,6 +90,8 @@ class Trainer(TrainingLoop):
         self.splits = splits
         self.seed = seed
         self.augment = augment
+        is_balanced = settings.class_weights == "balanced"
+        self._class_weights = balanced_weights(splits.train.class_sizes()).to(device) if is_balanced else None
         self._forward = self._training_forward()
         self._parameters = list(network.parameters())
         if recorder is None and settings.cuda_graphs:
@@ -135,7 +138,9 @@ class Trainer(TrainingLoop):
         error = non_finite_loss(score, "evaluated", f"after epoch {self.epoch}")
         if error is not None:
             raise error
-        return Evaluation(score, images.labels.cpu(), predictions, confidences)
+        labels = images.labels.cpu()
+        score = replace(score, by_class=accuracy_by_class(labels, predictions, images.classes))
+        return Evaluation(score, labels, predictions, confidences)
 
     def _training_forward(self) -> Callable[[Tensor], Tensor]:
         settings = self.settings
@@ -163,7 +168,8 @@ class Trainer(TrainingLoop):
     def _compute(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Set the gradients; returns the loss () and the logits (batch, classes)."""
         logits = self._logits(images)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
+        smoothing = self.settings.label_smoothing
+        loss = functional.cross_entropy(logits, labels, weight=self._class_weights, label_smoothing=smoothing)
         if self._gradients is None:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]

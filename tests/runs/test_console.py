@@ -19,6 +19,7 @@ from archsearch.runs.console import (
     closing_summary,
     data_banner,
     epoch_line,
+    imbalance_line,
     interruption_message,
     one_line_summary,
     opening_line,
@@ -38,7 +39,7 @@ def summary(result: Result) -> str:
 def splits(train: int, validation: int | None) -> Splits:
     def images(number: int) -> ImageSet:
         indices = torch.arange(number)
-        return ImageSet(torch.zeros(number, 1, 1, 1), indices, indices, mean=0, std=1)
+        return ImageSet(torch.zeros(number, 1, 1, 1), indices, indices, mean=0, std=1, classes=number)
 
     return Splits(images(train), None if validation is None else images(validation), images(1))
 
@@ -181,3 +182,10 @@ def test_a_run_that_the_store_never_had_has_no_page() -> None:
         made_up_result(epoch(1), tracking={"uri": "sqlite:///x.db", "experiment_id": None, "complete": False})
     )
     assert "experiments/" not in text and "WARNING: MLflow lacks a part" in text
+
+
+def test_classes_of_very_different_sizes_are_reported() -> None:
+    assert imbalance_line(("cat", "dog"), (50, 100)) is None
+    line = imbalance_line(("cat", "dog", "eel"), (50, 1200, 101))
+    assert line is not None and line.startswith("classes have from 50 (cat) to 1,200 (dog) images")
+    assert "trainer.class_weights=balanced" in line

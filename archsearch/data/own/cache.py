@@ -37,9 +37,11 @@ class Entry:
 
 
 def cache_root() -> Path:
-    """ARCHSEARCH_CACHE, else `archsearch` in the person's cache folder."""
+    """ARCHSEARCH_CACHE, else `archsearch/data` in the person's cache folder."""
     chosen = os.environ.get("ARCHSEARCH_CACHE")
-    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archsearch"
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "archsearch" / "data"
 
 
 def read_entry(name: str) -> Entry | None:

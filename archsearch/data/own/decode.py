@@ -88,4 +88,5 @@ def _readable(content: Content, work: Callable[[Image.Image], T]) -> T | str:
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises nearly anything for damaged files
-        return str(error).partition(" '/")[0].partition(" <_io")[0] or type(error).__name__
+        reason = str(error).partition(" '/")[0].partition(" <_io")[0]  # without the file, which has been named
+        return reason.rstrip(":") or type(error).__name__

@@ -26,8 +26,14 @@ def scan(root: Path) -> list[State]:
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename}: cannot be read: {error.strerror}") from error
 
-    files = []
+    files: list[State] = []
+    seen: set[Path] = set()
     for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
+        real = Path(folder).resolve()
+        if real in seen:  # links in a circle, or to a folder that is there twice
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(folder).relative_to(root)
         for name in sorted(names) if below.parts else ():

@@ -41,7 +41,7 @@ def collect(path: Path) -> Collection:
             continue
         kept.append(file)
         values.append(labels)
-        parts.append(np.full(len(labels), _part(file) if path.is_dir() else TRAIN))
+        parts.append(np.full(len(labels), _part(file.relative_to(path)) if path.is_dir() else TRAIN))
         names += [f"{file.name}, row {row}" for row in range(len(labels))]
     if not names:
         raise DataError(f"data.path={path}: no labelled images")

@@ -8,13 +8,24 @@ from archsearch.training.meter import loss_sum_dtype
 from archsearch.training.metrics import Score
 
 
-def member_losses(logits: Tensor, labels: Tensor, smoothing: Tensor | None = None) -> Tensor:
-    """The mean cross-entropy of each member (K,). `smoothing` (K,) is label smoothing per member, as in torch."""
-    losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    losses = losses.view_as(labels).mean(dim=1)
+def member_losses(
+    logits: Tensor, labels: Tensor, smoothing: Tensor | None = None, class_weights: Tensor | None = None
+) -> Tensor:
+    """The mean cross-entropy of each member (K,), as in torch.
+
+    `smoothing` (K,) is label smoothing per member, `class_weights` (classes,) are those of the images' classes.
+    """
+    losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none").view_as(labels)
+    if class_weights is not None:
+        weights = class_weights[labels]
+        losses = losses * weights / weights.mean(dim=1, keepdim=True)
+    losses = losses.mean(dim=1)
     if smoothing is None:
         return losses
-    uniform = -logits.log_softmax(dim=2).mean(dim=(1, 2))
+    if class_weights is None:
+        uniform = -logits.log_softmax(dim=2).mean(dim=(1, 2))
+    else:
+        uniform = -(logits.log_softmax(dim=2) * class_weights).mean(dim=2).sum(dim=1) / weights.sum(dim=1)
     return (1 - smoothing) * losses + smoothing * uniform
 
 

@@ -7,7 +7,7 @@ fails: no member's channels depend on another's.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import torch
@@ -18,6 +18,7 @@ from archsearch.config.settings import TrainerSettings
 from archsearch.data.batches import ImageSet, Transform
 from archsearch.errors import NonFiniteLossError
 from archsearch.model.plan import Plan
+from archsearch.training.classes import accuracy_by_class, balanced_weights
 from archsearch.training.cuda_graphs import GraphRecorder, cuda_recorder, fill_gradients, graphed, keep_gradients
 from archsearch.training.loop import TrainingLoop, non_finite_loss, non_finite_training_loss, seed_epoch, to_device
 from archsearch.training.metrics import EpochMetrics, Score
@@ -87,6 +88,8 @@ class StackedTrainer(TrainingLoop):
         self._forward = torch.compile(stack) if settings.compile else stack
         smoothing = [member.label_smoothing for member in members]
         self._smoothing = torch.tensor(smoothing, device=device) if any(smoothing) else None
+        is_balanced = settings.class_weights == "balanced"
+        self._class_weights = balanced_weights(splits.train.class_sizes()).to(device) if is_balanced else None
         self._meter = MemberMeter(len(members), device)
         if recorder is None and graphs:
             recorder = cuda_recorder(device)
@@ -150,11 +153,15 @@ class StackedTrainer(TrainingLoop):
         batches = ((batch.repeat(1, count, 1, 1), labels.expand(count, -1)) for batch, labels in images.in_order(size))
         predictions, confidences = self._predict(batches, add)
         labels = images.labels.cpu()
+        scores = [
+            replace(score, by_class=accuracy_by_class(labels, predictions[number], images.classes))
+            for number, score in enumerate(meter.read(len(images)))
+        ]
         return [
             self.failures.get(number)
             or non_finite_loss(score, "evaluated", f"after epoch {self.epoch}")
             or Evaluation(score, labels, predictions[number], confidences[number])
-            for number, score in enumerate(meter.read(len(images)))
+            for number, score in enumerate(scores)
         ]
 
     def state_dict(self) -> dict[str, Any]:
@@ -182,7 +189,7 @@ class StackedTrainer(TrainingLoop):
     def _compute(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Set the gradients and add the scores; returns losses (K,) and logits (K, batch, classes)."""
         logits = self._logits(images)
-        losses = member_losses(logits, labels, self._smoothing)
+        losses = member_losses(logits, labels, self._smoothing, self._class_weights)
         fill_gradients(losses.sum(), self._parameters, self._gradients)
         self._meter.add(losses, logits, labels)
         return losses.detach(), logits.detach()

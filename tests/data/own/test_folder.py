@@ -159,6 +159,19 @@ def test_a_folder_that_moved_has_the_same_content(photographs: Path) -> None:
     assert (again.content, again.title) == (first.content, "moved")
 
 
+def test_links_in_a_circle_are_followed_once(photographs: Path) -> None:
+    (photographs / "dogs" / "again").symlink_to(photographs)
+    assert own_dataset(settings(photographs)).train_images == 25
+
+
+def test_arrays_are_mapped_or_read_into_memory(photographs: Path) -> None:
+    info = own_dataset(settings(photographs))
+    mapped, read_in = (load(info, photographs, mapped=mapped).train_images for mapped in (True, False))
+    np.testing.assert_array_equal(mapped, read_in)
+    owners = [images.base if isinstance(images.base, np.memmap) else None for images in (mapped, read_in)]
+    assert owners[0] is not None and owners[1] is None
+
+
 def test_a_cache_that_cannot_be_written_is_named(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHSEARCH_CACHE", "/dev/null/cache")
     with pytest.raises(StorageError, match=r"/dev/null/cache: the cache cannot be written.*; ARCHSEARCH_CACHE"):

@@ -50,6 +50,29 @@ def test_settings_of_other_kinds_of_data_are_refused(overrides: list[str], messa
         prepare(ask(*overrides, "tracking=none"))
 
 
+def test_a_set_that_does_not_fit_into_memory_is_read_from_the_cache(
+    workspace: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("archsearch.system.memory.available_memory", lambda: 1000)
+    with caplog.at_level("INFO"):
+        result = train_in(workspace / "run", *own(photographs))
+    assert result["state"] == "FINISHED"
+    assert "photographs does not fit into memory (1 MB): it is read from the cache" in caplog.text
+
+
+def test_class_accuracy_and_imbalance_are_recorded(
+    workspace: Path, photographs: Path, write_images: WriteImages, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_images("photographs/eels", 40, size=(28, 28))
+    with caplog.at_level("INFO"):
+        result = train_in(workspace / "run", *own(photographs), "trainer.class_weights=balanced")
+    assert "classes have from 8 (cats) to" in caplog.text
+    for split, key in (("validation", "val"), ("test", "test")):
+        accuracies = result["class_accuracy"][split]
+        assert list(accuracies) == ["cats", "dogs", "eels"]
+        assert result["final"][f"{key}/balanced_accuracy"] == pytest.approx(sum(accuracies.values()) / 3)
+
+
 def test_another_size_is_another_data_set(workspace: Path, photographs: Path, write_images: WriteImages) -> None:
     del workspace
     small, large = (prepare(ask(*own(photographs), f"data.size={size}")) for size in (28, 40))
