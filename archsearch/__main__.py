@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NoReturn
 
 from archsearch import __version__
@@ -60,6 +61,7 @@ def _complete() -> int:
     with ending_at_once():
         from archsearch.compose.completion import Offers, completions
         from archsearch.config.schema import allowed_values, names_of
+        from archsearch.deploy.words import PredictOptions
         from archsearch.report.options import FLAGS, OVERRIDES, Options
 
         line = os.environ.get("COMP_LINE", "")
@@ -70,11 +72,17 @@ def _complete() -> int:
             flags=("--help", *FLAGS),
             values={"run": _run_ids, "sweep": _sweep_names, "cost": lambda: allowed_values(Options, "cost")},
         )
+
+        def of_deploy(options: type) -> dict[str, Callable[[], list[str]]]:
+            choices = {name: partial(allowed_values, options, name) for name in names_of(options)}
+            return {**choices, "run": lambda: ["best", *_run_ids()], "sweep": _sweep_names}
+
         offers = {
             "train": training,
             "check": replace(training, more=("input", "classes")),
             "draw": replace(training, more=("input", "classes", "out")),
             "report": report,
+            "predict": Offers(names_of(PredictOptions), flags=("--help",), values=of_deploy(PredictOptions)),
             "ui": Offers(("ui.port", "tracking.uri")),
         }
         print("\n".join(completions(line, offers)))
@@ -113,6 +121,12 @@ def _report(arguments: Sequence[str]) -> int:
     return report(arguments)
 
 
+def _predict(arguments: Sequence[str]) -> int:
+    from archsearch.predict import predict
+
+    return predict(arguments)
+
+
 def _ui(arguments: Sequence[str]) -> int:
     from archsearch.ui import ui
 
@@ -145,6 +159,7 @@ _SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "check": _check,
     "draw": _draw,
     "report": _report,
+    "predict": _predict,
     "ui": _ui,
     "schema": _schema,
     "help": _help,

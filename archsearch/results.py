@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archsearch.data.info import dataset_info
 from archsearch.errors import ReportError, ResumeError, first_line
 from archsearch.runs.folder import (
     CHECKPOINT,
@@ -25,12 +26,15 @@ from archsearch.runs.folder import (
     sweep_of,
 )
 from archsearch.runs.result import RESULT, read_result
+from archsearch.sweep.frames import columns_of, number_of, with_numbers
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.results import COLUMNS, STATISTICS, RunOutcome, outcomes_by_variant, outcomes_of
+from archsearch.sweep.results import STATISTICS, outcomes_by_variant, outcomes_of
 
 if TYPE_CHECKING:
     import pandas
     from torch import nn
+
+    from archsearch.model.classifier import Classifier
 
 
 class Run:
@@ -113,6 +117,35 @@ class Run:
             self._network if module is None else module,
         )
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        return dataset_info(str(self.result["data"]["name"])).classes
+
+    def classifier(self, module: nn.Module | None = None) -> Classifier:
+        """The trained network with its preprocessing: from raw pixels (uint8) to logits.
+
+        `classifier.preprocessing` and `classifier.network` are its two parts. Otherwise as `network`.
+        """
+        from archsearch.training.restored import classifier_of
+
+        return classifier_of(self.network(module), dataset_info(str(self.result["data"]["name"])))
+
+    def predict(self, images: Any, module: nn.Module | None = None) -> pandas.DataFrame:
+        """One row an image: `prediction`, a class name, and `confidence`, its probability.
+
+        `images` are uint8, (N, height, width), (N, height, width, channels) or (N, channels, height, width), or a list
+        of images or of PIL's. They are converted to the network's channels and resized to its images' size. `module`
+        is as for `network`. Raises `DataError` for anything else.
+        """
+        import pandas
+
+        from archsearch.deploy.predictions import best_classes, pixels_of
+
+        classifier = self.classifier(module)
+        names, probabilities = best_classes(classifier, pixels_of(images, classifier.preprocessing), top=1)
+        return pandas.DataFrame({"prediction": [row[0] for row in names], "confidence": probabilities[:, 0]})
+
     def __repr__(self) -> str:
         result = read_result(self.folder) or {}
         final = result.get("final") or {}
@@ -154,10 +187,10 @@ class Sweep:
         import pandas
 
         rows = [
-            {"number": outcome.number, **outcome.values, **_columns(outcome)}
+            {"number": outcome.number, **outcome.values, **columns_of(outcome)}
             for outcome in outcomes_of(self.record, self.folder)
         ]
-        return _with_numbers(pandas.DataFrame(rows), self.record.keys).set_index("number")
+        return with_numbers(pandas.DataFrame(rows), self.record.keys).set_index("number")
 
     @property
     def variants(self) -> pandas.DataFrame:
@@ -171,9 +204,9 @@ class Sweep:
             row["n"] = sum(outcome.state == "FINISHED" for outcome in variant.outcomes)
             for name in STATISTICS:
                 mean, sd, _ = variant.statistic(name) or (None, None, 0)
-                row[name], row[f"{name}_sd"] = _number(mean), _number(sd)
+                row[name], row[f"{name}_sd"] = number_of(mean), number_of(sd)
             rows.append(row)
-        return _with_numbers(pandas.DataFrame(rows), [key for key in self.record.keys if key != "seed"])
+        return with_numbers(pandas.DataFrame(rows), [key for key in self.record.keys if key != "seed"])
 
     def __repr__(self) -> str:
         record = self.record
@@ -265,28 +298,3 @@ def _found_sweep(name: str) -> Path:
         return find_sweep(name, setting="load")
     except ResumeError:
         raise ReportError(f"load: got {name!r}, but there is no run and no sweep in outputs/ yet") from None
-
-
-def _number(value: float | None) -> float:
-    """NaN for a missing number, which keeps a column a column of numbers."""
-    return float("nan") if value is None else value
-
-
-def _columns(outcome: RunOutcome) -> dict[str, Any]:
-    values = {name: getattr(outcome, name) for name in COLUMNS}
-    return values | {name: _number(values[name]) for name in ("val_best", *STATISTICS)}
-
-
-def _with_numbers(table: pandas.DataFrame, settings: list[str]) -> pandas.DataFrame:
-    """`table` with numbers, or true and false, in the columns of `settings` whose values all are; `null` is missing."""
-    import pandas
-
-    flags = {"true": True, "false": False}
-    for setting in settings:
-        values = table[setting].replace("null", None)
-        numbers = pandas.to_numeric(values, errors="coerce")
-        if len(table) and (numbers.notna() | values.isna()).all() and numbers.notna().any():
-            table[setting] = numbers
-        elif len(table) and values.astype(str).str.lower().isin(list(flags)).all():
-            table[setting] = values.astype(str).str.lower().map(flags)
-    return table

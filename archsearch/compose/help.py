@@ -26,6 +26,7 @@ archsearch: experiments with small convolutional networks
   archsearch check model=session4       print its layers (with -m: the plan)
   archsearch draw model=session4        draw it, in SVG and PNG
   archsearch report                     compare the variants of the last sweep
+  archsearch predict run=best IMAGES    classify images with a trained network
   archsearch ui                         open what was recorded in the MLflow UI
   archsearch schema                     print a JSON Schema, for editors
   archsearch help GROUP                 the settings of one group

@@ -13,6 +13,7 @@ import torch
 
 from archsearch.data.load import Dataset
 from archsearch.errors import ArchsearchError, TrackingError
+from archsearch.model.classifier import as_images
 from archsearch.model.custom import why_not_exportable
 from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
 from archsearch.runs.console import (
@@ -46,6 +47,7 @@ from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.training.checkpoint import Checkpoint, save_checkpoint
 from archsearch.training.device import device_name
 from archsearch.training.metrics import EpochMetrics
+from archsearch.training.restored import classifier_of
 from archsearch.training.trainer import Evaluation, Splits
 
 log = logging.getLogger(__name__)
@@ -155,13 +157,13 @@ class ActiveRun:
     def log_model_and_figures(self, evaluation: Evaluation) -> None:
         """Record the model and draw the figures, as far as the settings ask for them."""
         if self.prepared.log_model:  # before the figures: a recorder process exports it while this process draws
-            example = next(self.trainer.splits.test.in_order(_EXAMPLES))[0].cpu().numpy()
+            example = as_images(torch.tensor(self.data.test_images[:_EXAMPLES]))
             with doing("recording the model"):
-                network = copy.deepcopy(self.trainer.trained).cpu()
+                classifier = classifier_of(copy.deepcopy(self.trainer.trained).cpu(), self.data.info)
                 is_custom = self.prepared.network is not None and self.prepared.store is not None
-                problem = why_not_exportable(network, torch.from_numpy(example)) if is_custom else None
+                problem = why_not_exportable(classifier, example) if is_custom else None
                 if problem is None:
-                    self.recorder.log_model(network, example)
+                    self.recorder.log_model(classifier, example.numpy())
                 else:  # not a gap in the record, which resuming would have to fill
                     log.warning("MLflow gets no model: torch.export cannot export %s: %s", self.result.name, problem)
         if self.prepared.log_figures:

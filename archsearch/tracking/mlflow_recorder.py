@@ -28,7 +28,8 @@ from archsearch.tracking.store import Store, restored_mlflow
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
-    from torch import nn
+
+    from archsearch.model.classifier import Classifier
 
 log = logging.getLogger(__name__)
 
@@ -112,8 +113,8 @@ class MlflowRecorder(Recorder):
         for path in paths:
             self._send(lambda path=path: self.client.log_artifact(self.run_id, str(path)))  # type: ignore[misc]
 
-    def log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
-        self._send(lambda: self._write_model(network, example))
+    def log_model(self, classifier: "Classifier", example: NDArray[np.uint8]) -> None:
+        self._send(lambda: self._write_model(classifier, example))
 
     def set_description(self, text: str) -> None:
         self._description = text
@@ -151,7 +152,7 @@ class MlflowRecorder(Recorder):
         """Whether the file of a SQLite store is not the one that the run began in."""
         return self.store.identity() != self._identity
 
-    def _write_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
+    def _write_model(self, classifier: "Classifier", example: NDArray[np.uint8]) -> None:
         import mlflow
 
         # Models are logged through the fluent API, which needs an active run. `finish` sets the run's final state.
@@ -160,7 +161,7 @@ class MlflowRecorder(Recorder):
             mlflow.start_run(run_id=self.run_id, log_system_metrics=False)
             try:
                 with quiet_export():
-                    mlflow.pytorch.log_model(name="model", **model_arguments(network, example))
+                    mlflow.pytorch.log_model(name="model", **model_arguments(classifier, example))
             finally:
                 mlflow.end_run("RUNNING")
 

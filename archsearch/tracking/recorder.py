@@ -12,7 +12,7 @@ from archsearch.tracking.messages import redact
 from archsearch.tracking.store import Store
 
 if TYPE_CHECKING:
-    from torch import nn
+    from archsearch.model.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Recorder:
     def log_artifacts(self, paths: list[Path]) -> None:
         """Record files."""
 
-    def log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
-        """Record a trained network (on the CPU) with its signature. `example` is a batch of two or more inputs."""
+    def log_model(self, classifier: "Classifier", example: NDArray[np.uint8]) -> None:
+        """Record a trained network (on the CPU) with its signature. `example` is two or more images of raw pixels."""
 
     def set_description(self, text: str) -> None:
         """Set the description that MLflow shows with the run."""

@@ -27,6 +27,8 @@ from archsearch.tracking.store import Store
 if TYPE_CHECKING:
     from torch import nn
 
+    from archsearch.model.classifier import Classifier
+
 log = logging.getLogger(__name__)
 
 _EXIT_SECONDS = 5.0  # for the process to exit after its work is done
@@ -91,9 +93,9 @@ class RecorderProcess(Recorder):
     def log_artifacts(self, paths: list[Path]) -> None:
         self._send("log_artifacts", [path.absolute() for path in paths])
 
-    def log_model(self, network: "nn.Module", example: NDArray[np.float32]) -> None:
+    def log_model(self, classifier: "Classifier", example: NDArray[np.uint8]) -> None:
         try:
-            portable = _Portable(pickle.dumps(network) if _importable(network) else _by_value(network))
+            portable = _Portable(pickle.dumps(classifier) if _importable(classifier) else _by_value(classifier))
         except Exception as error:  # a network of one's own can hold anything
             log.warning("WARNING: MLflow gets no model: the network cannot be sent to its process: %s", error)
             return

@@ -104,7 +104,7 @@ def test_files_and_figures_are_artifacts(client: Any, result: dict[str, Any]) ->
     }
 
 
-def test_the_logged_model_has_a_signature_and_gives_the_predictions_of_the_folder(
+def test_the_logged_model_takes_raw_pixels_says_so_and_gives_the_predictions_of_the_folder(
     client: Any, recorded: Path, result: dict[str, Any]
 ) -> None:
     import mlflow
@@ -115,9 +115,11 @@ def test_the_logged_model_has_a_signature_and_gives_the_predictions_of_the_folde
         mlflow.set_tracking_uri(result["tracking"]["uri"])
         loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
     digits = load(DATASETS["digits"], Path("unused"))
-    pixels = (digits.test_images.astype(np.float32) / 255 - digits.info.mean) / digits.info.std
-    predictions = np.asarray(loaded.predict(pixels.astype(np.float32))).argmax(axis=1)
+    predictions = np.asarray(loaded.predict(digits.test_images[:, 0])).argmax(axis=1)
     with (recorded / RUN / "predictions.csv").open() as file:
         expected = [int(row["prediction"]) for row in csv.DictReader(file)]
-    assert loaded.metadata.signature is not None
+    (pixels,) = loaded.metadata.signature.inputs.to_dict()
+    assert pixels["tensor-spec"] == {"dtype": "uint8", "shape": (-1, 28, 28)}
+    np.testing.assert_array_equal(loaded.input_example, digits.test_images[:2, 0])
+    assert loaded.metadata.metadata == {"class_names": list(digits.info.classes)}
     assert predictions.tolist() == expected

@@ -10,6 +10,7 @@ import pytest
 from archsearch.check import check
 from archsearch.cli import train
 from archsearch.draw import draw
+from archsearch.predict import predict
 from archsearch.schema import schema
 from archsearch.ui import ui
 
@@ -17,6 +18,7 @@ _COMMANDS = {
     "archsearch": train,
     "archsearch.check": check,
     "archsearch.draw": draw,
+    "archsearch.predict": predict,
     "archsearch.schema": schema,
     "archsearch.ui": ui,
 }

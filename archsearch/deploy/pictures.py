@@ -1,0 +1,92 @@
+"""Pictures as raw pixels, with the channels and the size that a network takes."""
+
+import io
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from archsearch.errors import DataError, first_line
+from archsearch.model.tree import Shape
+
+Pixels = NDArray[np.uint8]
+
+_MODES = {1: "L", 3: "RGB"}
+_CHANNELS = (1, 3, 4)  # of an array that is an image: grey, RGB, RGBA
+
+
+def find_files(names: Sequence[str]) -> list[str]:
+    """The files `names`, in their order, and those of folders, at any depth, by name; `-` is standard input.
+
+    In a folder, hidden files and files without a suffix of an image are ignored. Raises `DataError` if there are none.
+    """
+    suffixes = Image.registered_extensions().keys()
+    files: list[str] = []
+    for name in names:
+        folder = Path(name)
+        if name == "-" or not folder.is_dir():
+            files.append(name)
+            continue
+        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+        visible = [path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts)]
+        files += [str(path) for path in visible if path.is_file()]
+    if not files:
+        where = ", ".join(names) if names else "no files"
+        raise DataError(f"{where}: there are no images; name image files, folders of them, or - for standard input")
+    return files
+
+
+def read_picture(file: str | bytes, shape: Shape) -> Pixels:
+    """The image file with this name or content, converted for a network of images of `shape`. Raises `DataError`."""
+    try:
+        if isinstance(file, str) and not Path(file).is_file():  # reading a pipe would wait for ever
+            raise DataError("there is no such file")
+        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+            return converted(picture, shape)
+    except UnidentifiedImageError:
+        raise DataError("not an image, or of an unknown format") from None
+    except DataError:
+        raise
+    except Exception as error:  # damaged files raise nearly anything
+        raise DataError(first_line(error)) from error
+
+
+def converted(picture: Image.Image, shape: Shape) -> Pixels:
+    """`picture`, upright, with the channels and the size of `shape`: (height, width), or with channels last.
+
+    Colours become grey by their luminance, transparency is dropped, and 16 bits become 8. It is resized without regard
+    to its proportions. Raises `DataError` if the network takes neither grey nor RGB.
+    """
+    channels, height, width = shape
+    if channels not in _MODES:
+        raise DataError(f"the network takes images of {channels} channels, which are neither grey nor RGB")
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16"):
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    elif picture.mode == "P":
+        picture = picture.convert("RGBA")
+    picture = picture.convert(_MODES[channels])
+    if picture.size != (width, height):
+        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(picture, dtype=np.uint8)
+
+
+def from_arrays(images: Iterable[object], shape: Shape) -> Pixels:
+    """Images of any size, each an array of uint8 or one of PIL's, as one array. Raises `DataError`."""
+    pictures = [image if isinstance(image, Image.Image) else _picture(image) for image in images]
+    return np.stack([converted(picture, shape) for picture in pictures])
+
+
+def _picture(image: object) -> Image.Image:
+    """The picture of an array: (height, width), (height, width, channels) or (channels, height, width)."""
+    array = np.asarray(image)
+    if array.ndim == 3 and array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
+        array = array.transpose(1, 2, 0)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):
+        rule = "must be uint8 (height, width), (height, width, channels) or (channels, height, width)"
+        raise DataError(f"got an image of {array.dtype} {array.shape}, {rule}, or an image of PIL's")
+    return Image.fromarray(np.ascontiguousarray(array))
