@@ -61,7 +61,7 @@ def _complete() -> int:
     with ending_at_once():
         from archsearch.compose.completion import Offers, completions
         from archsearch.config.schema import allowed_values, names_of
-        from archsearch.deploy.words import PredictOptions
+        from archsearch.deploy.words import ExportOptions, PredictOptions, RegisterOptions
         from archsearch.report.options import FLAGS, OVERRIDES, Options
 
         line = os.environ.get("COMP_LINE", "")
@@ -83,6 +83,8 @@ def _complete() -> int:
             "draw": replace(training, more=("input", "classes", "out")),
             "report": report,
             "predict": Offers(names_of(PredictOptions), flags=("--help",), values=of_deploy(PredictOptions)),
+            "export": Offers(names_of(ExportOptions), flags=("--help",), values=of_deploy(ExportOptions)),
+            "register": Offers(names_of(RegisterOptions), flags=("--help",), values=of_deploy(RegisterOptions)),
             "ui": Offers(("ui.port", "tracking.uri")),
         }
         print("\n".join(completions(line, offers)))
@@ -127,6 +129,18 @@ def _predict(arguments: Sequence[str]) -> int:
     return predict(arguments)
 
 
+def _export(arguments: Sequence[str]) -> int:
+    from archsearch.export import export
+
+    return export(arguments)
+
+
+def _register(arguments: Sequence[str]) -> int:
+    from archsearch.register import register
+
+    return register(arguments)
+
+
 def _ui(arguments: Sequence[str]) -> int:
     from archsearch.ui import ui
 
@@ -160,6 +174,8 @@ _SUBCOMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "draw": _draw,
     "report": _report,
     "predict": _predict,
+    "export": _export,
+    "register": _register,
     "ui": _ui,
     "schema": _schema,
     "help": _help,

@@ -27,6 +27,8 @@ archsearch: experiments with small convolutional networks
   archsearch draw model=session4        draw it, in SVG and PNG
   archsearch report                     compare the variants of the last sweep
   archsearch predict run=best IMAGES    classify images with a trained network
+  archsearch export run=best            ONNX, a torch.export program, source
+  archsearch register run=best name=N   add its model to MLflow's registry
   archsearch ui                         open what was recorded in the MLflow UI
   archsearch schema                     print a JSON Schema, for editors
   archsearch help GROUP                 the settings of one group

@@ -8,7 +8,7 @@ from archsearch.compose.overrides import flags, is_flag, takes_value
 from archsearch.compose.suggestions import similar_settings
 from archsearch.errors import Problem, did_you_mean
 
-COMMANDS = ("train", "check", "draw", "report", "predict", "ui", "schema", "help")
+COMMANDS = ("train", "check", "draw", "report", "predict", "export", "register", "ui", "schema", "help")
 _FORM = "must have the form setting=value"
 _NO_SPACES = f"{_FORM}, without spaces around ="
 _NO_COMMANDS = {

@@ -46,18 +46,18 @@ class Reader:
         import_mlflow()
         from mlflow import MlflowClient
 
-        with _tracking_errors(store):
+        with tracking_errors(store):
             return cls(store, MlflowClient(tracking_uri=store.uri))
 
     def runs(self, experiments: Sequence[str], query: str = "") -> list[StoredRun]:
         """The runs that match MLflow's filter `query`, in these experiments (names or ids) or, if empty, in all."""
-        with _tracking_errors(self.store):
+        with tracking_errors(self.store):
             ids = self._ids(experiments)
             return [_stored(run) for run in matching_runs(self.client, ids, query)]
 
     def download(self, run_id: str, name: str, folder: Path) -> Path | None:
         """Download artifact `name` of a run to `folder`. Returns its path, or None if the run has no such artifact."""
-        with _tracking_errors(self.store):
+        with tracking_errors(self.store):
             if all(file.path != name for file in self.client.list_artifacts(run_id)):
                 return None
             folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ class Reader:
 
     def upload(self, run_id: str, path: Path) -> None:
         """Add a file to a run's artifacts, replacing a file of the same name."""
-        with _tracking_errors(self.store):
+        with tracking_errors(self.store):
             self.client.log_artifact(run_id, str(path))
 
     def _ids(self, names: Sequence[str]) -> list[str]:
@@ -111,10 +111,11 @@ def _printable(values: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _tracking_errors(store: Store) -> Iterator[None]:
+def tracking_errors(store: Store) -> Iterator[None]:
+    """Raise what MLflow, SQLAlchemy or a database driver raises as `TrackingError`."""
     try:
         yield
     except TrackingError:
         raise
-    except Exception as error:  # from MLflow, SQLAlchemy or a database driver
+    except Exception as error:
         raise TrackingError(f"tracking store {store}: {error_line(error)}") from cause(error)

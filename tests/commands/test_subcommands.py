@@ -33,7 +33,7 @@ def test_help_of_a_group_shows_only_that(workspace: object, capfd: pytest.Captur
     assert "optimizer.lr" in output and "trainer.epochs" not in output
 
 
-@pytest.mark.parametrize("command", ["check", "draw", "report", "predict", "ui", "schema"])
+@pytest.mark.parametrize("command", ["check", "draw", "report", "predict", "export", "register", "ui", "schema"])
 def test_help_of_a_command_is_its_usage(workspace: object, capfd: pytest.CaptureFixture[str], command: str) -> None:
     assert run(["help", command]) == 0
     usage = capfd.readouterr().out
@@ -64,7 +64,10 @@ def test_help_of_an_unknown_group_is_an_error(capfd: pytest.CaptureFixture[str])
         (["reprot"], "reprot: unknown command (did you mean report?)"),
         (["sweep", "model.dropout=0,0.1"], "sweep: unknown command; a sweep is `archsearch -m ...`"),
         (["run"], "run: unknown command; a run is `archsearch ...`"),
-        (["test"], "test: unknown command; the commands are train, check, draw, report, predict, ui, schema, help"),
+        (
+            ["test"],
+            "test: unknown command; the commands are train, check, draw, report, predict, export, register, ui, ",
+        ),
         (["version"], "version: unknown command; use --version"),
         (["session4"], "session4: unknown command (did you mean model=session4?)"),
         (["check", "report"], "report: a command comes first, as in `archsearch report`"),

@@ -10,7 +10,9 @@ import pytest
 from archsearch.check import check
 from archsearch.cli import train
 from archsearch.draw import draw
+from archsearch.export import export
 from archsearch.predict import predict
+from archsearch.register import register
 from archsearch.schema import schema
 from archsearch.ui import ui
 
@@ -18,7 +20,9 @@ _COMMANDS = {
     "archsearch": train,
     "archsearch.check": check,
     "archsearch.draw": draw,
+    "archsearch.export": export,
     "archsearch.predict": predict,
+    "archsearch.register": register,
     "archsearch.schema": schema,
     "archsearch.ui": ui,
 }

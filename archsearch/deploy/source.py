@@ -1,0 +1,240 @@
+"""A network as one plain PyTorch file, with its preprocessing, and its weights beside it. Needs no archsearch."""
+
+import inspect
+import json
+import keyword
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from archsearch.data.info import DatasetInfo
+from archsearch.model import layers as own_layers
+from archsearch.model.plan import Plan
+from archsearch.model.tree import Layer, Node, Parallel, Sequence
+
+_INDENT = "    "
+
+_HEAD = '''"""{title}: {described} in {classes} classes. Needs PyTorch and safetensors.
+
+    from {module} import CLASSES, load
+
+    network = load()  # the weights are in {module}.safetensors, beside this file
+    logits = network(pixels)  # uint8 {layout} -> (N, {classes})
+    CLASSES[int(logits[0].argmax())]
+"""
+
+{imports}
+
+CLASSES = {class_names}
+SHAPE = {shape}  # channels, height, width
+MEAN, STD = {mean}, {std}  # of the training pixels, scaled to [0, 1]
+
+
+class {name}(nn.Module):
+    """{params:,} parameters. Takes raw pixels: uint8, channels first or last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+{constructor}
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = prepared(pixels)
+{forward}
+        return x
+
+
+def prepared(pixels: Tensor) -> Tensor:
+    """Raw pixels, normalised as in training: uint8 {layouts} -> (N, {first})."""
+    channels, height, width = SHAPE
+    size = tuple(pixels.shape[1:])
+    if pixels.dtype != torch.uint8 or size not in {sizes}:
+        rule = "must be uint8 {layouts}"
+        raise ValueError(f"got images of {{pixels.dtype}} {{tuple(pixels.shape)}}, {{rule}}")
+{to_first}
+    mean, std = (torch.tensor(values, device=pixels.device).reshape(-1, 1, 1) for values in (MEAN, STD))
+    return (pixels.float() / 255 - mean) / std
+
+
+def sequence(layers: dict[str, nn.Module]) -> nn.Sequential:
+    """Named layers, one after another."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+def load() -> {name}:
+    """The trained network, in eval mode."""
+    network = {name}()
+    network.load_state_dict(load_file(Path(__file__).with_suffix(".safetensors")))
+    return network.eval()
+'''
+
+_PARALLEL = '''
+
+class Parallel(nn.Module):
+    """Branches that see the same input, joined: added, multiplied, or concatenated along the channels."""
+
+    def __init__(self, join: str, branches: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.join = join
+        for name, branch in branches.items():
+            self.add_module(name, branch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs = [branch(x) for branch in self.children()]
+        if self.join == "concat":
+            return torch.cat(outputs, dim=1)
+        joined = outputs[0]
+        for output in outputs[1:]:
+            joined = joined + output if self.join == "add" else joined * output
+        return joined
+'''
+
+
+def source_of(plan: Plan, info: DatasetInfo, title: str, module: str) -> str:
+    """The text of the file `module`.py for the network of `plan`, trained on the data set `info`.
+
+    Layers of a person's own are imported from the modules that they come from.
+    """
+    channels, height, width = info.shape
+    grey = [f"(N, {height}, {width})"] if channels == 1 else []
+    layouts = [*grey, f"(N, {channels}, {height}, {width})", f"(N, {height}, {width}, {channels})"]
+    to_first = ["    if size == (height, width):", "        pixels = pixels.unsqueeze(1)"] if grey else []
+    to_first += [f"    {'elif' if grey else 'if'} size != SHAPE:", "        pixels = pixels.permute(0, 3, 1, 2)"]
+    sizes = ["SHAPE", "(height, width, channels)", *(["(height, width)"] if grey else [])]
+    own = {layer.type_name for layer in plan.layers if layer.kind.startswith(f"{own_layers.__name__}:")}
+    text = _HEAD.format(
+        title=re.sub(r"[^\w .,=/-]", "_", title),
+        described=f"{height}x{width} images of {channels} channel{'' if channels == 1 else 's'}",
+        classes=len(info.classes),
+        module=module,
+        layout=layouts[0],
+        layouts=" or ".join([", ".join(layouts[:-1]), layouts[-1]]),
+        first=f"{channels}, {height}, {width}",
+        imports="\n".join(_imports(plan, own)),
+        class_names=_literal(tuple(info.classes)),
+        shape=tuple(info.shape),
+        mean=_numbers(info.mean),
+        std=_numbers(info.std),
+        name=class_name(module),
+        params=plan.params,
+        constructor="\n".join(line for node in plan.nodes for line in _assignment(node)),
+        forward="\n".join(f"        x = {_reference(node)}(x)  # {_size(node)}" for node in plan.nodes),
+        sizes=f"({', '.join(sizes)})",
+        to_first="\n".join(to_first),
+    )
+    parts = [inspect.getsource(getattr(own_layers, name)).rstrip() for name in sorted(own)]
+    parallel = _PARALLEL if any(_has_branches(node) for node in plan.nodes) else ""
+    return text + parallel + "".join(f"\n\n{part}\n" for part in parts)
+
+
+def module_name(model: str) -> str:
+    """A name for a Python module, from that of a model."""
+    name = re.sub(r"\W+", "_", model, flags=re.ASCII).strip("_").lower() or "network"
+    return f"network_{name}" if not name.isidentifier() or keyword.iskeyword(name) else name
+
+
+def class_name(module: str) -> str:
+    """A name for its class."""
+    return "".join(part[:1].upper() + part[1:] for part in module.split("_"))
+
+
+def _imports(plan: Plan, own: set[str]) -> Iterator[str]:
+    yield from ("from collections import OrderedDict", "from pathlib import Path", "", "import torch")
+    yield from ("from safetensors.torch import load_file", "from torch import Tensor, nn")
+    if own & {"BlurPool2d", "PadChannels"}:
+        yield "from torch.nn import functional"
+    theirs = {layer.kind for layer in plan.layers if ":" in layer.kind and layer.type_name not in own}
+    for kind in sorted(theirs):
+        module, _, name = kind.partition(":")
+        if module != "torch.nn":
+            yield f"from {module} import {name}"
+
+
+def _assignment(node: Node) -> Iterator[str]:
+    """Lines of the constructor: `self.conv1 = ...`."""
+    name = _name(node)
+    first, *others = _expression(node, 2)
+    if keyword.iskeyword(name):
+        yield f'{_INDENT * 2}self.add_module("{name}", {first}'
+        yield from others[:-1]
+        yield f"{others[-1]})"
+    else:
+        yield f"{_INDENT * 2}self.{name} = {first}"
+        yield from others
+
+
+def _reference(node: Node) -> str:
+    name = _name(node)
+    return f'self.get_submodule("{name}")' if keyword.iskeyword(name) else f"self.{name}"
+
+
+def _expression(node: Node, depth: int) -> list[str]:
+    """The lines of an expression that makes the module of `node`; the first is not indented, the others by `depth`."""
+    if isinstance(node, Layer):
+        return [_call(node)]
+    children = node.children if isinstance(node, Sequence) else node.branches
+    if not children:
+        return ["nn.Sequential()"]
+    lines = ["sequence({" if isinstance(node, Sequence) else f'Parallel("{node.join}", {{']
+    for child in children:
+        first, *others = _expression(child, depth + 1)
+        inner = [f'{_INDENT * (depth + 1)}"{_name(child)}": {first}', *others]
+        inner[-1] += ","
+        lines += inner
+    return [*lines, f"{_INDENT * depth}}})"]
+
+
+def _call(layer: Layer) -> str:
+    """`nn.Conv2d(1, 12, kernel_size=3)`: the constructor's call, without arguments that have their default."""
+    module, _, name = layer.kind.rpartition(":")
+    cls: Any = getattr(own_layers, name, None) if module == own_layers.__name__ else None
+    if not module or module == "torch.nn":
+        from torch import nn
+
+        cls, name = getattr(nn, name), f"nn.{name}"
+    parameters = {} if cls is None else inspect.signature(cls).parameters
+    required = [key for key, parameter in parameters.items() if parameter.default is inspect.Parameter.empty]
+    given = dict(layer.arguments)
+    words: list[str] = []
+    for key in required:
+        if key not in given or key == "kernel_size":
+            break
+        words.append(_literal(given.pop(key)))
+    words += [
+        f"{key}={_literal(value)}"
+        for key, value in given.items()
+        if key not in parameters or parameters[key].default != value
+    ]
+    return f"{name}({', '.join(words)})"
+
+
+def _literal(value: object) -> str:
+    """`value` as Python, with strings in double quotes."""
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
+def _numbers(values: Any) -> str:
+    return _literal(tuple(float(value) for value in np.atleast_1d(values)))
+
+
+def _name(node: Node) -> str:
+    return node.path.rpartition(".")[2]
+
+
+def _size(node: Node) -> str:
+    """What a top block returns, as in `12x26x26`."""
+    last = node
+    while isinstance(last, Sequence):
+        last = last.children[-1]
+    return "x".join(map(str, last.output))
+
+
+def _has_branches(node: Node) -> bool:
+    if isinstance(node, Parallel):
+        return True
+    return isinstance(node, Sequence) and any(map(_has_branches, node.children))
