@@ -58,13 +58,24 @@ class ChosenRun:
 
         return restored_plan(self.checkpoint, self.info.name)
 
+    @property
+    def model(self) -> str:
+        """The name of its model."""
+        return str(self.result.get("choices", {}).get("model", "network"))
+
+    @property
+    def name(self) -> str:
+        """Its model and its settings; the names of runs of a sweep have only those that vary."""
+        name = str(self.result.get("name", ""))
+        return name if name.startswith(self.model) else f"{self.model} {name}".rstrip()
+
     def __str__(self) -> str:
-        """One line: name, id, accuracies, and why it was chosen."""
+        """One line: id, name, seed, accuracies, and why it was chosen."""
         final = self.result["final"] or {}
         names = {"val": "val/accuracy", "test": "test/accuracy"}
         numbers = [f"{short} {final[name]:.2f} %" for short, name in names.items() if name in final]
-        seed = [f"seed {self.result['seed']}"] if "seed" in self.result else []
-        about = ", ".join([f"run {self.id[:8]}", str(self.result.get("name", "")), *seed, *numbers])
+        seed = [f"seed={self.result['seed']}"] if "seed" in self.result and "seed=" not in self.name else []
+        about = ", ".join([f"run {self.id[:8]}", " ".join([self.name, *seed]), *numbers])
         return f"{about} ({self.reason})" if self.reason else about
 
 

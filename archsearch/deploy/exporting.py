@@ -54,7 +54,7 @@ def export(options: ExportOptions) -> None:
 
     run.plan  # noqa: B018 # raises if the network is not from a model
     print(run, file=sys.stderr)
-    path = folder / module_name(str(run.result["choices"].get("model", "network")))
+    path = folder / module_name(run.model)
     images = None
     if options.int8:
         from archsearch.deploy.quantised import images_of
@@ -108,9 +108,10 @@ def _write_torch(run: ChosenRun, path: Path) -> Iterator[str]:
         example = example_pixels(run.classifier, EXAMPLES)
         try:
             shapes = ({0: torch.export.Dim.AUTO},)
-            torch.export.save(
-                torch.export.export(run.classifier, (example,), dynamic_shapes=shapes), scratch, extra_files=names
-            )
+            program = torch.export.export(run.classifier, (example,), dynamic_shapes=shapes)
+            for node in program.graph.nodes:
+                node.meta.pop("stack_trace", None)  # with paths of this machine
+            torch.export.save(program, scratch, extra_files=names)
         except Exception as error:  # whatever the network's own layers do
             raise cannot_export("torch", error) from error
         module = torch.export.load(scratch).module()
@@ -125,17 +126,17 @@ def _write_torch(run: ChosenRun, path: Path) -> Iterator[str]:
 
 def _write_source(run: ChosenRun, path: Path) -> Iterator[str]:
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from archsearch.deploy.checks import largest_difference
     from archsearch.deploy.source import source_of
 
     file, weights = path.with_suffix(".py"), path.with_suffix(".safetensors")
-    text = source_of(run.plan, run.info, str(run.result.get("name", "")), path.name)
+    text = source_of(run.plan, run.info, run.name, path.name)
     state = {name: value.contiguous().clone() for name, value in run.classifier.network.state_dict().items()}
     with replacing(file) as scratch, replacing(weights) as scratch_weights:
         scratch.write_text(text, encoding="utf-8")
-        save_file(state, scratch_weights)
+        scratch_weights.write_bytes(save(state))  # save_file makes it readable to its owner only
         values: dict[str, Any] = {"__name__": path.name, "__file__": str(scratch)}
         exec(compile(text, str(file), "exec"), values)
         network = values["load"]()

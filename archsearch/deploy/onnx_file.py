@@ -3,6 +3,8 @@
 import json
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ def write_onnx(classifier: Classifier, path: Path) -> None:
     import torch
 
     example = example_pixels(classifier, EXAMPLES)
-    with warnings.catch_warnings(action="ignore"):  # deprecations inside of torch and onnxscript
+    # Deprecations inside of torch and onnxscript, and what onnxscript prints about its optimisation.
+    with warnings.catch_warnings(action="ignore"), redirect_stdout(StringIO()):
         try:
             program = torch.onnx.export(
                 classifier,
@@ -38,6 +41,8 @@ def write_onnx(classifier: Classifier, path: Path) -> None:
         except Exception as error:  # whatever the network's own layers do
             raise cannot_export("onnx", error) from error
         assert program is not None
+        for node in program.model.graph.all_nodes():
+            node.metadata_props.clear()  # stack traces, with paths of this machine
         program.model.metadata_props[CLASS_NAMES] = json.dumps(classifier.class_names, ensure_ascii=False)
         program.save(str(path), external_data=False)
 

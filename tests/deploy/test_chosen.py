@@ -29,7 +29,7 @@ def test_best_is_by_validation_of_the_last_epoch_of_the_last_sweep(workspace: Pa
     folder = make_sweep("late", (90, 97, "FINISHED"), (93, 91, "FINISHED"), (92, 99, "FINISHED"), (98, 98, "KILLED"))
     run = choose_run("best")
     assert run.folder == folder / "1"
-    assert str(run).startswith("run late1000, session4, seed 1, val 93.00 %")
+    assert str(run).startswith("run late1000, session4 seed=1, val 93.00 %")
     assert "best by validation of 3 finished runs in outputs/sweeps/late" in str(run)
     assert choose_run("best", "early").id.startswith("early0")
 
