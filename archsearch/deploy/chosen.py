@@ -60,14 +60,14 @@ class ChosenRun:
 
     @property
     def model(self) -> str:
-        """The name of its model."""
-        return str(self.result.get("choices", {}).get("model", "network"))
+        """The name of its model; empty if its result does not say."""
+        return str(self.result.get("choices", {}).get("model", ""))
 
     @property
     def name(self) -> str:
         """Its model and its settings; the names of runs of a sweep have only those that vary."""
         name = str(self.result.get("name", ""))
-        return name if name.startswith(self.model) else f"{self.model} {name}".rstrip()
+        return name if name.startswith(self.model) else f"{self.model} {name}"
 
     def __str__(self) -> str:
         """One line: id, name, seed, accuracies, and why it was chosen."""

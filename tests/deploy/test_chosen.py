@@ -34,6 +34,13 @@ def test_best_is_by_validation_of_the_last_epoch_of_the_last_sweep(workspace: Pa
     assert choose_run("best", "early").id.startswith("early0")
 
 
+def test_a_run_of_a_sweep_is_named_by_its_model_too(workspace: Path) -> None:
+    folder = Path("outputs", "runs", "a")
+    folder.mkdir(parents=True)
+    made_up_result(epoch(1), name="dropout=0.1 seed=2", choices={"model": "resnet20"}).write(folder)
+    assert str(choose_run("last")) == "run 01234567, resnet20 dropout=0.1 seed=2, val 95.00 %, test 97.00 %"
+
+
 def test_a_run_is_named_by_its_id_or_last(workspace: Path) -> None:
     make_sweep("a", (90, 90, "FINISHED"), (91, 90, "FINISHED"))
     assert choose_run("a0").id == "a000000000000000" and choose_run("a0").reason == ""
