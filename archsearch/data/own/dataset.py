@@ -28,7 +28,6 @@ from archsearch.data.own.cache import (
     write_labels,
 )
 from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, some
-from archsearch.data.own.decode import Shape, common_shape, decoded
 from archsearch.errors import DataError
 from archsearch.system.memory import note_memory, readable_size
 
@@ -92,6 +91,8 @@ def _collect(data: DataSettings) -> Collection:
 
 
 def _build(data: DataSettings, name: str) -> Entry:
+    from archsearch.data.own.decode import common_shape, decoded  # imports Pillow, which public data sets do not need
+
     collection = _collect(data)
     shape = common_shape(collection, data)
     order = np.argsort(collection.parts, kind="stable")
@@ -161,7 +162,7 @@ def _described(
     images: Bytes,
     labels: NDArray[Any],
     parts: NDArray[np.int64],
-    shape: Shape,
+    shape: tuple[int, int, int],
 ) -> DatasetInfo:
     amounts = np.bincount(parts, minlength=TEST + 1)
     count = int(amounts[TRAIN] + amounts[VALIDATION])
