@@ -18,8 +18,8 @@ Settings:
   format=csv       csv or json
   batch_size=256   images at a time
 
-Images of any size and mode are converted to the network's channels and
-resized. The run is named on standard error, as are files that cannot be read;
+Images of any size and mode are converted as for training: to grey or RGB,
+scaled and cropped. Standard error names the run, and files that cannot be read;
 then the exit status is 1. `python -m archsearch.predict` does the same.
 """
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsearch.data.info import dataset_info
 from archsearch.errors import ReportError, ResumeError, first_line
+from archsearch.runs.data_file import recorded_dataset
 from archsearch.runs.folder import (
     CHECKPOINT,
+    DATASET,
     FINALISTS,
     FRONT,
     LAYERS,
@@ -26,14 +27,14 @@ from archsearch.runs.folder import (
     sweep_of,
 )
 from archsearch.runs.result import RESULT, read_result
-from archsearch.sweep.frames import columns_of, number_of, with_numbers
+from archsearch.sweep.frames import table_of, variants_of
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.results import STATISTICS, outcomes_by_variant, outcomes_of
 
 if TYPE_CHECKING:
     import pandas
     from torch import nn
 
+    from archsearch.data.info import DatasetInfo
     from archsearch.model.classifier import Classifier
 
 
@@ -120,22 +121,21 @@ class Run:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the logits."""
-        return dataset_info(str(self.result["data"]["name"])).classes
+        return self._dataset().classes
 
     def classifier(self, module: nn.Module | None = None) -> Classifier:
         """The trained network with its preprocessing: from raw pixels (uint8) to logits.
 
-        `classifier.preprocessing` and `classifier.network` are its two parts. Otherwise as `network`.
+        `classifier.preprocessing` and `classifier.network` are its parts.
         """
         from archsearch.training.restored import classifier_of
 
-        return classifier_of(self.network(module), dataset_info(str(self.result["data"]["name"])))
+        return classifier_of(self.network(module), self._dataset())
 
     def predict(self, images: Any, module: nn.Module | None = None) -> pandas.DataFrame:
         """One row an image: `prediction`, a class name, and `confidence`, its probability.
 
-        `images` are uint8, (N, height, width), (N, height, width, channels) or (N, channels, height, width), or a list
-        of images or of PIL's. They are converted to the network's channels and resized to its images' size. `module`
+        `images` are uint8, grey or with channels first or last, or a list of images or of PIL's, of any size. `module`
         is as for `network`. Raises `DataError` for anything else.
         """
         import pandas
@@ -151,6 +151,12 @@ class Run:
         final = result.get("final") or {}
         numbers = [f"{name.removesuffix('/accuracy')} {final[name]:.2f} %" for name in _ACCURACIES if name in final]
         return f"<Run {result.get('name')}: {', '.join([str(result.get('state')), *numbers])}, in {self.folder}>"
+
+    def _dataset(self) -> DatasetInfo:
+        info = recorded_dataset(str(self.result["data"]["name"]), lambda name: self.folder / name)
+        if info is None:
+            raise ReportError(f"{self.folder / DATASET}: cannot be read")
+        return info
 
     def _file(self, name: str) -> Path:
         path = self.folder / name
@@ -184,29 +190,12 @@ class Sweep:
     @property
     def table(self) -> pandas.DataFrame:
         """One row a run, by its number, the best on top: the settings that vary, sizes, accuracies, state."""
-        import pandas
-
-        rows = [
-            {"number": outcome.number, **outcome.values, **columns_of(outcome)}
-            for outcome in outcomes_of(self.record, self.folder)
-        ]
-        return with_numbers(pandas.DataFrame(rows), self.record.keys).set_index("number")
+        return table_of(self.record, self.folder)
 
     @property
     def variants(self) -> pandas.DataFrame:
         """One row a variant, the best on top: its settings, `n` finished runs, and means and standard deviations."""
-        import pandas
-
-        rows = []
-        for variant in outcomes_by_variant(outcomes_of(self.record, self.folder)):
-            first = variant.outcomes[0]
-            row: dict[str, Any] = {**variant.values, "params": first.params, "macs": first.macs}
-            row["n"] = sum(outcome.state == "FINISHED" for outcome in variant.outcomes)
-            for name in STATISTICS:
-                mean, sd, _ = variant.statistic(name) or (None, None, 0)
-                row[name], row[f"{name}_sd"] = number_of(mean), number_of(sd)
-            rows.append(row)
-        return with_numbers(pandas.DataFrame(rows), [key for key in self.record.keys if key != "seed"])
+        return variants_of(self.record, self.folder)
 
     def __repr__(self) -> str:
         record = self.record

@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archsearch.data.info import DatasetInfo, dataset_info
 from archsearch.errors import ReportError, ResumeError
 from archsearch.runs.folder import CHECKPOINT, find_run, find_sweep
 from archsearch.runs.formatting import count
@@ -14,6 +13,7 @@ from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.results import outcomes_of
 
 if TYPE_CHECKING:
+    from archsearch.data.info import DatasetInfo
     from archsearch.model.classifier import Classifier
     from archsearch.model.plan import Plan
     from archsearch.training.checkpoint import Checkpoint
@@ -33,9 +33,11 @@ class ChosenRun:
         return str(self.result["run_id"])
 
     @property
-    def info(self) -> DatasetInfo:
+    def info(self) -> "DatasetInfo":
         """The data set that it was trained on."""
-        return dataset_info(str(self.result["data"]["name"]))
+        from archsearch.training.restored import restored_info
+
+        return restored_info(self.checkpoint, str(self.result["data"]["name"]))
 
     @cached_property
     def checkpoint(self) -> "Checkpoint":

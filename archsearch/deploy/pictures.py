@@ -1,19 +1,18 @@
 """Pictures as raw pixels, with the channels and the size that a network takes."""
 
-import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from archsearch.data.pixels import opened, pixels_of
 from archsearch.errors import DataError, first_line
 from archsearch.model.tree import Shape
 
 Pixels = NDArray[np.uint8]
 
-_MODES = {1: "L", 3: "RGB"}
 _CHANNELS = (1, 3, 4)  # of an array that is an image: grey, RGB, RGBA
 
 
@@ -43,7 +42,7 @@ def read_picture(file: str | bytes, shape: Shape) -> Pixels:
     try:
         if isinstance(file, str) and not Path(file).is_file():  # reading a pipe would wait for ever
             raise DataError("there is no such file")
-        with Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as picture:
+        with opened(file if isinstance(file, bytes) else Path(file)) as picture:
             return converted(picture, shape)
     except UnidentifiedImageError:
         raise DataError("not an image, or of an unknown format") from None
@@ -54,23 +53,14 @@ def read_picture(file: str | bytes, shape: Shape) -> Pixels:
 
 
 def converted(picture: Image.Image, shape: Shape) -> Pixels:
-    """`picture`, upright, with the channels and the size of `shape`: (height, width), or with channels last.
+    """`picture` with `shape` = (channels, height, width), as image files are converted for training.
 
-    Colours become grey by their luminance, transparency is dropped, and 16 bits become 8. It is resized without regard
-    to its proportions. Raises `DataError` if the network takes neither grey nor RGB.
+    Raises `DataError` if the network takes neither grey nor RGB.
     """
     channels, height, width = shape
-    if channels not in _MODES:
+    if channels not in (1, 3):
         raise DataError(f"the network takes images of {channels} channels, which are neither grey nor RGB")
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I;16"):
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-    elif picture.mode == "P":
-        picture = picture.convert("RGBA")
-    picture = picture.convert(_MODES[channels])
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(picture, dtype=np.uint8)
+    return pixels_of(picture, (channels, height, width))
 
 
 def from_arrays(images: Iterable[object], shape: Shape) -> Pixels:

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from archsearch.data.info import holdout_size
-from archsearch.data.load import load, resolve_dataset, stratified_holdout
+from archsearch.config.schema import read
+from archsearch.config.settings import DataSettings
+from archsearch.data.catalogue import OWN
+from archsearch.data.load import Labels, holdout, load, resolve_dataset
 from archsearch.deploy.chosen import ChosenRun
 from archsearch.deploy.onnx_file import INPUT, Compute
-from archsearch.errors import DataError
+from archsearch.errors import ConfigError, DataError
 from archsearch.model.classifier import as_images
 
 _CALIBRATION = 512  # images
@@ -32,7 +33,7 @@ class Images:
     calibration: Tensor
     source: str
     test: Tensor
-    labels: NDArray[np.uint8]
+    labels: Labels
 
 
 def images_of(run: ChosenRun) -> Images:
@@ -40,26 +41,32 @@ def images_of(run: ChosenRun) -> Images:
 
     Raises `DataError` if the data set is not on disk, or is not the one that the run was trained on.
     """
-    data, root = run.checkpoint.config["data"], data_root(run)
-    resolved = resolve_dataset(run.info.name, root)
-    images = load(resolved.info, root)
+    data = data_settings(run)
+    info = resolve_dataset(data).info
+    images = load(info, Path(data.root))
     if images.fingerprint != run.checkpoint.data_fingerprint:
-        raise DataError(f"data.root: the images of {resolved.info.title} in {root} are not those of the run")
-    size = holdout_size(resolved.info, data["validation"])
-    kept, held_out = stratified_holdout(images.train_labels, size, data["split_seed"])
-    chosen = held_out if size else kept
+        raise DataError(f"data: the images of {info.title} in {data.path or data.root} are not those of the run")
+    kept, held_out = holdout(info, images.train_labels, data)
+    chosen = held_out if len(held_out) else kept
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(_CALIBRATION, len(chosen)), dtype=np.int64)]
     return Images(
         as_images(torch.tensor(images.train_images[chosen])),
-        "validation" if size else "training",
+        "validation" if len(held_out) else "training",
         as_images(torch.tensor(images.test_images)),
         images.test_labels,
     )
 
 
-def data_root(run: ChosenRun) -> Path:
-    """The folder of the data sets: ARCHSEARCH_DATA, else that of the run."""
-    return Path(os.environ.get("ARCHSEARCH_DATA") or run.checkpoint.config["data"]["root"])
+def data_settings(run: ChosenRun) -> DataSettings:
+    """The settings of the run's data set. Public ones are in ARCHSEARCH_DATA, else where they were."""
+    name = run.info.name  # not `auto`
+    settings = {**run.checkpoint.config["data"], "name": name}
+    if name not in OWN:
+        settings["root"] = os.environ.get("ARCHSEARCH_DATA") or settings["root"]
+    data, problems = read(DataSettings, settings, "data")
+    if data is None:
+        raise ConfigError(problems)
+    return data
 
 
 def write_quantised(source: Path, path: Path, calibration: Tensor) -> None:
@@ -80,7 +87,7 @@ def write_quantised(source: Path, path: Path, calibration: Tensor) -> None:
         root.setLevel(level)
 
 
-def accuracy(compute: Compute, pixels: Tensor, labels: NDArray[np.uint8]) -> float:
+def accuracy(compute: Compute, pixels: Tensor, labels: Labels) -> float:
     """The share of `pixels` that are classified as `labels` say, in percent."""
     predictions = np.concatenate([compute(batch).argmax(axis=1) for batch in torch.split(pixels, _BATCH)])
     return 100 * float(np.mean(predictions == labels))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 from archsearch.data.load import load
 from tests.support.requests import QUICK
 from tests.support.runs import RUN, UNRECORDED, isolated, train_in

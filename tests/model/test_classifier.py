@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from archsearch.data.batches import ImageSet
-from archsearch.data.info import DATASETS
+from archsearch.data.catalogue import DATASETS
 from archsearch.model.classifier import Classifier, Preprocessing, as_images
 
 

@@ -60,7 +60,7 @@ class MadeUpRun(ChosenRun):
     def info(self) -> DatasetInfo:
         classes = tuple(f"class {number}" for number in range(self.made_plan.output_shape[0]))
         channels, height, width = self.made_plan.input_shape
-        return DatasetInfo("x", "X", classes, 1, 1, 0.3, 0.2, None, shape=(channels, height, width))
+        return DatasetInfo("x", "X", classes, (channels, height, width), 1, 1, (0.3,), (0.2,))
 
     @cached_property
     def classifier(self) -> Classifier:
