@@ -16,6 +16,8 @@ from tests.support.networks import Net, network
 from tests.support.requests import session4
 from tests.support.runs import without_times
 
+pytestmark = pytest.mark.e2e  # whole runs, in this process
+
 DATA = (
     "data=digits", "trainer.epochs=2", "trainer.batch_size=64", "trainer.threads=1", "tracking=none",
     "tracking.log_figures=false",

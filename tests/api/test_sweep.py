@@ -15,6 +15,8 @@ from archsearch.sweep.record import SweepRecord
 from tests.support.runs import isolated, without_times
 from tests.support.sweeps import HERE, TINY, record_of, results_of, train_sweep
 
+pytestmark = pytest.mark.e2e  # whole runs, in this process
+
 SETTINGS = (
     *TINY, "tracking=none", "trainer.epochs=1", "model.width=0.4,0.5", "seed=1,2", "sweep.workers=1",
 )  # fmt: skip

@@ -21,6 +21,8 @@ from tests.support.command_line import Command
 from tests.support.requests import QUICK
 from tests.support.runs import made_up_result, result_in, without_times
 
+pytestmark = pytest.mark.e2e  # whole runs, in this process
+
 UNTRACKED = (*QUICK, "tracking=none", "tracking.log_figures=false")
 FAST = (*UNTRACKED, "trainer.epochs=1")
 

@@ -124,6 +124,7 @@ def test_every_public_data_set_has_consistent_facts() -> None:
     assert len(DATASETS["cifar100"].classes) == 100
 
 
+@pytest.mark.e2e
 def test_a_resnet_trains_on_cifar_from_its_files(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     info = small("cifar100", 240, 240)
     info = replace(info, classes=info.classes[:10])

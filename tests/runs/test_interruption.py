@@ -27,6 +27,8 @@ from tests.support.runs import (
     without_times,
 )
 
+pytestmark = pytest.mark.e2e  # whole runs, in this process
+
 
 def test_an_interrupted_run_keeps_its_epochs(interrupted: Path) -> None:
     result = result_in(interrupted)

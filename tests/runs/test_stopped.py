@@ -14,7 +14,7 @@ from tests.support.runs import RECIPE, mlflow_client, result_in, train_in, witho
 SWEEP_RUN = "++sweep_run={sweep:s,number:0,name:a,trial:true}"
 FOLDER = Path("outputs/sweeps/s/0")
 
-pytestmark = pytest.mark.usefixtures("workspace")
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("workspace")]
 
 
 def train_trial(until: int | None = None, *overrides: str) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import pytest
 
 from tests.support.sweeps import TINY, train_sweep
 
+pytestmark = pytest.mark.e2e  # whole runs, in this process
+
 SEARCH = ("hydra/sweeper=search", *TINY, "tracking=none", "trainer.epochs=2", "search.budget.trials=2")
 
 

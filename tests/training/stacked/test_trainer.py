@@ -196,6 +196,7 @@ def test_progress_is_reported_at_the_end_of_each_epoch(few: Dataset) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_with_dropout_and_augmentation_members_learn_as_well_as_alone(digits: Dataset) -> None:
     """By the mean accuracy of two seeds; after so few epochs it varies by some points."""
     common = ("trainer.epochs=3", "model.dropout=0.05", "augment=affine", "data.validation=250")
