@@ -130,6 +130,8 @@ class Session:
             self._write()
             summary = summarise(self.record, self.folder, self.study, self._elsewhere())
             pages = close_search(summary, self.spending, parent, self.write_page)
+            if not all(trial.outcome.recorded for trial in summary.trials.values()):
+                log.warning("WARNING: MLflow is missing some results; they are in the folder, and resuming sends them")
             if interrupted is None and self.function is None and not all_failed:
                 with self.loop.closing() as trains_finalists:
                     if trains_finalists:

@@ -30,6 +30,7 @@ def test_the_wheel_ships_the_configuration_and_no_tests(wheel: Path) -> None:
     assert not [name for name in names if name.startswith(("tests/", "conf/"))]
 
 
+@pytest.mark.slow
 def test_the_wheel_works_in_any_folder(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

@@ -42,6 +42,7 @@ def test_help_of_a_command_is_its_usage(workspace: object, capfd: pytest.Capture
     assert capfd.readouterr().out == usage
 
 
+@pytest.mark.e2e
 def test_the_version_is_archsearchs_wherever_it_is_asked_for(
     workspace: object, capfd: pytest.CaptureFixture[str]
 ) -> None:

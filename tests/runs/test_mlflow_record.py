@@ -11,6 +11,8 @@ from archsearch.data.catalogue import DATASETS
 from archsearch.data.load import load
 from tests.support.runs import RECIPE, RUN, isolated, mlflow_client, result_in, train_in
 
+pytestmark = pytest.mark.e2e  # whole runs, in this process
+
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -104,6 +104,7 @@ def test_a_killed_worker_costs_an_attempt_and_killed_finalists_are_trained_later
     check_complete(workspace)
 
 
+@pytest.mark.slow  # it waits a minute for the server
 def test_what_mlflow_has_missed_is_sent_when_the_search_is_resumed(workspace: Path, cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "server").mkdir()
     server = MlflowServer(tmp_path / "server", f"sqlite:///{tmp_path}/server/server.db")

@@ -190,6 +190,7 @@ def test_a_proposal_is_one_entry_of_the_study() -> None:
     assert trial.state == optuna.trial.TrialState.COMPLETE and trial.value == score(proposal)["val/accuracy"]
 
 
+@pytest.mark.e2e
 def test_proposing_imports_neither_optuna_nor_torch() -> None:
     names = "proposals feasibility planning grammar samplers.simple".split()
     program = (

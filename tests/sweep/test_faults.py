@@ -72,6 +72,7 @@ def test_a_sweep_is_locked_while_it_trains(cli: Cli, workspace: Path) -> None:
     assert epochs_logged(workspace) == {0: 6, 1: 6}
 
 
+@pytest.mark.slow
 def test_two_sweeps_can_train_at_the_same_time(workspace: Path) -> None:
     processes = [start(*UNTRACKED, "trainer.epochs=1", "seed=1,2", cwd=workspace) for _ in range(2)]
     assert [finish(process)[0] for process in processes] == [0, 0]

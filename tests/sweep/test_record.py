@@ -20,6 +20,8 @@ from archsearch.sweep.results import outcomes_of
 from tests.support.command_line import Command
 from tests.support.sweeps import TrainedSweep, composing
 
+pytestmark = pytest.mark.e2e  # whole runs, in this process
+
 Content = dict[str, Any]
 
 

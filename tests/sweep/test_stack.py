@@ -180,6 +180,7 @@ def check_all_finished(workspace: Path) -> None:
     assert all(row["state"] == "FINISHED" for row in table_of(workspace).values())
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_members_of_a_killed_stack_go_on_alone(workspace: Path) -> None:

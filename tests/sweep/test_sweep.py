@@ -11,6 +11,7 @@ from tests.support.command_line import Command
 from tests.support.sweeps import TINY, TrainedSweep, states_of, table_of, train_sweep
 
 
+@pytest.mark.e2e
 def test_every_run_of_the_grid_is_trained(trained: TrainedSweep) -> None:
     assert states_of(trained.workspace) == dict.fromkeys(range(4), "FINISHED")
 

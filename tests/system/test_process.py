@@ -139,6 +139,7 @@ class _TellsWhenTornDown:
         self.write(self.path, "torn down")
 
 
+@pytest.mark.e2e
 def test_a_spawned_process_ends_without_teardown(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     process = context.Process(target=_end_with_something_to_tear_down, args=(str(tmp_path / "torn"),))

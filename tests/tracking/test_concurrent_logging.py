@@ -32,6 +32,7 @@ def log_runs(folder: Path, number: int, barrier: Barrier) -> None:
         assert recorder.describe()["complete"], recorder.describe()
 
 
+@pytest.mark.slow
 def test_eight_processes_that_open_a_new_store_at_once_lose_nothing(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(PROCESSES)

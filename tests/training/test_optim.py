@@ -90,6 +90,7 @@ def test_steps_and_states_are_those_of_torchs_own_optimizer(
         assert all(torch.equal(state[key], other_state[key]) for key in state)
 
 
+@pytest.mark.e2e
 def test_training_does_not_import_torchs_compiler() -> None:
     code = """
 import sys, torch
