@@ -107,12 +107,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         for dataset in DATASETS
         for repeat in range(repeats.get(sampler, arguments.repeats))
     ]
-    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    regrets: dict[tuple[str, str], list[dict[str, float]]] = {}
     with ProcessPoolExecutor(arguments.processes) as pool:
         for sampler, dataset, result in tqdm(pool.map(searches, tasks, chunksize=2), total=len(tasks)):
-            found.setdefault((sampler, dataset), []).append(result)
+            regrets.setdefault((sampler, dataset), []).append(result)
     rows = rows_of_others(path, arguments.samplers)
-    rows += [row_of(sampler, dataset, results) for (sampler, dataset), results in found.items()]
+    rows += [row_of(sampler, dataset, results) for (sampler, dataset), results in regrets.items()]
     for row in rows:
         print("  ".join(f"{value:.3f}" if isinstance(value, float) else f"{value!s:>14}" for value in row.values()))
     settings = {"trials": TRIALS, "seeds": "repeat 0 to n - 1, as seed of the search and of what it sees"}

@@ -28,8 +28,8 @@ def find_files(names: Sequence[str]) -> list[str]:
         if name == "-" or not folder.is_dir():
             files.append(name)
             continue
-        found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
-        visible = [path for path in found if not any(part[0] == "." for part in path.relative_to(folder).parts)]
+        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+        visible = [path for path in images if not any(part[0] == "." for part in path.relative_to(folder).parts)]
         files += [str(path) for path in visible if path.is_file()]
     if not files:
         where = ", ".join(names) if names else "no files"

@@ -73,6 +73,6 @@ def _misfits(best: Checked, constraints: Constraints) -> list[Problem]:
     for name in best.excess:
         limit, (amount, unit) = getattr(constraints, name), amounts[name]
         size, comparison = ("largest", "less") if name.startswith("min") else ("smallest", "more")
-        found = f"the {size} found has {amount:,} {unit}, {abs(amount - limit):,} {comparison} than {limit:,}"
-        problems.append(Problem(f"constraints.{name}", f"no network of the space fits: {found}"))
+        closest_one = f"the {size} found has {amount:,} {unit}, {abs(amount - limit):,} {comparison} than {limit:,}"
+        problems.append(Problem(f"constraints.{name}", f"no network of the space fits: {closest_one}"))
     return problems

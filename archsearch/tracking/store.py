@@ -168,8 +168,10 @@ def restored_mlflow() -> Iterator[None]:
     finally:
         mlflow = sys.modules.get("mlflow")
         if mlflow is not None:
-            mlflow.set_tracking_uri(chosen)  # None: none was set
-        if before is not None:
+            mlflow.set_tracking_uri(chosen)  # None: none was set; it also sets the variable
+        if before is None:
+            os.environ.pop("MLFLOW_TRACKING_URI", None)
+        else:
             os.environ["MLFLOW_TRACKING_URI"] = before
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from archsearch.data.catalogue import DATASETS
 from archsearch.data.load import load
+from archsearch.tracking.store import restored_mlflow
 from tests.support.runs import RECIPE, RUN, isolated, mlflow_client, result_in, train_in
 
 pytestmark = pytest.mark.e2e  # whole runs, in this process
@@ -113,7 +114,7 @@ def test_the_logged_model_takes_raw_pixels_says_so_and_gives_the_predictions_of_
 
     (model,) = client.search_logged_models(["1"])
     assert model.source_run_id == result["run_id"]
-    with isolated(recorded):
+    with isolated(recorded), restored_mlflow():
         mlflow.set_tracking_uri(result["tracking"]["uri"])
         loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
     digits = load(DATASETS["digits"], Path("unused"))

@@ -59,9 +59,9 @@ def collect(root: Path, states: list[State]) -> Collection:
         labels.append(inner[0])
     classes = tuple(sorted({label for label, part in zip(labels, parts, strict=True) if part == TRAIN}))
     if len(classes) < 2:
-        found = f"found images of {len(classes)} class{'' if len(classes) == 1 else 'es'}"
+        classes_there = f"found images of {len(classes)} class{'' if len(classes) == 1 else 'es'}"
         rule = "must have a folder of images for each class, either all in one folder or in train/, val/ and test/"
-        raise DataError(f"data.root={root}: {rule}; {found}, among {len(states):,} files")
+        raise DataError(f"data.root={root}: {rule}; {classes_there}, among {len(states):,} files")
     unknown = sorted({label for label in labels if label not in classes})
     if unknown:
         raise DataError(f"data.root={root}: no training images of {some(unknown)}; every class needs some in train/")
