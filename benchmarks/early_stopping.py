@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What early stopping saves, and what it loses, on learning curves of networks that were trained once.
 
-usage: python benchmarks/early_stopping.py --train FOLDER   # trains 200 networks of space=small_mnist; an hour or two
+usage: python benchmarks/early_stopping.py --train FOLDER   # trains 200 networks of space=small_mnist, for hours
        python benchmarks/early_stopping.py                  # seconds: stops them early, on paper
 
 The curves are in results/learning_curves.json. Each of 20 repeats draws another order of the networks. Random search

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 
+# Of files that are taken for images in folders, here and wherever a network is used.
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm", ".pnm")
+
 
 class FormatError(Exception):
     """A file cannot be read, or is not of its format."""

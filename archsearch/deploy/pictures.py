@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from archsearch.data.formats import IMAGE_SUFFIXES
 from archsearch.data.pixels import opened, pixels_of
 from archsearch.errors import DataError, first_line
 from archsearch.model.tree import Shape
@@ -21,14 +22,13 @@ def find_files(names: Sequence[str]) -> list[str]:
 
     In a folder, hidden files and files without a suffix of an image are ignored. Raises `DataError` if there are none.
     """
-    suffixes = Image.registered_extensions().keys()
     files: list[str] = []
     for name in names:
         folder = Path(name)
         if name == "-" or not folder.is_dir():
             files.append(name)
             continue
-        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in suffixes)
+        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
         visible = [path for path in images if not any(part[0] == "." for part in path.relative_to(folder).parts)]
         files += [str(path) for path in visible if path.is_file()]
     if not files:

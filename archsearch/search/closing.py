@@ -14,11 +14,10 @@ from archsearch.search.pictures import draw_search
 from archsearch.search.spending import Spending
 from archsearch.search.summary import Summary
 from archsearch.search.trials import Moment, measured_objective
-from archsearch.sweep.result_tables import write_tables
+from archsearch.sweep.result_tables import markdown_table, write_tables
 from archsearch.sweep.results import RunOutcome, outcomes_of
 from archsearch.system.atomic import write_text
 from archsearch.system.screen import doing
-from archsearch.system.terminal import TextTable
 from archsearch.tracking.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,9 @@ def close_search(search: Summary, spending: Spending, parent: Recorder, write_pa
         pages = write_or_warn(search, write_page)
     with doing("recording the search in MLflow"):
         parent.log_artifacts([folder / "multirun.yaml", *tables, *pictures, *pages])
-        parent.set_description(f"{summary}\n\n{_markdown(table)}")
+        parent.set_description(
+            f"{summary}\n\n{markdown_table([column.heading for column in table.columns], table.rows)}"
+        )
         _log_metrics(parent, search.moments, measured_objective(objectives))
     with doing("waiting for MLflow"):
         parent.finish(record.state)
@@ -103,11 +104,6 @@ def counts(search: Summary, spending: Spending) -> str:
     spent = ", ".join([*[count(spending.epochs, "epoch")] * bool(spending.epochs), duration(spending.seconds)])
     of_study = f" of {spending.trials:,} in the study" if spending.trials > len(states) else ""
     return f"{count(len(states), 'trial')}{of_study}: {', '.join(parts)}; {spent}"
-
-
-def _markdown(table: TextTable) -> str:
-    lines = [[column.heading for column in table.columns], ["---"] * len(table.columns), *table.rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
 
 
 def optimism(chosen: Mapping[int, Mapping[str, float]], finalists: Sequence[RunOutcome]) -> str | None:

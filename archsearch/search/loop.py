@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 
 from archsearch.runs.result import read_result
 from archsearch.search.hypervolume import covering
-from archsearch.search.objectives import DIRECTIONS, losses_of
+from archsearch.search.objectives import DIRECTIONS, MEASURED, losses_of
 from archsearch.search.pareto import fronts
 from archsearch.search.proposals import Proposal, Proposer
 from archsearch.search.spending import Spending
 from archsearch.search.stopping import Standing, Step, Stopping
 from archsearch.sweep.worker import AttemptEnd, Job, Team
-
-_COSTS = ("params", "macs", "epoch_seconds")  # objectives that are known after any epoch, and not learned
 
 
 @dataclass
@@ -56,11 +54,14 @@ class SearchLoop:
         """
         unfinished = {proposal.number for proposal in self.proposer.running()} & set(proposals)
         self._failed = self.proposer.failed() & set(proposals)
+        unsent = []
         for number, proposal in sorted(proposals.items()):
             self._proposals[number] = proposal
             result = read_result(self.folder_of(number)) or {}
             epoch = result.get("epochs_trained", 0)
             self._count(number, epoch)
+            if sends and _is_unsent(result):
+                unsent.append(number)
             if number in self._failed:
                 continue
             for reached in (row["epoch"] for row in result.get("history", ())):
@@ -82,9 +83,7 @@ class SearchLoop:
         self.spending.trials = len(proposals)
         self._go_on()
         going_on = {step.trial for step in self._steps}
-        if sends:
-            results = {number: read_result(self.folder_of(number)) or {} for number in proposals.keys() - going_on}
-            self._unsent.extend(number for number, result in sorted(results.items()) if _is_unsent(result))
+        self._unsent.extend(number for number in unsent if number not in going_on)
         for number in unfinished - going_on:
             self._tell(number, read_result(self.folder_of(number)) or {})
 
@@ -203,7 +202,8 @@ class SearchLoop:
     def _standing(self, result: Mapping[str, Any], epoch: int | None) -> Standing:
         row = next(row for row in result["history"] if row["epoch"] == (epoch or self.epochs))
         values = measured(result, row)
-        return Standing(row["val/accuracy"], tuple(values[name] for name in self.proposer.objectives if name in _COSTS))
+        costs = tuple(values[name] for name in self.proposer.objectives if name not in MEASURED)
+        return Standing(row["val/accuracy"], costs)
 
     def _tell(self, number: int, result: Mapping[str, Any]) -> None:
         self._say(number, measured(result, result["history"][-1]) if result.get("history") else None)

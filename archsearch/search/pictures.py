@@ -58,9 +58,8 @@ def _draw_sizes(axes: "Axes", points: Sequence[Trial], search: Summary, name: st
             sizes, values = [point.values["params"] for point in group], [point.values[name] for point in group]
             axes.plot(sizes, values, style, color=colour, markersize=4, linewidth=1, label=group_name)
     trained = [point.values[name] for point in points if point.is_trained]
-    if (
-        trained and name == "val/accuracy" and not search.record.evaluated
-    ):  # stopped trials far below would leave the others no room
+    # Stopped trials far below would leave the others no room.
+    if trained and name == "val/accuracy" and not search.record.evaluated:
         best, worst = max(trained), min(trained)
         axes.set_ylim(max(0.0, worst - max(0.5, best - worst)), best + max(0.05, 0.1 * (best - worst)))
     parameters = [point.values["params"] for point in points]

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
@@ -34,16 +34,16 @@ from archsearch.search.stopping import NoStopping
 from archsearch.search.storage import open_study
 from archsearch.search.summary import Summary, summarise
 from archsearch.search.trials import Trial
+from archsearch.sweep.closing import MISSING_RESULTS
 from archsearch.sweep.job import SUBDIR, job_overrides
 from archsearch.sweep.logs import logged_to
-from archsearch.sweep.opening import Datasets, open_parent, resume_argument
+from archsearch.sweep.opening import Datasets, begun_before, open_parent, resume_argument
 from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.results import RunOutcome
 from archsearch.sweep.worker import LOG, AttemptEnd, Job
 from archsearch.system.screen import doing
 from archsearch.tracking.recorder import Recorder
 from archsearch.tracking.store import Store
-from archsearch.tracking.sweeps import begun_runs
 
 if TYPE_CHECKING:
     from archsearch.search.shared import Shared
@@ -95,7 +95,7 @@ class Session:
         self.spent_before = record.seconds
         self.loop = self._loop()
         self._resolve = cache(resolve_dataset if function is None else evaluation.unread_dataset)
-        self._begun_runs: dict[int, str] = {}  # in MLflow, by trial, by earlier sessions
+        self._begun_runs: Mapping[int, str] = {}  # in MLflow, by trial, by earlier sessions
         self._written = 0.0
 
     def _loop(self) -> SearchLoop:
@@ -118,7 +118,7 @@ class Session:
                 parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, self._name(), tags)
             proposals, failed = self.proposer.proposals(), self.proposer.failed()
             if proposals and self.store is not None:
-                self._begun_runs = begun_runs(self.store, self.planned.tracking.experiment, self.record.id)
+                self._begun_runs = begun_before(self.record, self.store, self.planned.tracking)
             entries = [entry_of(proposal) for proposal in proposals.values() if proposal.process == self.process]
             self.record.entries = [replace(entry, failed=entry.number in failed) for entry in entries]
             self.loop.resume(proposals, sends=self.store is not None)
@@ -131,7 +131,7 @@ class Session:
             summary = summarise(self.record, self.folder, self.study, self._elsewhere())
             pages = close_search(summary, self.spending, parent, self.write_page)
             if not all(trial.outcome.recorded for trial in summary.trials.values()):
-                log.warning("WARNING: MLflow is missing some results; they are in the folder, and resuming sends them")
+                log.warning("%s", MISSING_RESULTS)
             if interrupted is None and self.function is None and not all_failed:
                 with self.loop.closing() as trains_finalists:
                     if trains_finalists:

@@ -59,7 +59,8 @@ class _Storage(JournalStorage):
     ) -> list[FrozenTrial]:
         """All trials of a study, with their latest values."""
         trials = super().get_all_trials(study_id, deepcopy, states)
-        latest = {name: values for name, values in self.get_study_user_attrs(study_id).items() if LATEST in name}
+        attributes = self.get_study_user_attrs(study_id)
+        latest = {name: values for name, values in attributes.items() if name.startswith(LATEST)}
         return [with_values(trial, latest.get(f"{LATEST}{trial.number}")) for trial in trials] if latest else trials
 
 

@@ -28,6 +28,7 @@ from archsearch.tracking.sweeps import runs_page
 
 log = logging.getLogger(__name__)
 
+MISSING_RESULTS = "WARNING: MLflow is missing some results; they are in the folder, and resuming sends them"
 _MAX_COMPARED = 100  # runs in a link; more make it longer than browsers and servers take
 _MAX_DESCRIPTION = 7800  # characters; MLflow cuts descriptions at 8,000
 
@@ -104,7 +105,7 @@ def _closing_lines(ui: UiSettings, record: SweepRecord, folder: Path, outcomes: 
             compared = f"the best {_MAX_COMPARED} of {len(run_ids)} runs at " if len(run_ids) > _MAX_COMPARED else ""
             lines.append(f"compare  {compared}{address}{compare_page(record.tracking['experiment_id'], run_ids)}")
         if not record.tracking["complete"] or not all(outcome.recorded for outcome in outcomes):
-            lines.append("WARNING: MLflow is missing some results; they are in the folder, and resuming sends them")
+            lines.append(MISSING_RESULTS)
     return lines
 
 

@@ -14,13 +14,14 @@ from archsearch.compose.overrides import as_typed, resume_of
 from archsearch.config.settings import DataSettings, Settings, TrackingSettings
 from archsearch.data.info import DatasetInfo
 from archsearch.data.load import ResolvedDataset, resolve_dataset, source_of
-from archsearch.errors import ResumeError
+from archsearch.errors import ResumeError, TrackingError, first_line
 from archsearch.runs.console import data_banner
 from archsearch.runs.folder import OUTPUTS, SWEEP
 from archsearch.sweep.record import SweepRecord
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
 from archsearch.tracking.recorder import Recorder, RunInfo
 from archsearch.tracking.store import Store
+from archsearch.tracking.sweeps import begun_runs
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,18 @@ def recorded_store(record: SweepRecord | None) -> dict[str, str]:
         return {}
     database = Store(uri).database
     return {"MLFLOW_TRACKING_URI": uri} if database is not None and database.is_file() else {}
+
+
+def begun_before(record: SweepRecord, store: Store, tracking: TrackingSettings) -> Mapping[int, str]:
+    """The ids of MLflow runs that earlier sessions of a sweep began, by number, so that they can be continued.
+
+    If the store does not answer, it warns, and there are none.
+    """
+    try:
+        return begun_runs(store, tracking.experiment, record.id)
+    except TrackingError as error:
+        log.warning("WARNING: %s", first_line(error))
+        return {}
 
 
 def open_parent(

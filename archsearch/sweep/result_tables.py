@@ -58,6 +58,11 @@ def markdown(outcomes: Sequence[RunOutcome]) -> str:
     """The table in Markdown."""
     heading, rows = _cells(outcomes)
     heading = [*heading[:-1], "state"]
+    return markdown_table(heading, rows)
+
+
+def markdown_table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heading, ["---"] * len(heading), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 

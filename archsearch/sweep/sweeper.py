@@ -16,7 +16,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from archsearch.config.settings import SweepRunSettings
-from archsearch.errors import ConfigError, Problem, StorageError, SweepError, TrackingError, first_line
+from archsearch.errors import ConfigError, Problem, StorageError, SweepError, first_line
 from archsearch.runs.folder import note_begun
 from archsearch.runs.formatting import count
 from archsearch.runs.prepare import check_device, open_store
@@ -25,7 +25,7 @@ from archsearch.sweep.job import job_overrides
 from archsearch.sweep.logs import logged_to
 from archsearch.sweep.machine import environment, gpus_here, slots_here
 from archsearch.sweep.numbering import new_record, resumed_record
-from archsearch.sweep.opening import Datasets, open_parent, recorded_store, resume_argument, resumed_sweep
+from archsearch.sweep.opening import Datasets, begun_before, open_parent, recorded_store, resume_argument, resumed_sweep
 from archsearch.sweep.plan import PlannedRun, SweepPlan, plan_sweep
 from archsearch.sweep.plan_table import invalid_runs_error, plan_summary, state_name
 from archsearch.sweep.record import Entry, SweepRecord, is_finished, sweep_lock
@@ -34,7 +34,6 @@ from archsearch.system.screen import doing
 from archsearch.tracking.mlflow_recorder import PATIENCE, MlflowRecorder
 from archsearch.tracking.recorder import Recorder
 from archsearch.tracking.store import Store
-from archsearch.tracking.sweeps import begun_runs
 
 log = logging.getLogger(__name__)
 
@@ -163,11 +162,7 @@ class _Sweep:
         """The ids of MLflow runs that earlier attempts at `runs` began, by number, so that they can be continued."""
         if self.store is None or not any(self._folder_of(run).exists() for run in runs):
             return {}
-        try:
-            return begun_runs(self.store, self.planned.tracking.experiment, self.record.id)
-        except TrackingError as error:
-            log.warning("WARNING: %s", first_line(error))
-            return {}
+        return begun_before(self.record, self.store, self.planned.tracking)
 
     def _record_later(self, parent: Recorder) -> None:
         """Send the results that the tracking store missed while it was down. Waits for the store to come back."""

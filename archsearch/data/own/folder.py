@@ -8,12 +8,12 @@ from stat import S_ISREG
 
 import numpy as np
 
+from archsearch.data.formats import IMAGE_SUFFIXES
 from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, some
 from archsearch.data.own.split import with_test_part
 from archsearch.errors import DataError
 
 _PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pbm", ".pgm", ".ppm", ".pnm")
 
 State = tuple[str, int, int]  # of a file: path below the root, size in bytes, modification time in nanoseconds
 
@@ -51,7 +51,7 @@ def collect(root: Path, states: list[State]) -> Collection:
     for name, _, _ in states:
         folders = Path(name).parts[:-1]
         part, inner = (_PARTS.get(folders[0]), folders[1:]) if has_parts else (TRAIN, folders)
-        if not name.lower().endswith(_SUFFIXES) or part is None or not inner:
+        if not name.lower().endswith(IMAGE_SUFFIXES) or part is None or not inner:
             others.append(name)
             continue
         images.append(name)
