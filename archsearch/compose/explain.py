@@ -228,6 +228,10 @@ def _replaced_group(override: str, config: Mapping[str, Any]) -> Problem:
     node: Any = config
     for name in group.split("."):
         node = node[name]
+    if not isinstance(node, Mapping):  # Hydra refused it for the default option, in place of which there are several
+        chosen = group.partition(".")[0]
+        rule = f"which Hydra does not know before {chosen} has one of its values; write {as_word(f'++{key}={value}')}"
+        return Problem(group, f"got {value}, {rule}")
     settings = list(_flat(key, _parsed(override)))
     if settings:
         return Problem(group, f"got {value}, must be set by its settings: {' '.join(settings)}")

@@ -8,7 +8,15 @@ from typing import Any
 from archsearch.compose.composition import compose_config, plain_values
 from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import complete_arguments
-from archsearch.config.schema import allowed_values, default_of, descriptions_of, format_value, groups_of, names_of
+from archsearch.config.schema import (
+    allowed_values,
+    default_of,
+    descriptions_of,
+    format_value,
+    groups_of,
+    names_of,
+    nested_in,
+)
 from archsearch.config.settings import Settings
 from archsearch.errors import ConfigError, Problem, did_you_mean
 from archsearch.model.blocks.base import Defaults
@@ -116,7 +124,7 @@ def group_help(group: str) -> str:
             chosen = plain_values(compose_config([f"{group}={kind}"]))[group] if kind in options.get(group, []) else {}
             parts += [*_section(cls, group, chosen, f"{group}={kind}"), ""]
         if not kinds:
-            parts += [*_section(cls, group, config[group]), ""]
+            parts += [*_section(cls, group, {name: {} for name in nested_in(cls)} | config[group]), ""]
     return "\n".join(parts).rstrip()
 
 
@@ -174,6 +182,10 @@ def _pairs(cls: type, prefix: str, values: Mapping[str, Any], names: Sequence[st
     for name in names:
         value = values.get(name, _default(cls, name))
         label = f"{prefix}.{name}" if prefix else name
+        inner = nested_in(cls).get(name)
+        if inner is not None and isinstance(value, Mapping):
+            rows += _pairs(inner, label, value, names_of(inner))
+            continue
         choices = allowed_values(cls, name)
         meaning = descriptions.get(name, "")
         listed = f"or {choices[0]}" if len(choices) == 1 else " | ".join(choices)

@@ -6,7 +6,8 @@ from typing import Any
 
 from archsearch.compose.composition import compose_config, plain_values
 from archsearch.compose.overrides import complete_arguments
-from archsearch.config.schema import allowed_values, groups_of, names_of
+from archsearch.config.schema import allowed_values, groups_of, names_of, nested_in
+from archsearch.config.search import SpaceSettings
 from archsearch.config.settings import Settings
 from archsearch.model.blocks.base import Defaults
 from archsearch.model.heads import HEADS
@@ -23,6 +24,9 @@ def known_settings(config: Mapping[str, Any]) -> dict[str, list[type]]:
         for cls in classes:
             for name in names_of(cls):
                 places.setdefault(f"{prefix}{name}", []).append(cls)
+            for name, inner in nested_in(cls).items():
+                if cls is not SpaceSettings:  # limits of architectures stand in a file
+                    add(f"{prefix}{name}.", [inner])
 
     groups = groups_of(Settings)
     places |= {name: [Settings] for name in names_of(Settings) if name not in groups}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-_TYPES = ("augment.type", "optimizer.type", "scheduler.type")
+_TYPES = ("optimizer.type", "scheduler.type")
 _PREFIXES = ("model.blocks.", "model.", "optimizer.", "scheduler.", "trainer.", "data.", "augment.")
 
 

@@ -88,6 +88,8 @@ def _problem_of_defaults(error: Exception, culprit: str, folders: Sequence[Path]
     if "/" not in place:  # the command line, or a file that it names and that overrides a group
         if culprit.endswith(f"={option}"):
             return None
+        if "=[" in culprit:
+            return unknown_option(group, option, group_options(folders).get(group, []), folders)
         place = culprit.lstrip("+").replace("=", "/", 1)
     own = place.rpartition("/")[0]
     options = group_options(folders)

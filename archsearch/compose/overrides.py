@@ -86,6 +86,7 @@ def complete_arguments(arguments: Sequence[str]) -> list[str]:
 
 def complete_override(override: str) -> str:
     """`override` with the `++` that Hydra needs to set what a model's YAML does not mention."""
+    override = re.sub(r"^(\+{0,2}augment)\.(degrees|translate|scale)=", r"\1.affine.\2=", override)  # up to 0.1
     return f"++{override}" if _is_model_setting(override) else override
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
 
+from archsearch.config.augment import Augment
 from archsearch.config.recipe import Initial, OneCycle
 from archsearch.config.schema import format_value
 from archsearch.config.settings import Constraints, Settings, parse_settings
@@ -79,7 +80,7 @@ def validate(
     problems += settings_problems
     violations: list[Problem] = []
     if settings is not None:
-        problems += _check_amounts(settings, dataset)
+        problems += [*_check_amounts(settings, dataset), *_check_augment(settings.augment, dataset)]
         if settings.trainer.compile and settings.trainer.cuda_graphs:
             rule = "got true beside trainer.compile=true, which records graphs of its own; choose one of them"
             problems.append(Problem("trainer.cuda_graphs", rule))
@@ -103,6 +104,26 @@ def _check_amounts(settings: Settings, dataset: DatasetInfo) -> list[Problem]:
         rule = f"is less than one of this run's {steps} steps; set a larger one, or another scheduler"
         return [Problem("scheduler.pct_start", f"got {settings.scheduler.pct_start}, which {rule}")]
     return []
+
+
+def _check_augment(augment: Augment, dataset: DatasetInfo) -> list[Problem]:
+    """Transforms that the images of `dataset` cannot have."""
+    channels, height, width = dataset.shape
+    problems = []
+    for name in ("saturation", "hue") if augment.color_jitter is not None and channels != 3 else ():
+        if value := getattr(augment.color_jitter, name):
+            rule = f"needs images with three channels; those of {dataset.name} have {channels}"
+            problems.append(Problem(f"augment.color_jitter.{name}", f"got {value}, which {rule}"))
+    side = min(height, width)
+    lengths = {
+        "crop.padding": (augment.crop.padding if augment.crop is not None else 0, side - 1),
+        "cutout.size": (augment.cutout.size if augment.cutout is not None else 0, side),
+    }
+    for name, (length, most) in lengths.items():
+        if length > most:
+            rule = f"must be at most {most} for images of {height}x{width}"
+            problems.append(Problem(f"augment.{name}", f"got {length}, {rule}"))
+    return problems
 
 
 def _check_size(network: Plan) -> list[Problem]:

@@ -75,9 +75,9 @@ def check_words(arguments: Sequence[str]) -> tuple[list[Problem], list[str]]:
 
 
 def _is_list_of_options(word: str) -> bool:
-    """Whether `word` chooses a list for a group, which Hydra accepts; only experiments can be combined."""
+    """Whether `word` chooses a list for a group whose options cannot be combined; Hydra would accept it."""
     setting, _, value = word.partition("=")
-    return value.startswith("[") and setting != "experiment" and setting in group_options()
+    return value.startswith("[") and setting not in ("augment", "experiment") and setting in group_options()
 
 
 def _is_spaced(word: str) -> bool:

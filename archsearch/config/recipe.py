@@ -1,4 +1,4 @@
-"""The typed settings of training: initialisation, augmentation, optimizer, scheduler, weight averaging.
+"""The typed settings of training: initialisation, optimizer, scheduler, weight averaging.
 
 They are here, not beside the code that they configure, because that code imports torch, and a configuration is
 validated before torch is imported.
@@ -20,24 +20,6 @@ class Initial:
     """the first convolution's filters: torch's, or ones that decorrelate patches of the images"""
     convs: Literal["torch", "dirac"] = "torch"
     """the other convolutions: torch's, or with the identity in as many channels as possible"""
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class NoAugment:
-    type: Literal["none"] = "none"
-
-
-@dataclass(frozen=True, kw_only=True, config=STRICT)
-class AffineAugment:
-    """Random rotation, shift and scale of every training image, with the names of torchvision's RandomAffine."""
-
-    type: Literal["affine"] = "affine"
-    degrees: Annotated[float, Field(ge=0, le=180)]
-    """rotation, drawn from [-degrees, degrees]"""
-    translate: Annotated[float, Field(ge=0, le=1)]
-    """shift as a fraction of the image's side, drawn from [-translate, translate]"""
-    scale: Fraction
-    """change of size: its factor is drawn from [1 - scale, 1 + scale]"""
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -150,7 +132,6 @@ class Lookahead:
     """steps between moves"""
 
 
-Augment: TypeAlias = Annotated[NoAugment | AffineAugment, Field(discriminator="type")]
 Optimizer: TypeAlias = Annotated[SGD | Adam, Field(discriminator="type")]
 Scheduler: TypeAlias = Annotated[Constant | MultiStep | Cosine | OneCycle, Field(discriminator="type")]
 Averaging: TypeAlias = Annotated[NoAveraging | EMA | Lookahead, Field(discriminator="type")]

@@ -90,6 +90,12 @@ def groups_of(cls: type) -> dict[str, list[type]]:
     return groups
 
 
+def nested_in(cls: type) -> dict[str, type]:
+    """The settings of `cls` that hold settings of their own, with the class of these."""
+    classes = {name: _single_dataclass(annotation) for name, annotation in get_type_hints(cls).items()}
+    return {name: inner for name, inner in classes.items() if inner is not None and name in names_of(cls)}
+
+
 def read(cls: type[T], values: object, path: str, others: Collection[str] = ()) -> tuple[T | None, list[Problem]]:
     """Validate `values` as a `cls` (a pydantic dataclass, which may contain others) at `path`.
 

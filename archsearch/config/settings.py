@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from archsearch.config.recipe import Augment, Averaging, Initial, Optimizer, Scheduler
+from archsearch.config.augment import Augment, in_present_form
+from archsearch.config.recipe import Averaging, Initial, Optimizer, Scheduler
 from archsearch.config.schema import (
     STRICT,
     Fraction,
@@ -218,7 +219,8 @@ class Settings:
     """A configuration's settings, validated: all groups but `model`."""
 
     data: DataSettings
-    augment: Augment
+    augment: Augment = Augment()
+    """random changes of the training images"""
     optimizer: Optimizer
     scheduler: Scheduler
     averaging: Averaging
@@ -245,6 +247,8 @@ class Settings:
 def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
     """Read a composed configuration of plain values. Returns the settings, or None and every problem found."""
     groups = {key: value for key, value in config.items() if key != "model"}
+    if "augment" in groups:
+        groups["augment"] = in_present_form(groups["augment"])
     settings, problems = read(Settings, groups, "")
     problems += _check_data(config.get("data"))
     problems += _check_cycle_momentum(config.get("scheduler"), config.get("optimizer"))

@@ -10,7 +10,9 @@ from archsearch.data.formats import Bytes
 from archsearch.data.info import DatasetInfo, steps_per_epoch
 from archsearch.data.load import Indices, Labels
 
-Transform = Callable[[Tensor], Tensor]
+# Changes a batch before it is normalised: images (batch, channels, height, width) with values from 0 to 1, labels
+# (batch,) and positions in the set (batch,) become images and labels. Mixed images have shares (batch, classes).
+Transform = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -60,19 +62,23 @@ class ImageSet:
         """
         for start in range(0, len(self), batch_size):
             batch = slice(start, start + batch_size)
-            yield self._prepare(self.images[self.indices[batch]], None), self.labels[batch]
+            yield self._normalise(self._pixels(self.images[self.indices[batch]])), self.labels[batch]
 
     def shuffled(
         self, batch_size: int, generator: torch.Generator, augment: Transform | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Like `in_order`, but augmented and in an order drawn from `generator` (on the CPU).
 
+        Labels of images that `augment` mixes are shares (batch, classes).
         A last batch of a single image is dropped, because batch norm cannot train on one 1x1 image.
         """
         order = torch.randperm(len(self), generator=generator).to(self.images.device)
         for batch in torch.split(order, batch_size):
             if len(batch) > 1 or batch_size == 1:
-                yield self._prepare(self.images[self.indices[batch]], augment), self.labels[batch]
+                pixels, labels = self._pixels(self.images[self.indices[batch]]), self.labels[batch]
+                if augment is not None:
+                    pixels, labels = augment(pixels, labels, batch)
+                yield self._normalise(pixels), labels
 
     def shuffled_side_by_side(
         self, batch_size: int, generators: Sequence[torch.Generator], augment: Transform | None = None
@@ -80,20 +86,18 @@ class ImageSet:
         """Like `shuffled` for several members at once, each in the order that its own generator draws.
 
         Yields images (batch, members * channels, height, width), with the members' channels side by side, and labels
-        (members, batch). `augment` gets single images, as (batch * members, channels, height, width).
+        (members, batch). `augment` gets single images, as (batch * members, channels, height, width); it cannot mix
+        them.
         """
-        channels = self.images.shape[1]
-
-        def augment_members(pixels: Tensor) -> Tensor:
-            assert augment is not None
-            single = torch.unflatten(pixels, 1, (-1, channels)).flatten(0, 1)
-            return torch.unflatten(augment(single), 0, (len(pixels), -1)).flatten(1, 2)
-
         orders = torch.stack([torch.randperm(len(self), generator=generator) for generator in generators])
         for batch in torch.split(orders.to(self.images.device), batch_size, dim=1):
             if batch.shape[1] > 1 or batch_size == 1:
-                images = self.images[self.indices[batch.T]].flatten(1, 2)
-                yield self._prepare(images, None if augment is None else augment_members), self.labels[batch]
+                pixels, labels = self._pixels(self.images[self.indices[batch.T]].flatten(1, 2)), self.labels[batch]
+                if augment is not None:
+                    single = torch.unflatten(pixels, 1, (-1, self.images.shape[1])).flatten(0, 1)
+                    single, _ = augment(single, labels.T.flatten(), batch.T.flatten())
+                    pixels = torch.unflatten(single, 0, (len(pixels), -1)).flatten(1, 2)
+                yield self._normalise(pixels), labels
 
     def class_sizes(self) -> list[int]:
         """The number of images of each class."""
@@ -104,11 +108,12 @@ class ImageSet:
         """The number of batches that `shuffled` yields."""
         return steps_per_epoch(len(self), batch_size)
 
-    def _prepare(self, images: Tensor, augment: Transform | None) -> Tensor:
+    def _pixels(self, images: Tensor) -> Tensor:
+        """`images` as numbers from 0 to 1."""
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        pixels = images.to(torch.get_default_dtype(), memory_format=layout).div_(255)
-        if augment is not None:
-            pixels = augment(pixels)
+        return images.to(torch.get_default_dtype(), memory_format=layout).div_(255)
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
         single = torch.unflatten(pixels, 1, (-1, self.images.shape[1]))  # with the members of a stack apart
         single.sub_(self.mean).div_(self.std)
         return pixels

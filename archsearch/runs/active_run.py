@@ -15,7 +15,7 @@ from archsearch.data.load import Dataset
 from archsearch.errors import ArchsearchError, TrackingError
 from archsearch.model.classifier import as_images
 from archsearch.model.custom import why_not_exportable
-from archsearch.runs.artifacts import draw_figures, write_config_and_layers, write_predictions
+from archsearch.runs.artifacts import draw_augmentation, draw_figures, write_config_and_layers, write_predictions
 from archsearch.runs.console import (
     closing_summary,
     imbalance_line,
@@ -27,14 +27,11 @@ from archsearch.runs.data_file import write_dataset
 from archsearch.runs.folder import (
     CHECKPOINT,
     CONFIG,
-    CONFUSION,
-    CURVES,
     DATASET,
     LAYERS,
-    MISTAKES,
     NETWORK,
-    PREDICTIONS,
     PREVIOUS,
+    WRITTEN_AT_THE_END,
     note_begun,
 )
 from archsearch.runs.prepare import PreparedRun
@@ -109,7 +106,7 @@ class ActiveRun:
     def begin(self) -> None:
         """Write configuration, layer table, drawing and checkpoint, so that the run can be resumed from the start."""
         if self.prepared.resumed is None:
-            for name in (CHECKPOINT, PREVIOUS, PREDICTIONS, CURVES, CONFUSION, MISTAKES):  # of a run that it replaces
+            for name in (CHECKPOINT, PREVIOUS, *WRITTEN_AT_THE_END):  # of a run that it replaces
                 (self.folder / name).unlink(missing_ok=True)
         request, plan = self.prepared.request, self.prepared.plan
         write_config_and_layers(self.folder, request.name, request.config, plan)
@@ -169,6 +166,7 @@ class ActiveRun:
         if self.prepared.log_figures:
             with doing("drawing figures"):
                 figures = draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
+                figures += draw_augmentation(self.folder, self.prepared.settings, self.trainer.splits.train)
             self.recorder.log_artifacts(figures)
 
     def stop(self) -> Result:

@@ -2,21 +2,28 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
+from archsearch.config.schema import format_value
+from archsearch.config.settings import Settings
+from archsearch.data.augment.pipeline import make_augmentation
+from archsearch.data.batches import ImageSet
 from archsearch.data.load import Dataset
 from archsearch.model.drawing import draw, write_drawing
 from archsearch.model.plan import Plan
 from archsearch.model.table import layer_table
-from archsearch.runs.figures import draw_confusion, draw_curves, draw_mistakes
-from archsearch.runs.folder import CONFIG, CONFUSION, CURVES, LAYERS, MISTAKES, NETWORK, PREDICTIONS
+from archsearch.runs.figures import draw_augmented, draw_confusion, draw_curves, draw_mistakes
+from archsearch.runs.folder import AUGMENTED, CONFIG, CONFUSION, CURVES, LAYERS, MISTAKES, NETWORK, PREDICTIONS
 from archsearch.system.atomic import replacing, write_text
 from archsearch.training.metrics import EpochMetrics
 from archsearch.training.trainer import Evaluation
+
+_SAMPLES, _SAMPLE_EPOCHS = 6, 7  # images that are shown, and how often
 
 
 def write_config_and_layers(folder: Path, name: str, config: Mapping[str, Any], plan: Plan) -> None:
@@ -49,6 +56,26 @@ def draw_figures(
         f"Worst mistakes of {name}",
     )
     return paths
+
+
+def draw_augmentation(folder: Path, settings: Settings, images: ImageSet) -> list[Path]:
+    """Draw some of the training `images` as their augmentation changes them. Returns the file, if there is any."""
+    augmentation = make_augmentation(settings.augment, images, settings.seed)
+    if augmentation is None:
+        return []
+    originals = images.images[images.indices[:_SAMPLES]].cpu().numpy()
+    changed = augmentation.samples(images, _SAMPLES, _SAMPLE_EPOCHS).numpy()
+    transforms = [_described(name, values) for name, values in asdict(settings.augment).items() if values is not None]
+    caption = ", ".join(transforms)
+    draw_augmented(folder / AUGMENTED, originals, changed, caption, "Training images, augmented")
+    return [folder / AUGMENTED]
+
+
+def _described(transform: str, settings: Mapping[str, Any]) -> str:
+    """A transform with its settings, as in `crop padding=4 padding_mode=reflect`."""
+    return " ".join([transform, *(f"{name}={format_value(value)}" for name, value in settings.items())]).replace(
+        "'", ""
+    )
 
 
 def write_predictions(folder: Path, evaluation: Evaluation) -> Path:

@@ -112,6 +112,36 @@ def draw_mistakes(
     save_figure(figure, path, title)
 
 
+def draw_augmented(
+    path: Path, originals: NDArray[np.uint8], changed: NDArray[np.uint8], caption: str, title: str
+) -> None:
+    """A row for each of the `originals` (N, channels, height, width): the image, then as `changed` (epochs, N, ...).
+
+    The `caption` says what changed them.
+    """
+    rows = [np.stack([original, *changed[:, number]]) for number, original in enumerate(originals)]
+    count, columns = len(rows), len(rows[0])
+    channels, height, width = originals.shape[1:]
+    margin = max(2, round(width * 0.12))
+    background = 0 if channels == 1 else 255
+    sheet = np.full((count * (height + margin), columns * (width + margin), channels), background, np.uint8)
+    for row, images in enumerate(rows):
+        for column, image in enumerate(images):
+            top, left = row * (height + margin), column * (width + margin)
+            sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
+    figure = new_figure(1.1 * columns, 1.1 * count + 0.9)
+    axes = figure.add_subplot()
+    axes.imshow(sheet[..., 0] if channels == 1 else sheet, cmap="gray_r", vmin=0, vmax=255)
+    places = [column * (width + margin) + (width - 1) / 2 for column in range(columns)]
+    axes.set_xticks(places, ["original", *(f"epoch {epoch}" for epoch in range(1, columns))], fontsize=9)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(textwrap.fill(caption, 16 * columns), fontsize=9)
+    save_figure(figure, path, title)
+
+
 def new_figure(width: float, height: float) -> "Figure":
     """An empty figure, with its size in inches."""
     # Not pyplot, which has global state and may need a window system.

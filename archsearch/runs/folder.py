@@ -27,6 +27,8 @@ JOINED = "study.txt"  # there, in place of the study: which study in which datab
 _ORDER = ".order"  # in `outputs`: the folders of runs and sweeps in the order in which they began, one a line
 DATASET = "data.json"  # of runs on data of one's own
 PREDICTIONS, CURVES, CONFUSION, MISTAKES = "predictions.csv", "curves.png", "confusion.png", "mistakes.png"
+AUGMENTED = "augmented.png"  # training images before and after their augmentation
+WRITTEN_AT_THE_END = (PREDICTIONS, CURVES, CONFUSION, MISTAKES, AUGMENTED)
 
 try:
     _YAML_LOADER: Any = yaml.CSafeLoader

@@ -5,6 +5,7 @@ import json
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
+from archsearch.config.augment import Augment
 from archsearch.config.recipe import Initial, NoAveraging
 from archsearch.config.settings import Settings
 from archsearch.data.info import DatasetInfo
@@ -26,7 +27,7 @@ def fingerprint(spec: ModelSpec | list[object], settings: Settings, info: Datase
         "format": FORMAT,
         "model": _plain(spec),
         "data": [info.name, _plain(settings.data, _IGNORED["data"]), *([info.content] if info.content else [])],
-        "augment": _plain(settings.augment),
+        "augment": _augment(settings.augment),
         "optimizer": _plain(settings.optimizer),
         "scheduler": _plain(settings.scheduler),
         "trainer": _plain(settings.trainer, _IGNORED["trainer"]),
@@ -36,6 +37,15 @@ def fingerprint(spec: ModelSpec | list[object], settings: Settings, info: Datase
         if group not in (NoAveraging(), Initial()):  # these groups were added after format 1
             influences[name] = _plain(group)
     return hashlib.blake2b(json.dumps(influences).encode(), digest_size=8).hexdigest()
+
+
+def _augment(augment: Augment) -> Any:
+    """`augment` as plain values; as before transforms could be combined, where that describes it."""
+    if augment == Augment():
+        return ["NoAugment", {}]
+    if augment == Augment(affine=augment.affine):
+        return ["AffineAugment", _plain(augment.affine)[1]]
+    return _plain(augment)
 
 
 def _plain(value: Any, ignored: set[str] | None = None) -> Any:

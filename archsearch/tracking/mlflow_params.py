@@ -36,6 +36,8 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
 
     for section in _SECTIONS:
         add(section, config.get(section))
+    transforms = [name for name, values in (config.get("augment") or {}).items() if values is not None]
+    params["augment"] = " ".join(transforms) or "none"
     if "blocks" in config["model"]:
         blocks, _ = block_order(config["model"]["blocks"], "model.blocks", has_head=True)
         params["model.blocks"] = " ".join(blocks)  # no other param records the order of the blocks

@@ -16,7 +16,12 @@ class Meter:
         self._pending: tuple[Tensor, int, torch.Event] | None = None
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Add a batch: its mean `loss` (), its `logits` (batch, classes) and `labels` (batch,)."""
+        """Add a batch: its mean `loss` (), its `logits` (batch, classes) and `labels` (batch,).
+
+        The label of a mixed image, with shares (batch, classes), is that of its larger part.
+        """
+        if labels.ndim == 2:
+            labels = labels.argmax(dim=1)
         self._loss += loss.detach() * len(labels)
         self._correct += (logits.detach().argmax(dim=1) == labels).sum()
         self._total += len(labels)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from archsearch.config.settings import Settings
-from archsearch.data.augment import make_augment
+from archsearch.data.augment.pipeline import make_augmentation
 from archsearch.data.batches import ImageSet
 from archsearch.data.formats import Bytes
 from archsearch.data.load import Dataset, Labels, holdout
@@ -41,7 +41,7 @@ def make_trainer(
         settings.scheduler,
         seed=settings.seed,
         device=device,
-        augment=make_augment(settings.augment),
+        augmentation=make_augmentation(settings.augment, splits.train, settings.seed),
         averaging=settings.averaging,
         recorder=recorder,
     )

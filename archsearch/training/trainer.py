@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from archsearch.config.recipe import Averaging, Optimizer, Scheduler
 from archsearch.config.settings import TrainerSettings
-from archsearch.data.batches import ImageSet, Transform
+from archsearch.data.augment.pipeline import Augmentation
+from archsearch.data.batches import ImageSet
 from archsearch.training.classes import accuracy_by_class, balanced_weights
 from archsearch.training.cuda_graphs import GraphRecorder, cuda_recorder, fill_gradients, graphed, keep_gradients
 from archsearch.training.fused.network import fused
@@ -73,7 +74,7 @@ class Trainer(TrainingLoop):
         *,
         seed: int,
         device: torch.device,
-        augment: Transform | None = None,
+        augmentation: Augmentation | None = None,
         averaging: Averaging | None = None,
         recorder: GraphRecorder | None = None,
     ) -> None:
@@ -89,7 +90,7 @@ class Trainer(TrainingLoop):
         )
         self.splits = splits
         self.seed = seed
-        self.augment = augment
+        self.augmentation = augmentation
         is_balanced = settings.class_weights == "balanced"
         self._class_weights = balanced_weights(splits.train.class_sizes()).to(device) if is_balanced else None
         self._forward = self._training_forward()
@@ -155,7 +156,8 @@ class Trainer(TrainingLoop):
         order = torch.Generator().manual_seed(seed_epoch([self.seed], epoch))
         self.network.train()
         meter = Meter(self.device)
-        batches = images.shuffled(self.settings.batch_size, order, self.augment)
+        augment = None if self.augmentation is None else self.augmentation.in_epoch(epoch)
+        batches = images.shuffled(self.settings.batch_size, order, augment)
         for (loss, logits), labels, is_report_due in self._steps(batches):
             meter.add(loss, logits, labels)
             score = meter.glance() if is_report_due else None
@@ -166,7 +168,10 @@ class Trainer(TrainingLoop):
         return score
 
     def _compute(self, images: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        """Set the gradients; returns the loss () and the logits (batch, classes)."""
+        """Set the gradients; returns the loss () and the logits (batch, classes).
+
+        `labels` are (batch,), or those of mixed images: shares (batch, classes).
+        """
         logits = self._logits(images)
         smoothing = self.settings.label_smoothing
         loss = functional.cross_entropy(logits, labels, weight=self._class_weights, label_smoothing=smoothing)

@@ -162,7 +162,7 @@ def test_a_message_is_wrapped_between_words_on_a_terminal(
     assert all(len(line) <= 40 or value in line for line in lines)
 
 
-@pytest.mark.parametrize("word", ["model=[session4]", "model=[session4,session4_gap]", "augment=[none,affine]"])
+@pytest.mark.parametrize("word", ["model=[session4]", "model=[session4,session4_gap]", "optimizer=[sgd,adam]"])
 @pytest.mark.parametrize("flags", [(), ("-m",)])
 def test_a_list_of_options_is_refused(command: Command, word: str, flags: tuple[str, ...], workspace: Path) -> None:
     done = command(*flags, word)

@@ -1,11 +1,14 @@
 """Errors of command lines that Hydra rejects."""
 
 import pytest
+from hydra.errors import HydraException
 
-from archsearch.compose.composition import compose_config
+from archsearch.compose.composition import compose_config, composed_sweep
 from archsearch.compose.explain import explain
 from archsearch.compose.option_files import group_options
 from archsearch.compose.overrides import complete_arguments
+
+TRANSFORMS = ", ".join(group_options()["augment"])
 
 
 def explanations(*arguments: str) -> list[str]:
@@ -72,7 +75,8 @@ def test_other_errors_have_hydras_message(argument: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("augment=[1,2]", "augment: got [1,2], must be one of affine, none"),
+        ("augment=[1,2]", f"augment: got [1,2], must be one of {TRANSFORMS}"),
+        ("augment=[crop,flop]", f"augment: got 'flop', must be one of {TRANSFORMS} (did you mean flip?)"),
         ("optimizer={a:1}", "optimizer: got {a:1}, must be one of adam, adamw, sgd"),
         (
             "model.head={type:linear,hidden:[32]}",
@@ -175,3 +179,19 @@ def test_a_file_is_no_option(file: str) -> None:
 def test_suggestions_reach_any_depth(override: str, message: str) -> None:
     (problem,) = explanations("model=resnet20", override)
     assert problem.startswith(message)
+
+
+def test_a_setting_of_a_transform_names_the_transform_that_it_needs() -> None:
+    expected = "augment.cutout.size: only with augment=cutout, or with cutout in a list of transforms"
+    assert explanations("augment=[flip,crop]", "augment.cutout.size=4") == [expected]
+    (problem,) = explanations("augment=[flip,crop]", "augment.crop.paddding=4")
+    assert problem == "augment.crop.paddding: unknown setting (did you mean padding?)"
+
+
+def test_a_setting_of_a_group_that_varies_gets_the_spelling_that_hydra_takes() -> None:
+    arguments = ["-m", "augment=flip,[flip,crop]", "augment.flip.p=0.3"]
+    with pytest.raises(HydraException) as refused, composed_sweep(arguments):
+        pass
+    (problem,) = [str(problem) for problem in explain(refused.value, arguments).problems]
+    assert problem.startswith("augment.flip.p: got 0.3, which Hydra does not know before augment has one of its")
+    assert problem.endswith("write ++augment.flip.p=0.3")

@@ -110,3 +110,9 @@ def test_a_choice_beside_numbers_is_no_word_on_its_own() -> None:
 )
 def test_help_of_a_command_begins_with_its_name(command: str, usage: str) -> None:
     assert help_text(command=command).startswith(usage)
+
+
+def test_the_settings_of_transforms_are_listed_where_there_are_any() -> None:
+    assert "augment.crop.padding_mode=constant" in group_help("augment")
+    text = help_text(["augment=crop"])
+    assert "augment.crop.padding=4" in text and "augment.flip=null" in text

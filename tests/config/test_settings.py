@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from archsearch.config.augment import Affine, Augment
 from archsearch.config.recipe import SGD
 from archsearch.config.schema import format_value
 from archsearch.config.settings import Settings, parse_settings
@@ -35,7 +36,8 @@ def test_every_optimizer_can_be_combined_with_every_scheduler(optimizer: str, sc
 
 def test_the_other_groups_have_valid_options() -> None:
     settings = settings_of("augment=affine", "averaging=ema", "tracking=none", "data=digits")
-    assert (settings.augment.type, settings.averaging.type) == ("affine", "ema")
+    assert settings.augment == Augment(affine=Affine(degrees=10.0, translate=0.1, scale=0.1))
+    assert settings.averaging.type == "ema"
     assert (settings.tracking.enabled, settings.data.name) == (False, "digits")
 
 
@@ -49,7 +51,7 @@ def test_the_reference_experiment_has_the_recipe_of_the_reference() -> None:
     assert (config["trainer"]["epochs"], config["trainer"]["batch_size"], config["seed"]) == (19, 128, 1)
     assert (config["data"]["name"], config["data"]["validation"]) == ("mnist", 0)
     assert config["model"]["dropout"] == 0.1 and config["trainer"]["label_smoothing"] == 0
-    assert config["trainer"]["test_every_epoch"] and config["augment"] == {"type": "none"}
+    assert config["trainer"]["test_every_epoch"] and config["augment"] == {}
 
 
 def test_all_errors_of_the_settings_are_reported_at_once() -> None:
@@ -117,3 +119,16 @@ def test_sections_must_be_mappings(section: str, value: object) -> None:
 )
 def test_values_beyond_sense_are_refused(override: str, problem: str) -> None:
     assert any(line.startswith(problem) for line in problems_of(override))
+
+
+def test_augmentation_from_before_transforms_could_be_combined_is_still_read() -> None:
+    config = ask("data=digits").config
+    old: dict[str, Any] = {"type": "affine", "degrees": 5.0, "translate": 0.1, "scale": 0.0}
+    for section, expected in (
+        ({"type": "none"}, Augment()),
+        (old, Augment(affine=Affine(degrees=5.0, translate=0.1, scale=0.0))),
+    ):
+        settings, problems = parse_settings({**config, "augment": section})
+        assert settings is not None and settings.augment == expected, problems
+    assert problems_of(augment={**old, "degrees": 200}) == ["augment.affine.degrees: got 200, must be at most 180.0"]
+    assert problems_of(augment={"type": "cutout"}) == ["augment.type: unknown setting"]

@@ -89,16 +89,22 @@ def test_a_last_batch_of_one_image_is_dropped(count: int, batch_size: int) -> No
 
 def test_augmentation_gets_pixels_before_they_are_normalised() -> None:
     images = image_set(4)
-    ((pixels, _),) = images.shuffled(4, generator(0), torch.zeros_like)
+
+    def blacken(pixels: Tensor, labels: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        assert torch.equal(labels, images.labels[positions])
+        return torch.zeros_like(pixels), labels
+
+    ((pixels, _),) = images.shuffled(4, generator(0), blacken)
     torch.testing.assert_close(pixels, torch.full_like(pixels, -0.1307 / 0.3081))
 
 
 def test_members_side_by_side_get_the_batches_that_each_would_get_alone() -> None:
     images = image_set(10)
 
-    def invert(pixels: Tensor) -> Tensor:
+    def invert(pixels: Tensor, labels: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         assert pixels.shape[1:] == (1, 28, 28)
-        return 1 - pixels
+        assert torch.equal(pixels, images.images[positions] / 255) and torch.equal(labels, images.labels[positions])
+        return 1 - pixels, labels
 
     together = list(images.shuffled_side_by_side(4, [generator(1), generator(2)], invert))
     for member, seed in enumerate((1, 2)):

@@ -48,10 +48,14 @@ def test_the_result_names_the_store_and_says_that_the_record_is_complete(
 
 def test_params_are_the_settings_that_a_person_chose(record: Any) -> None:
     affine = {key: value for key, value in record.data.params.items() if key.startswith("augment.")}
-    assert affine.pop("augment.type") == "affine" and affine
+    assert affine == {
+        "augment.affine.degrees": "10.0",
+        "augment.affine.translate": "0.1",
+        "augment.affine.scale": "0.1",
+    }
     assert {key: value for key, value in record.data.params.items() if not key.startswith("augment.")} == {
-        "model": "session5_step1", "data": "digits", "data.split_seed": "0", "seed": "1", "model.dropout": "0.1",
-        "model.width": "0.4", "model.blocks": "conv1 conv2 conv3 pool1 conv4 conv5 pool2",
+        "model": "session5_step1", "data": "digits", "augment": "affine", "data.split_seed": "0", "seed": "1",
+        "model.dropout": "0.1", "model.width": "0.4", "model.blocks": "conv1 conv2 conv3 pool1 conv4 conv5 pool2",
         **{f"model.blocks.{name}.channels": "8" if name == "conv2" else "10" for name in
            ("conv1", "conv2", "conv3", "conv4", "conv5")},
         **{f"model.blocks.{name}.{key}": value for name in ("pool1", "pool2")
@@ -103,6 +107,7 @@ def test_files_and_figures_are_artifacts(client: Any, result: dict[str, Any]) ->
         "curves.png",
         "confusion.png",
         "mistakes.png",
+        "augmented.png",
         "predictions.csv",
     }
 

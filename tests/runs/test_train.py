@@ -24,8 +24,8 @@ def predictions_in(folder: Path) -> list[dict[str, str]]:
 
 def test_a_finished_run_leaves_these_files(finished: Path) -> None:
     assert sorted(path.name for path in (finished / RUN).glob("[!.]*")) == [
-        "checkpoint.pt", "config.yaml", "confusion.png", "curves.png", "layers.txt", "mistakes.png", "network.svg",
-        "predictions.csv", "result.json",
+        "augmented.png", "checkpoint.pt", "config.yaml", "confusion.png", "curves.png", "layers.txt", "mistakes.png",
+        "network.svg", "predictions.csv", "result.json",
     ]  # fmt: skip
 
 

@@ -26,9 +26,10 @@ def test_scores_count_the_images_of_their_split(few: Dataset) -> None:
 
 
 RANDOM = ("model.dropout=0.2", "augment=affine")
+MIXED = ("augment=[flip,cutout,mixup,cutmix]", "augment.flip.alternating=true", "augment.cutout.size=4")
 
 
-@pytest.mark.parametrize("overrides", [(), RANDOM, ("optimizer=adamw", "optimizer.lr=0.01")])
+@pytest.mark.parametrize("overrides", [(), RANDOM, MIXED, ("optimizer=adamw", "optimizer.lr=0.01")])
 def test_the_same_seed_gives_the_same_numbers(few: Dataset, overrides: tuple[str, ...]) -> None:
     first, second = (numbers(list(trainer_of(few, *FEW, *overrides).run())) for _ in range(2))
     assert first == second
@@ -40,20 +41,21 @@ def test_another_seed_gives_other_numbers(few: Dataset) -> None:
 
 
 @pytest.mark.parametrize(
-    "override",
+    "recipe",
     [
-        "scheduler=constant",
-        "scheduler=multistep",
-        "scheduler=cosine",
-        "scheduler=one_cycle",
-        "averaging=ema",
-        "averaging=lookahead",
-        "optimizer.bias_lr_factor=4",
-        "optimizer=adamw",
+        ("scheduler=constant",),
+        ("scheduler=multistep",),
+        ("scheduler=cosine",),
+        ("scheduler=one_cycle",),
+        ("averaging=ema",),
+        ("averaging=lookahead",),
+        ("optimizer.bias_lr_factor=4",),
+        ("optimizer=adamw",),
+        MIXED,
     ],
 )
-def test_an_interrupted_run_resumes_to_the_same_numbers(few: Dataset, override: str) -> None:
-    overrides = (*FEW, "trainer.epochs=3", override, *RANDOM)
+def test_an_interrupted_run_resumes_to_the_same_numbers(few: Dataset, recipe: tuple[str, ...]) -> None:
+    overrides = (*FEW, "trainer.epochs=3", *RANDOM, *recipe)
     uninterrupted = list(trainer_of(few, *overrides).run())
     interrupted = trainer_of(few, *overrides)
     first = next(interrupted.run())
@@ -120,7 +122,7 @@ def test_averaged_weights_are_evaluated(few: Dataset, averaging: str) -> None:
     assert not torch.allclose(averaged, last)
 
 
-@pytest.mark.parametrize("overrides", [(), ("averaging=ema", *RANDOM, "trainer.label_smoothing=0.1")])
+@pytest.mark.parametrize("overrides", [(), MIXED, ("averaging=ema", *RANDOM, "trainer.label_smoothing=0.1")])
 def test_recorded_steps_compute_the_same_numbers(few: Dataset, overrides: tuple[str, ...]) -> None:
     plain = trainer_of(few, *FEW, *overrides)
     history = numbers(list(plain.run()))

@@ -1,7 +1,7 @@
 """Decides which variants can be trained as one network. Without torch."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import Any, Protocol
 
 from archsearch.config.schema import format_value
@@ -46,6 +46,9 @@ def why_not_stackable(candidates: Sequence[Candidate]) -> str | None:
     if not candidates:
         return "there is nothing to stack"
     first, *others = candidates
+    mixing = [name for name in ("mixup", "cutmix") if getattr(first.settings.augment, name) is not None]
+    if mixing:
+        return f"augment.{mixing[0]} mixes the images of a batch, which a stack cannot"
     for layer in first.plan.layers:
         if not is_stackable(layer):
             return f"{layer.path} is a {layer.type_name}, which cannot be stacked"
@@ -101,5 +104,11 @@ def _without_dropout(nodes: Sequence[Node]) -> list[Layer | Parallel]:
     ]  # fmt: skip
 
 
-def _as_dict(section: Any) -> dict[str, Any]:
-    return {field.name: getattr(section, field.name) for field in fields(section)}
+def _as_dict(section: Any, prefix: str = "") -> dict[str, Any]:
+    """Settings by their names, those in others as `affine.degrees`."""
+    if not is_dataclass(section):
+        return {prefix: section}
+    places = {field.name: f"{prefix}.{field.name}".strip(".") for field in fields(section)}
+    return {
+        path: value for name, place in places.items() for path, value in _as_dict(getattr(section, name), place).items()
+    }

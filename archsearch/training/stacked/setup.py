@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from archsearch.data.augment import make_augment
+from archsearch.data.augment.pipeline import make_augmentation
 from archsearch.data.load import Dataset
 from archsearch.training.cuda_graphs import GraphRecorder
 from archsearch.training.setup import make_network, make_splits
@@ -45,7 +45,7 @@ def make_stacked_trainer(
         common.trainer,
         common.scheduler,
         device=device,
-        augment=make_augment(common.augment),
+        augmentation=make_augmentation(common.augment, splits.train, common.seed),
         averaging=common.averaging,
         graphs=graphs,
         recorder=recorder,

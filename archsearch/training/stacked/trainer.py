@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from archsearch.config.recipe import Averaging, Optimizer, Scheduler
 from archsearch.config.settings import TrainerSettings
-from archsearch.data.batches import ImageSet, Transform
+from archsearch.data.augment.pipeline import Augmentation
+from archsearch.data.batches import ImageSet
 from archsearch.errors import NonFiniteLossError
 from archsearch.model.plan import Plan
 from archsearch.training.classes import accuracy_by_class, balanced_weights
@@ -62,7 +63,7 @@ class StackedTrainer(TrainingLoop):
         scheduler: Scheduler,
         *,
         device: torch.device,
-        augment: Transform | None = None,
+        augmentation: Augmentation | None = None,
         averaging: Averaging | None = None,
         graphs: bool = True,
         recorder: GraphRecorder | None = None,
@@ -83,7 +84,7 @@ class StackedTrainer(TrainingLoop):
         )
         self.splits = splits
         self.seeds = [member.seed for member in members]
-        self.augment = augment
+        self.augmentation = augmentation
         self.failures: dict[int, NonFiniteLossError] = {}  # by the member's number, from 0
         self._forward = torch.compile(stack) if settings.compile else stack
         smoothing = [member.label_smoothing for member in members]
@@ -179,7 +180,8 @@ class StackedTrainer(TrainingLoop):
         self.network.train()
         self._meter.reset()
         total = 0
-        batches = self.splits.train.shuffled_side_by_side(self.settings.batch_size, orders, self.augment)
+        augment = None if self.augmentation is None else self.augmentation.in_epoch(epoch)
+        batches = self.splits.train.shuffled_side_by_side(self.settings.batch_size, orders, augment)
         for _, labels, is_report_due in self._steps(batches):
             total += labels.shape[1]
             if watch is not None and is_report_due:

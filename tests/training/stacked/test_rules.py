@@ -32,6 +32,11 @@ def test_what_belongs_to_a_member_may_differ(override: str) -> None:
     assert why_not_stackable([member(), member(override)]) is None
 
 
+def test_mixed_images_cannot_be_stacked() -> None:
+    reason = why_not_stackable([member("augment=mixup"), member("augment=mixup", "seed=2")])
+    assert reason == "augment.mixup mixes the images of a batch, which a stack cannot"
+
+
 @pytest.mark.parametrize(
     ("override", "reason"),
     [
@@ -41,7 +46,7 @@ def test_what_belongs_to_a_member_may_differ(override: str) -> None:
         ("trainer.epochs=3", "the same trainer.epochs, but have 2 and 3"),
         ("trainer.batch_size=64", "the same trainer.batch_size, but have 32 and 64"),
         ("trainer.precision=bfloat16", "the same trainer.precision, but have 'float32' and 'bfloat16'"),
-        ("augment=affine", "the same augment.type, but have 'none' and 'affine'"),
+        ("augment=affine", "the same augment.affine.degrees, but have null and 10.0"),
         ("averaging=ema", "the same averaging.type, but have 'none' and 'ema'"),
         ("data.split_seed=7", "the same data.split_seed, but have 0 and 7"),
         ("model.blocks.conv2.channels=20", "the same out_channels in conv2.conv, but have 4 and 8"),
@@ -99,7 +104,7 @@ for name in ("hydra", "omegaconf", "mlflow", "sklearn", "torchvision", "matplotl
     sys.modules[name] = None
 import archsearch.training.stacked.rules
 assert "torch" not in sys.modules
-import archsearch.training.stacked.trainer, archsearch.model.builder, archsearch.data.augment
+import archsearch.training.stacked.trainer, archsearch.model.builder, archsearch.data.augment.pipeline
 import archsearch.training.cuda_graphs
 """
     subprocess.run([sys.executable, "-c", code], check=True)

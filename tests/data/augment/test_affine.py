@@ -3,9 +3,11 @@
 import pytest
 import torch
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as reference
 
-from archsearch.config.recipe import AffineAugment, NoAugment
-from archsearch.data.augment import make_augment
+from archsearch.config.augment import Affine
+from archsearch.data.augment.geometry import transform_affine
 
 
 @pytest.fixture(autouse=True)
@@ -14,17 +16,11 @@ def _seed() -> None:
 
 
 def augment(images: Tensor, degrees: float = 0.0, translate: float = 0.0, scale: float = 0.0) -> Tensor:
-    transform = make_augment(AffineAugment(degrees=degrees, translate=translate, scale=scale))
-    assert transform is not None
-    return transform(images)
+    return transform_affine(images, Affine(degrees=degrees, translate=translate, scale=scale))
 
 
 def blank(count: int = 400) -> Tensor:
     return torch.zeros(count, 1, 29, 29)
-
-
-def test_no_augmentation_is_no_transform() -> None:
-    assert make_augment(NoAugment()) is None
 
 
 def test_extents_of_zero_change_nothing() -> None:
@@ -62,3 +58,15 @@ def test_scales_go_both_ways_up_to_their_factor() -> None:
 def test_pixels_from_outside_the_image_are_black() -> None:
     shifted = augment(torch.ones(50, 1, 28, 28), translate=0.5)
     assert shifted.amin(dim=(1, 2, 3)).max() == 0
+
+
+def test_rotation_and_scale_are_those_of_torchvision() -> None:
+    images = torch.rand(20, 3, 15, 15)
+    torch.manual_seed(3)
+    changed = augment(images, degrees=25.0, scale=0.3)
+    torch.manual_seed(3)
+    angles = (torch.rand(20) * 2 - 1) * 25
+    scales = 1 + (torch.rand(20) * 2 - 1) * 0.3
+    for number, (angle, scale) in enumerate(zip(angles.tolist(), scales.tolist(), strict=True)):
+        expected = reference.affine(images[number], angle, [0, 0], scale, [0, 0], InterpolationMode.BILINEAR)
+        torch.testing.assert_close(changed[number], expected, atol=1e-4, rtol=0)
