@@ -10,13 +10,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from archsearch.data.formats import Bytes
@@ -48,8 +48,10 @@ def read_entry(name: str) -> Entry | None:
     """The entry `name`; None if there is none, or it cannot be read."""
     try:
         content = json.loads((cache_root() / name / _INFO).read_text(encoding="utf-8"))
-        return Entry(DatasetInfo.from_dict(content["info"]), tuple(content["notes"]))
-    except (OSError, ValueError, LookupError, TypeError):
+        info = DatasetInfo.from_dict(content["info"])
+        _arrays(name, info, mapped=True)  # raises if images are missing
+        return Entry(info, tuple(content["notes"]))
+    except (OSError, EOFError, ValueError, LookupError, TypeError):
         return None
 
 
@@ -64,12 +66,24 @@ def locked_entry(name: str) -> Iterator[None]:
     root = cache_root()
     with _explained(root):
         root.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(root / f".{name}.lock")
+        _remove_abandoned(root)
+        lock = _lock(root, name)
         lock.acquire()
     try:
         yield
     finally:
         lock.release()
+
+
+def _lock(root: Path, name: str) -> FileLock:
+    return FileLock(root / f".{name}.lock")
+
+
+def _remove_abandoned(root: Path) -> None:
+    """Remove what processes that were killed have left: entries to be, which nobody has locked."""
+    for scratch in root.glob(".*-*/"):
+        with suppress(Timeout), _lock(root, scratch.name[1:].rpartition("-")[0]).acquire(timeout=0):
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextmanager
@@ -96,8 +110,12 @@ def _explained(root: Path) -> Iterator[None]:
 
 
 def images_file(folder: Path, shape: tuple[int, ...]) -> Bytes:
-    """The images of an entry in `folder`, to be filled: a memory-mapped file."""
-    return np.lib.format.open_memmap(folder / _IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+    """The images of an entry in `folder`, to be filled: a memory-mapped file. Raises `OSError` if the disk is full."""
+    images = np.lib.format.open_memmap(folder / _IMAGES, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate"):  # a disk that is full when the pages are written would end the process (SIGBUS)
+        with open(folder / _IMAGES, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+    return images
 
 
 def set_aside(folder: Path) -> Path:
@@ -118,13 +136,22 @@ def read_arrays(info: DatasetInfo, *, mapped: bool) -> tuple[Bytes, NDArray[Any]
     assert info.cache is not None
     folder = cache_root() / info.cache
     try:
-        # "c" keeps writes private to the process.
-        images = np.load(folder / _IMAGES, mmap_mode="c" if mapped else None, allow_pickle=False)
-        labels = np.load(folder / _LABELS, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        images, labels = _arrays(info.cache, info, mapped=mapped)
+    except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{folder}: the cache of {info.title} cannot be read: {error}; start again") from error
     count = info.train_images
     return np.asarray(images[:count]), labels[:count], np.asarray(images[count:]), labels[count:]
+
+
+def _arrays(name: str, info: DatasetInfo, *, mapped: bool) -> tuple[Bytes, NDArray[Any]]:
+    """Images and labels of the entry `name`. Raises `OSError`, `EOFError` or `ValueError` if they are not of `info`."""
+    folder = cache_root() / name
+    # "c" keeps writes private to the process.
+    images = np.load(folder / _IMAGES, mmap_mode="c" if mapped else None, allow_pickle=False)
+    labels = np.load(folder / _LABELS, allow_pickle=False)
+    if images.shape != (len(labels), *info.shape) or len(labels) != info.train_images + info.test_images:
+        raise ValueError(f"it has images of shape {images.shape} and {len(labels):,} labels")
+    return images, labels
 
 
 def statistics(images: Bytes) -> tuple[tuple[float, ...], tuple[float, ...]]:

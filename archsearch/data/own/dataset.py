@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache as once
 from pathlib import Path
@@ -34,7 +35,7 @@ from archsearch.system.memory import note_memory, readable_size
 log = logging.getLogger(__name__)
 
 _ROWS = 4096  # images copied at once
-_FORMAT = 1  # of the cache; incremented when the same files give other arrays
+_FORMAT = 2  # of the cache; incremented when the same files give other arrays
 
 
 def own_dataset(data: DataSettings) -> DatasetInfo:
@@ -61,6 +62,11 @@ def _say(_: str, notes: tuple[str, ...]) -> None:
 
 def _source(data: DataSettings) -> Path:
     return Path(data.root if data.name == "image_folder" else data.path or "")
+
+
+def _place(data: DataSettings) -> str:
+    """The setting that names the source, with its value, for messages."""
+    return f"data.{'root' if data.name == 'image_folder' else 'path'}={_source(data)}"
 
 
 def _fingerprint(data: DataSettings) -> str:
@@ -94,6 +100,7 @@ def _build(data: DataSettings, name: str) -> Entry:
     from archsearch.data.own.decode import common_shape, decoded  # imports Pillow, which public data sets do not need
 
     collection = _collect(data)
+    _check_names(collection.classes, _place(data))
     shape = common_shape(collection, data)
     order = np.argsort(collection.parts, kind="stable")
     rows = np.empty_like(order)
@@ -110,7 +117,7 @@ def _build(data: DataSettings, name: str) -> Entry:
                 images[rows[number]] = pixels
         whole = np.array([number for number in order if number not in broken], np.int64)
         labels, parts = collection.labels[whole], collection.parts[whole]
-        _check_parts(collection, labels, parts, _source(data), broken)
+        _check_parts(collection, labels, parts, _place(data), broken)
         if broken:
             images = _without(scratch, images, np.sort(rows[list(broken)]))
         labels = labels.astype(np.uint8 if len(collection.classes) <= 256 else np.int64)
@@ -121,8 +128,17 @@ def _build(data: DataSettings, name: str) -> Entry:
     return entry
 
 
+def _check_names(classes: Sequence[str], source: str) -> None:
+    """Raise `DataError` unless all names are valid Unicode: lone surrogates can be neither written nor drawn."""
+    for name in classes:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{source}: the name of class {name!a} must be valid UTF-8; rename it") from error
+
+
 def _check_parts(
-    collection: Collection, labels: NDArray[np.int64], parts: NDArray[np.int64], source: Path, broken: dict[int, str]
+    collection: Collection, labels: NDArray[np.int64], parts: NDArray[np.int64], source: str, broken: dict[int, str]
 ) -> None:
     """Raise `DataError` unless there are training images of every class, and test images."""
     amounts = np.bincount(labels[parts == TRAIN], minlength=len(collection.classes))

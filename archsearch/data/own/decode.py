@@ -62,6 +62,7 @@ def _in_parallel(collection: Collection, work: Callable[[Content], T], activity:
     total = len(collection.names)
     # disable=None: only on a terminal.
     with (
+        warnings.catch_warnings(action="ignore"),  # of Pillow, about odd metadata; not in threads, which share filters
         ThreadPoolExecutor(os.cpu_count()) as threads,
         tqdm(desc=f"{activity} {total:,} images", total=total, disable=None, leave=False) as bar,
     ):
@@ -83,10 +84,12 @@ def _readable(content: Content, work: Callable[[Image.Image], T]) -> T | str:
     try:
         if (len(content) if isinstance(content, bytes) else content.stat().st_size) == 0:
             return "empty"
-        with warnings.catch_warnings(action="ignore"), opened(content) as image:  # of Pillow, about odd metadata
+        with opened(content) as image:
             return work(image)
     except MemoryError:
         raise
     except Exception as error:  # Pillow raises nearly anything for damaged files
-        reason = str(error).partition(" '/")[0].partition(" <_io")[0]  # without the file, which has been named
-        return reason.rstrip(":") or type(error).__name__
+        if isinstance(error, OSError) and error.strerror:
+            return error.strerror
+        reason = str(error).partition(" '")[0].partition(" <_io")[0]  # without the file, which has been named
+        return reason or type(error).__name__

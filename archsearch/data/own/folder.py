@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 
@@ -13,9 +12,11 @@ from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, 
 from archsearch.data.own.split import with_test_part
 from archsearch.errors import DataError
 
-_PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
+_NAMES = {TRAIN: ("train", "training"), VALIDATION: ("val", "valid", "validation"), TEST: ("test", "testing")}
+_PARTS = {name: part for part, names in _NAMES.items() for name in names}  # in any case: Train/, Test/
 
 State = tuple[str, int, int]  # of a file: path below the root, size in bytes, modification time in nanoseconds
+_NO_STATE = (-1, -1)  # of a link to nothing or to itself, which is then named as unreadable
 
 
 def scan(root: Path) -> list[State]:
@@ -37,20 +38,26 @@ def scan(root: Path) -> list[State]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         below = Path(folder).relative_to(root)
         for name in sorted(names) if below.parts else ():
-            with suppress(FileNotFoundError):  # a link to nothing
+            if name.startswith("."):
+                continue
+            try:
                 status = Path(folder, name).stat()
-                if not name.startswith(".") and S_ISREG(status.st_mode):
-                    files.append((str(below / name), status.st_size, status.st_mtime_ns))
+            except OSError:
+                files.append((str(below / name), *_NO_STATE))
+                continue
+            if S_ISREG(status.st_mode):
+                files.append((str(below / name), status.st_size, status.st_mtime_ns))
     return files
 
 
 def collect(root: Path, states: list[State]) -> Collection:
     """The images among the files `states` of `root`. Raises `DataError` if they do not form classes."""
-    has_parts = any(Path(name).parts[0] == "train" for name, _, _ in states)
+    # A folder train/ with images in itself is a class.
+    has_parts = any(_part(name) == TRAIN and len(Path(name).parts) > 2 for name, _, _ in states)
     images, others, parts, labels = [], [], [], []
     for name, _, _ in states:
         folders = Path(name).parts[:-1]
-        part, inner = (_PARTS.get(folders[0]), folders[1:]) if has_parts else (TRAIN, folders)
+        part, inner = (_part(name), folders[1:]) if has_parts else (TRAIN, folders)
         if not name.lower().endswith(IMAGE_SUFFIXES) or part is None or not inner:
             others.append(name)
             continue
@@ -76,3 +83,8 @@ def collect(root: Path, states: list[State]) -> Collection:
     notes = (f"{len(others):,} files are no images of a class: {some(others)}",) if others else ()
     chosen = with_test_part(hashed, label_numbers, np.array(parts, np.int64))
     return Collection(classes, images, label_numbers, chosen, read=read, notes=notes)
+
+
+def _part(name: str) -> int | None:
+    """The part that the first folder of the file `name` stands for, if it stands for one."""
+    return _PARTS.get(Path(name).parts[0].lower())

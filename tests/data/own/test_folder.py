@@ -1,11 +1,13 @@
 """Image folders: layouts, sizes, what is left out, and the cache."""
 
+import errno
 import logging
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from archsearch.config.settings import DataSettings
@@ -84,6 +86,20 @@ def test_images_are_scaled_and_cropped_around_their_centre(tmp_path: Path) -> No
     assert sorted({int(image.max()) for image in centres}) == [0, 200]
 
 
+def test_names_of_parts_are_read_in_any_case(tmp_path: Path, write_images: WriteImages) -> None:
+    for part, count in (("Training", 9), ("Testing", 5)):
+        for name in ("cats", "dogs"):
+            write_images(f"set/{part}/{name}", count)
+    info = own_dataset(settings(tmp_path / "set"))
+    assert (info.classes, info.train_images, info.test_images) == (("cats", "dogs"), 18, 10)
+
+
+def test_a_class_may_be_called_train(tmp_path: Path, write_images: WriteImages) -> None:
+    write_images("set/train", 6)
+    write_images("set/car", 6)
+    assert own_dataset(settings(tmp_path / "set")).classes == ("car", "train")
+
+
 @pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3), ("RGBA", 3)])
 def test_images_are_grey_if_all_are(tmp_path: Path, write_images: WriteImages, mode: str, channels: int) -> None:
     write_images("set/a", 6, mode="L")
@@ -109,13 +125,15 @@ def test_what_cannot_be_read_is_named_and_left_out(
     whole = (photographs / "dogs" / "000.png").read_bytes()
     (photographs / "dogs" / "half.png").write_bytes(whole[: len(whole) // 2])
     (photographs / "dogs" / ".hidden.png").write_bytes(b"not looked at")
+    (photographs / "dogs" / "itself.png").symlink_to("itself.png")
     (photographs / "dogs" / "list.txt").touch()
     write_images("photographs/.thumbnails", 3)
     with caplog.at_level(logging.WARNING):
         data = read(photographs)
     assert data.info.train_images + data.info.test_images == 30 == len(data.train_images) + len(data.test_images)
-    assert "3 of 33 images left out" in caplog.text and "1 files are no images of a class: dogs/list.txt" in caplog.text
-    for name in ("cats/empty.png (empty)", "cats/broken.jpg", "dogs/half.png"):
+    assert "4 of 34 images left out" in caplog.text and "1 files are no images of a class: dogs/list.txt" in caplog.text
+    loop = "dogs/itself.png (Too many levels of symbolic links)"
+    for name in ("cats/empty.png (empty)", "cats/broken.jpg (cannot identify image file)", "dogs/half.png", loop):
         assert name in caplog.text
     assert "hidden" not in caplog.text and "thumbnails" not in caplog.text
     assert "delete" not in caplog.text
@@ -170,6 +188,39 @@ def test_arrays_are_mapped_or_read_into_memory(photographs: Path) -> None:
     np.testing.assert_array_equal(mapped, read_in)
     owners = [images.base if isinstance(images.base, np.memmap) else None for images in (mapped, read_in)]
     assert owners[0] is not None and owners[1] is None
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
+@pytest.mark.parametrize("left", [b"", b"part of a file", None])
+def test_a_damaged_entry_of_the_cache_is_written_again(
+    photographs: Path, cache: Path, name: str, left: bytes | None
+) -> None:
+    info = own_dataset(settings(photographs))
+    file = cache / str(info.cache) / name
+    file.unlink() if left is None else file.write_bytes(left)
+    with pytest.raises(DataError, match=r"the cache of photographs cannot be read: .*; start again"):
+        load(info, photographs)
+    assert own_dataset(settings(photographs)) == info and len(load(info, photographs).train_images) == 25
+
+
+def test_what_a_killed_process_left_in_the_cache_is_removed(photographs: Path, cache: Path) -> None:
+    for name in ("killed", "busy"):
+        (cache / f".{name}-x1").mkdir(parents=True)
+        (cache / f".{name}-x1" / "images.npy").touch()
+    with FileLock(cache / ".busy.lock"):
+        own_dataset(settings(photographs))
+    assert [path.name for path in cache.glob(".*-*")] == [".busy-x1"]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs posix_fallocate")
+def test_a_full_disk_is_an_error(photographs: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", fail)
+    with pytest.raises(StorageError, match=r"the cache cannot be written: No space left on device; ARCHSEARCH_CACHE"):
+        own_dataset(settings(photographs))
+    assert not [path for path in cache.iterdir() if path.is_dir()]
 
 
 def test_a_cache_that_cannot_be_written_is_named(photographs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
