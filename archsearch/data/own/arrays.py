@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from archsearch.data.catalogue import FILES
 from archsearch.data.formats import Bytes, FormatError, parse_idx, read_content
-from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, class_numbers
+from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, class_numbers, numbers_of, texts_of
 from archsearch.data.own.split import with_test_part
 from archsearch.errors import DataError
 
@@ -58,9 +58,9 @@ def collect(path: Path) -> Collection:
             raise DataError(f"{path}: {missing[0]} is missing, got {', '.join(arrays)}")
         pixels, labels = _pixels(arrays[pair[0]], f"{path}: {pair[0]}"), np.asarray(arrays[pair[1]])
         labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-        if len(pixels) != len(labels):
+        if labels.ndim == 0 or len(pixels) != len(labels):
             raise DataError(
-                f"{path}: got {len(pixels):,} {pair[0]} and {len(labels):,} {pair[1]}, must be equally many"
+                f"{path}: got {len(pixels):,} {pair[0]} and {labels.size:,} {pair[1]}, must be equally many"
             )
         if images and pixels.shape[1:] != images[0].shape[1:]:
             shapes = f"{images[0].shape[1:]} and {pixels.shape[1:]}"
@@ -70,9 +70,12 @@ def collect(path: Path) -> Collection:
         parts.append(np.full(len(labels), part))
     if not parts or parts[0][:1].tolist() != [TRAIN]:
         raise DataError(f"{path}: must have images and labels (or x_train and y_train), got {', '.join(arrays) or '-'}")
-    classes, numbers = class_numbers(np.concatenate(values), f"{path}: labels")
+    labels = np.concatenate(values)
     if _CLASSES in arrays:
-        classes, numbers = _named(path, arrays[_CLASSES], np.concatenate(values))
+        classes = _class_names(arrays[_CLASSES], path)
+        numbers = numbers_of(labels, classes, f"{path}: beside classes")
+    else:
+        classes, numbers = class_numbers(labels, f"{path}: labels")
     names = [f"image {number}" for number in range(len(numbers))]
     chosen = with_test_part(names, numbers, np.concatenate(parts))
     return Collection(classes, names, numbers, chosen, pixels=np.concatenate(images))
@@ -84,7 +87,9 @@ def _read_archive(path: Path) -> Mapping[str, NDArray[Any]]:
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{path}: must be a NumPy archive (.npz) with images and labels, is a single array")
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except Exception as error:  # NumPy, zipfile and zlib raise nearly anything for damaged files
         raise DataError(f"{path}: cannot be read as a NumPy archive: {error}") from error
 
 
@@ -111,13 +116,16 @@ def _pixels(images: NDArray[Any], subject: str) -> Bytes:
         raise DataError(f"{subject}: got shape {' x '.join(map(str, images.shape))}, {rule}")
     if images.dtype == np.uint8:
         return np.asarray(images, np.uint8)
+    if images.dtype.kind not in "biuf":
+        raise DataError(f"{subject}: got {images.dtype}, must be uint8, or floating-point numbers from 0 to 1")
     if images.dtype.kind == "f" and images.min() >= 0 and images.max() <= 1:
         return np.asarray(np.rint(images * 255), np.uint8)
     limits = f"{images.dtype} from {images.min()} to {images.max()}"
     raise DataError(f"{subject}: got {limits}, must be uint8, or floating-point numbers from 0 to 1")
 
 
-def _named(path: Path, names: NDArray[Any], labels: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(names):
-        raise DataError(f"{path}: labels beside classes must be from 0 to {len(names) - 1}, got up to {labels.max()}")
-    return tuple(map(str, names.tolist())), labels.astype(np.int64)
+def _class_names(names: NDArray[Any], path: Path) -> tuple[str, ...]:
+    classes = tuple(map(str, texts_of(names).tolist())) if names.ndim == 1 else ()
+    if not classes or len(set(classes)) < len(classes):
+        raise DataError(f"{path}: classes must be a list of different names, got {names.tolist()}")
+    return classes

@@ -33,12 +33,28 @@ class Collection:
     notes: tuple[str, ...] = ()
 
 
+def texts_of(values: NDArray[Any]) -> NDArray[Any]:
+    """`values`, with bytes as the texts that they encode."""
+    return np.char.decode(values, "utf-8", "surrogateescape") if values.dtype.kind == "S" else values
+
+
 def class_numbers(values: NDArray[Any], subject: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """The classes among `values` (N,), integers or texts, in order, and the number of each value's class (N,)."""
     if values.ndim != 1 or values.dtype.kind not in "iuSU":
         raise DataError(f"{subject}: must be one integer or text an image, got {values.dtype} of shape {values.shape}")
-    classes, numbers = np.unique(values, return_inverse=True)
+    classes, numbers = np.unique(texts_of(values), return_inverse=True)
     return tuple(map(str, classes.tolist())), numbers.astype(np.int64)
+
+
+def numbers_of(labels: NDArray[Any], classes: Sequence[str], subject: str) -> NDArray[np.int64]:
+    """`labels` (N,) as the numbers of `classes`. Raises `DataError` unless they are."""
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        found = f"{labels.dtype} of shape {labels.shape}"
+    elif len(labels) and (labels.min() < 0 or labels.max() >= len(classes)):
+        found = f"{labels.min()} to {labels.max()}"
+    else:
+        return labels.astype(np.int64)
+    raise DataError(f"{subject}: labels must be integers from 0 to {len(classes) - 1}, got {found}")
 
 
 def some(names: Sequence[str]) -> str:

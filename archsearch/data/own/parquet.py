@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, class_numbers
+from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, class_numbers, numbers_of
 from archsearch.data.own.split import with_test_part
 from archsearch.errors import DataError
 
@@ -36,7 +36,9 @@ def collect(path: Path) -> Collection:
     kept = []
     for file in files:
         labels = _labels(file, columns[1])
-        if labels.dtype.kind == "i" and len(labels) and (labels == -1).all():  # Hugging Face's mark
+        if not len(labels):
+            continue
+        if labels.dtype.kind == "i" and (labels == -1).all():  # Hugging Face's mark
             notes.append(f"{file.name} has no labels")
             continue
         kept.append(file)
@@ -47,9 +49,7 @@ def collect(path: Path) -> Collection:
         raise DataError(f"data.path={path}: no labelled images")
     merged = np.concatenate(values)
     if classes:
-        if merged.dtype.kind != "i" or merged.min() < 0 or merged.max() >= len(classes):
-            raise DataError(f"data.path={path}: labels must be from 0 to {len(classes) - 1}, got {merged.max()}")
-        numbers = merged
+        numbers = numbers_of(merged, classes, f"data.path={path}")
     else:
         classes, numbers = class_numbers(merged, f"data.path={path}: column {columns[1]}")
 
@@ -69,13 +69,18 @@ def _part(file: Path) -> int:
     return TRAIN
 
 
-def _open(file: Path) -> Any:
+@contextmanager
+def _open(file: Path) -> Iterator[Any]:
+    """The Parquet file `file`. Raises `DataError` for what goes wrong while it is read."""
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 
     try:
-        return ParquetFile(file)
-    except (OSError, ArrowException) as error:
+        with ParquetFile(file) as content:
+            yield content
+    except DataError:
+        raise
+    except (OSError, ValueError, LookupError, ArrowException) as error:  # a missing column is a KeyError
         raise DataError(f"{file}: cannot be read as Parquet: {error}") from error
 
 
@@ -83,16 +88,18 @@ def _columns(file: Path) -> tuple[tuple[str, str], tuple[str, ...]]:
     """The columns of images and labels, and the names of the classes, if the metadata have them."""
     from pyarrow import types
 
+    binary = (types.is_binary, types.is_large_binary, types.is_binary_view)
     with _open(file) as content:
         schema = content.schema_arrow
-    features: dict[str, Any] = {}
-    with suppress(KeyError, ValueError, TypeError):  # not from Hugging Face
+    names: dict[str, tuple[str, ...]] = {}
+    with suppress(LookupError, ValueError, TypeError, AttributeError):  # not from Hugging Face
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    names = {name: tuple(map(str, feature["names"])) for name, feature in features.items() if "names" in feature}
+        names = {name: tuple(map(str, feature["names"])) for name, feature in features.items() if "names" in feature}
     images = [
         field.name
         for field in schema
-        if types.is_binary(field.type) or (types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
+        if any(matches(field.type) for matches in binary)
+        or (types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
     ]
     labels = [name for name in (*names, *_LABELS) if name in schema.names]
     if not images or not labels:
@@ -102,26 +109,16 @@ def _columns(file: Path) -> tuple[tuple[str, str], tuple[str, ...]]:
 
 
 def _labels(file: Path, column: str) -> NDArray[Any]:
-    from pyarrow import ArrowException
-
     with _open(file) as content:
-        try:
-            labels = content.read(columns=[column]).column(column)
-        except (OSError, ArrowException) as error:
-            raise DataError(f"{file}: cannot be read as Parquet: {error}") from error
-    if labels.null_count:
-        raise DataError(f"{file}: {labels.null_count:,} images have no label")
-    values = np.asarray(labels.to_pylist())
+        labels = content.read(columns=[column]).column(column)
+        if labels.null_count:
+            raise DataError(f"{file}: {labels.null_count:,} images have no label")
+        values = np.asarray(labels.to_pylist())
     return values.astype(np.int64) if values.dtype.kind in "iu" else values
 
 
 def _images(file: Path, column: str) -> Iterator[bytes]:
-    from pyarrow import ArrowException
-
-    try:
-        with _open(file) as content:
-            for batch in content.iter_batches(_ROWS, columns=[column]):
-                for value in batch.column(0).to_pylist():
-                    yield (value.get("bytes") if isinstance(value, dict) else value) or b""
-    except (OSError, ArrowException) as error:
-        raise DataError(f"{file}: cannot be read as Parquet: {error}") from error
+    with _open(file) as content:
+        for batch in content.iter_batches(_ROWS, columns=[column]):
+            for value in batch.column(column).to_pylist():
+                yield (value.get("bytes") if isinstance(value, dict) else value) or b""

@@ -17,6 +17,7 @@ from tests.data.test_files import idx
 GREY = np.random.default_rng(0).integers(0, 256, (24, 7, 9), dtype=np.uint8)
 COLOUR = np.random.default_rng(0).integers(0, 256, (24, 7, 9, 3), dtype=np.uint8)
 LABELS = np.arange(24) % 3
+NAMES = np.array(["cat", "dog", "eel"])
 
 
 def read(path: Path, **arrays: Any) -> Dataset:
@@ -42,10 +43,10 @@ def test_a_test_part_is_kept(tmp_path: Path, channels_first: bool) -> None:
 
 
 def test_classes_have_the_names_that_are_given(tmp_path: Path) -> None:
-    names = np.array(["cat", "dog", "eel"])
-    assert read(tmp_path, images=GREY, labels=names[LABELS]).info.classes == ("cat", "dog", "eel")
-    named = read(tmp_path, images=GREY, labels=LABELS, classes=names[::-1])
-    assert named.info.classes == ("eel", "dog", "cat")
+    for names in (NAMES, NAMES.astype(bytes)):
+        assert read(tmp_path, images=GREY, labels=names[LABELS]).info.classes == ("cat", "dog", "eel")
+        named = read(tmp_path, images=GREY, labels=LABELS, classes=names[::-1])
+        assert named.info.classes == ("eel", "dog", "cat")
 
 
 def test_more_than_256_classes_keep_their_labels(tmp_path: Path) -> None:
@@ -68,7 +69,14 @@ def test_numbers_from_0_to_1_become_bytes(tmp_path: Path) -> None:
         ({"images": GREY * 300.0, "labels": LABELS}, "images: got float64 from 0.0 to 76500.0, must be uint8, or"),
         ({"images": GREY[..., None, None], "labels": LABELS}, "images: got shape 24 x 7 x 9 x 1 x 1, must be"),
         ({"images": GREY, "labels": LABELS / 2}, "labels: must be one integer or text an image, got float64"),
-        ({"images": GREY, "labels": LABELS, "classes": ["a", "b"]}, "must be from 0 to 1, got up to 2"),
+        ({"images": GREY, "labels": LABELS, "classes": ["a", "b"]}, "must be integers from 0 to 1, got 0 to 2"),
+        ({"images": GREY, "labels": LABELS - 1, "classes": ["a", "b", "c"]}, "from 0 to 2, got -1 to 1"),
+        ({"images": GREY, "labels": NAMES[LABELS], "classes": NAMES}, "must be integers from 0 to 2, got <U3"),
+        ({"images": GREY, "labels": LABELS, "classes": ["a", "b", "a"]}, "classes must be a list of different names"),
+        ({"images": GREY, "labels": LABELS, "classes": 3}, "classes must be a list of different names, got 3"),
+        ({"images": GREY, "labels": 3}, "got 24 images and 1 labels, must be equally many"),
+        ({"images": GREY.astype(str), "labels": LABELS}, "images: got <U3, must be uint8, or"),
+        ({"images": GREY, "labels": np.array([b"\xff", b"b", b"c"])[LABELS]}, r"class '\\udcff' must be valid UTF-8"),
         ({"images": GREY, "labels": LABELS * 0}, "must have images of two classes or more, got those of 1"),
     ],
 )
@@ -87,6 +95,12 @@ def test_own_images_in_mnists_layout_are_read(tmp_path: Path) -> None:
 
 
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "damaged.npz", images=GREY, labels=LABELS)
+    content = bytearray((tmp_path / "damaged.npz").read_bytes())
+    content[60:64] = b"\xff" * 4  # of the first compressed block
+    (tmp_path / "damaged.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged.npz: cannot be read as a NumPy archive: Error -3"):
+        read(tmp_path / "damaged.npz")
     (tmp_path / "x.npz").write_bytes(b"PK of nothing")
     with pytest.raises(DataError, match=r"x.npz: cannot be read as a NumPy archive"):
         read(tmp_path / "x.npz")

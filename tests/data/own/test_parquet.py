@@ -66,6 +66,36 @@ def test_a_part_without_labels_is_left_out(tmp_path: Path, caplog: pytest.LogCap
     assert "test.parquet has no labels" in caplog.text
 
 
+@pytest.mark.parametrize("kind", [pa.large_binary(), pa.binary_view()])
+def test_images_may_be_in_columns_of_other_libraries(tmp_path: Path, kind: pa.DataType) -> None:
+    write(tmp_path / "all.parquet", [0, 1] * 9)
+    table = pq.read_table(tmp_path / "all.parquet")
+    contents = pa.array([image["bytes"] for image in table.column("image").to_pylist()], kind)
+    pq.write_table(pa.table({"image": contents, "label": table.column("label")}), tmp_path / "all.parquet")
+    pq.write_table(pa.table({"image": contents[:0], "label": pa.array([], pa.int64())}), tmp_path / "none.parquet")
+    assert info_of(tmp_path).train_images == 16
+
+
+@pytest.mark.parametrize("metadata", [b"no JSON", b'{"info": {"features": ["label"]}}'])
+def test_metadata_of_another_form_are_ignored(tmp_path: Path, metadata: bytes) -> None:
+    write(tmp_path / "all.parquet", [0, 1] * 9, names=None)
+    table = pq.read_table(tmp_path / "all.parquet").replace_schema_metadata({"huggingface": metadata})
+    pq.write_table(table, tmp_path / "all.parquet")
+    assert info_of(tmp_path).classes == ("0", "1")
+
+
+@pytest.mark.parametrize(("names", "problem"), [(("image", "target"), "label"), (("picture", "label"), "image")])
+def test_a_file_without_the_columns_of_the_first_one_is_named(
+    tmp_path: Path, names: tuple[str, str], problem: str
+) -> None:
+    for name in ("test", "train"):
+        write(tmp_path / f"{name}.parquet", [0, 1] * 6)
+    table = pq.read_table(tmp_path / "train.parquet").rename_columns(list(names))
+    pq.write_table(table, tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=f'train.parquet: cannot be read as Parquet: .*"{problem}" does not exist'):
+        info_of(tmp_path)
+
+
 def test_what_is_no_image_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must be a Parquet file, or a folder with .parquet files, is neither"):
         info_of(tmp_path)
@@ -76,5 +106,5 @@ def test_what_is_no_image_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x.parquet: must have a column with the bytes of image files.*columns text"):
         info_of(tmp_path)
     write(tmp_path / "x.parquet", [0, 1, 2])
-    with pytest.raises(DataError, match=r"labels must be from 0 to 1, got 2"):
+    with pytest.raises(DataError, match=r"labels must be integers from 0 to 1, got 0 to 2"):
         info_of(tmp_path)
