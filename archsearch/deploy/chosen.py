@@ -86,7 +86,7 @@ def choose_run(name: str, sweep: str = "last") -> ChosenRun:
 
     Raises `ReportError` or `ResumeError` if there is none, or if it has trained nothing.
     """
-    folder, reason = _best_of(find_sweep(sweep, setting="sweep")) if name == "best" else (_named(name), "")
+    folder, reason = _best_of(find_sweep(sweep, setting="run=best, sweep")) if name == "best" else (_named(name), "")
     result = read_result(folder)
     if result is None:
         raise ReportError(f"{folder / RESULT}: cannot be read")

@@ -14,7 +14,7 @@ from archsearch.model.tree import Shape
 
 Pixels = NDArray[np.uint8]
 
-_CHANNELS = (1, 3, 4)  # of an array that is an image: grey, RGB, RGBA
+CHANNELS = (1, 3, 4)  # of an array that is an image: grey, RGB, RGBA
 
 
 def find_files(names: Sequence[str]) -> list[str]:
@@ -25,7 +25,7 @@ def find_files(names: Sequence[str]) -> list[str]:
     files: list[str] = []
     for name in names:
         folder = Path(name)
-        if name == "-" or not folder.is_dir():
+        if name in ("-", "") or not folder.is_dir():
             files.append(name)
             continue
         images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
@@ -41,7 +41,7 @@ def read_picture(file: str | bytes, shape: Shape) -> Pixels:
     """The image file with this name or content, converted for a network of images of `shape`. Raises `DataError`."""
     try:
         if isinstance(file, str) and not Path(file).is_file():  # reading a pipe would wait for ever
-            raise DataError("there is no such file")
+            raise DataError("there is no such file" if not Path(file).exists() else "not a regular file")
         with opened(file if isinstance(file, bytes) else Path(file)) as picture:
             return converted(picture, shape)
     except UnidentifiedImageError:
@@ -72,11 +72,16 @@ def from_arrays(images: Iterable[object], shape: Shape) -> Pixels:
 def _picture(image: object) -> Image.Image:
     """The picture of an array: (height, width), (height, width, channels) or (channels, height, width)."""
     array = np.asarray(image)
-    if array.ndim == 3 and array.shape[2] not in _CHANNELS and array.shape[0] in _CHANNELS:
+    if array.ndim == 3 and array.shape[2] not in CHANNELS and array.shape[0] in CHANNELS:
         array = array.transpose(1, 2, 0)
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS):
+    if (
+        not array.size
+        or array.dtype != np.uint8
+        or array.ndim not in (2, 3)
+        or (array.ndim == 3 and array.shape[2] not in CHANNELS)
+    ):
         rule = "must be uint8 (height, width), (height, width, channels) or (channels, height, width)"
         raise DataError(f"got an image of {array.dtype} {array.shape}, {rule}, or an image of PIL's")
     return Image.fromarray(np.ascontiguousarray(array))

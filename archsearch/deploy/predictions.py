@@ -3,9 +3,11 @@
 import csv
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 import numpy as np
@@ -15,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from archsearch.deploy.chosen import choose_run
-from archsearch.deploy.pictures import Pixels, find_files, from_arrays, read_picture
+from archsearch.deploy.pictures import CHANNELS, Pixels, find_files, from_arrays, read_picture
 from archsearch.deploy.words import PredictOptions
 from archsearch.errors import DataError, RunError
 from archsearch.model.classifier import Classifier, Preprocessing
@@ -35,6 +37,9 @@ def pixels_of(images: Any, preprocessing: Preprocessing) -> Tensor:
         try:
             return preprocessing.channels_first(batch)
         except ValueError as error:
+            if batch.dim() == 3 and (batch.shape == preprocessing.shape or batch.shape[2] in CHANNELS):
+                rule = "must be an array of images, or a list, as in predict([image])"
+                raise DataError(f"got one image, of shape {tuple(batch.shape)}, {rule}") from error
             if batch.dtype != torch.uint8 or batch.dim() not in (3, 4):
                 raise DataError(str(error)) from error
     if not isinstance(images, Sequence | np.ndarray | Tensor) or not len(images):
@@ -61,8 +66,12 @@ def predict(options: PredictOptions, names: Sequence[str]) -> None:
     classifier = run.classifier
     print(run, file=sys.stderr)
     unreadable: list[str] = []
-    write = _write_csv if options.format == "csv" else _write_json
-    write(_answers(classifier, files, options, unreadable), sys.stdout)
+    # Names of files that are not UTF-8 leave as the bytes that they are, and in JSON as escapes.
+    write, errors = (_write_csv, "surrogateescape") if options.format == "csv" else (_write_json, "backslashreplace")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors=errors)
+    with warnings.catch_warnings(action="ignore"):  # of Pillow, about odd metadata
+        write(_answers(classifier, files, options, unreadable), sys.stdout)
     if unreadable:
         files_text = f"{len(unreadable)} of {count(len(files), 'file')}"
         raise RunError("\n".join([f"{files_text} cannot be read:", *unreadable]))

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,11 @@ def test_images_of_another_size_and_mode_are_converted(trained: Path, digits: An
     [
         (np.zeros((2, 28, 28), np.float32), "must be uint8"),
         ([np.zeros((28, 28, 2), np.uint8)], r"got an image of uint8 \(28, 28, 2\)"),
+        (
+            np.zeros((40, 30, 3), np.uint8),
+            r"got one image, of shape \(40, 30, 3\), must be an array of images, or a list",
+        ),
+        ([np.zeros((0, 28), np.uint8)], r"got an image of uint8 \(0, 28\)"),
         ([], "got list, must be an array of images"),
         (None, "got NoneType"),
     ],
@@ -118,6 +126,29 @@ def test_unreadable_files_are_named_and_the_others_answered_in_json(
 
 
 @pytest.mark.e2e
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_file_names_need_not_be_utf8(trained: Path, pictures: Path, form: str) -> None:
+    name = bytes(pictures) + b"/caf\xe9.png"
+    (pictures / "3.png").rename(os.fsdecode(name))
+    command = [sys.executable, "-m", "archsearch.predict", f"run={RUN}", f"format={form}", str(pictures)]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    out = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+    if form == "csv":
+        assert b"\n" + name + b",1," in out
+    else:
+        assert os.fsdecode(name) in [answer["file"] for answer in json.loads(out)]
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, problem in (("", "not a regular file"), ("no.png", "no such file"), ("pipe", "not a regular file")):
+        file = str(tmp_path / name) if name else ""
+        assert find_files([file]) == [file]
+        with pytest.raises(DataError, match=problem):
+            read_picture(file, GREY)
+
+
+@pytest.mark.e2e
 def test_standard_input_is_an_image(
     trained: Path, pictures: Path, expected: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
@@ -137,6 +168,7 @@ def test_standard_input_is_an_image(
         (["run=", "a.png"], "run: must not be empty"),
         ([], "no files: there are no images; name image files"),
         (["a.png"], "run=last: there is no run under outputs/"),
+        (["run=best", "a.png"], "run=best, sweep=last: no sweep under outputs/"),
     ],
 )
 def test_wrong_words_are_refused(
