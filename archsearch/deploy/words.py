@@ -1,12 +1,14 @@
 """The command lines of predict, export and register: settings of their own, and for predict, names of files."""
 
+import re
 from collections.abc import Sequence
-from typing import Literal, TypeVar, get_type_hints
+from typing import Annotated, Literal, TypeVar, get_type_hints
 
+from pydantic import AfterValidator
 from pydantic.dataclasses import dataclass
 
 from archsearch.compose.labels import unquote
-from archsearch.config.schema import STRICT, PositiveInt, names_of, read
+from archsearch.config.schema import STRICT, PositiveInt, format_value, names_of, read
 from archsearch.errors import ConfigError, Problem, did_you_mean
 
 T = TypeVar("T", bound="Choice")
@@ -52,13 +54,27 @@ class ExportOptions(Choice):
     """write a quantised ONNX file, too"""
 
 
+# MLflow refuses others only once it has a new model or version, which would stay.
+def _check_name(name: str) -> str:
+    if "/" in name or ":" in name or not name.strip("."):
+        raise ValueError(f"got {format_value(name)}, must be a name without / and :")
+    return name
+
+
+def _check_alias(alias: str) -> str:
+    if not re.fullmatch(r"[\w-]{1,255}", alias) or re.fullmatch(r"latest|v\d+", alias, re.IGNORECASE):
+        rule = "must be of letters, digits, _ and -, and neither latest nor a version, as in v1"
+        raise ValueError(f"got {format_value(alias)}, {rule}")
+    return alias
+
+
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class RegisterOptions(Choice):
     """The settings of register."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_check_name)]
     """name of the model in MLflow's registry"""
-    alias: str | None = None
+    alias: Annotated[str, AfterValidator(_check_alias)] | None = None
     """alias that points at this version from now on"""
 
 

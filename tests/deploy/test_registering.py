@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +105,13 @@ def test_a_run_without_a_model_gets_one_and_takes_the_alias(
     [
         (["name=a"], "is not recorded in MLflow, so there is no registry; resume="),
         ([], "name: is missing"),
+        (["name=a/b"], "name: got 'a/b', must be a name without / and :"),
+        (["name=a", "alias=the best"], "alias: got 'the best', must be of letters, digits, _ and -"),
+        (
+            ["name=a", "alias=Latest"],
+            "alias: got 'Latest', must be of letters, digits, _ and -, and neither latest nor",
+        ),
+        (["name=a", "alias=v1"], "alias: got 'v1', must be"),
         (["name=a", "alais=b"], "alais: unknown setting (did you mean alias?)"),
         (["digits"], "digits: must have the form setting=value"),
     ],
@@ -117,5 +125,7 @@ def test_what_cannot_be_registered_is_refused(
 
 @pytest.mark.e2e
 def test_what_mlflow_refuses_is_an_error_of_the_store(recorded: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert register([f"run={RUN}", "name=a/b"]) == 2
+    folder = shutil.copytree(RUN, RUN.parent / "c")
+    (folder / "result.json").write_text(json.dumps(result_in(RUN) | {"run_id": "0" * 32}))  # which it does not have
+    assert register([f"run={folder}", "name=a"]) == 2
     assert "tracking store sqlite:" in capfd.readouterr().err
