@@ -4,6 +4,7 @@ import inspect
 import json
 import keyword
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,10 @@ from archsearch.model.tree import Layer, Node, Parallel, Sequence
 
 _INDENT = "    "
 
-_HEAD = '''"""{title}: {described} in {classes} classes. Needs PyTorch and safetensors.
+_WIDTH = 100  # of lines that a long name or many classes would make longer
+_TAKEN = {"OrderedDict", "Path", "Tensor"}  # names of classes that the file imports
+
+_HEAD = '''"""{summary}
 
     from {module} import CLASSES, load
 
@@ -102,17 +106,19 @@ def source_of(plan: Plan, info: DatasetInfo, title: str, module: str) -> str:
     to_first = ["    if size == (height, width):", "        pixels = pixels.unsqueeze(1)"] if grey else []
     to_first += [f"    {'elif' if grey else 'if'} size != SHAPE:", "        pixels = pixels.permute(0, 3, 1, 2)"]
     sizes = ["SHAPE", "(height, width, channels)", *(["(height, width)"] if grey else [])]
+    images = f"{height}x{width} images of {channels} channel{'' if channels == 1 else 's'}"
+    name = re.sub(r"[^\w .,=/-]", "_", title)
+    summary = f"{name}: {images} in {len(info.classes)} classes. Needs PyTorch and safetensors."
     own = {layer.type_name for layer in plan.layers if layer.kind.startswith(f"{own_layers.__name__}:")}
     text = _HEAD.format(
-        title=re.sub(r"[^\w .,=/-]", "_", title),
-        described=f"{height}x{width} images of {channels} channel{'' if channels == 1 else 's'}",
+        summary=textwrap.fill(summary, _WIDTH),
         classes=len(info.classes),
         module=module,
         layout=layouts[0],
         layouts=" or ".join([", ".join(layouts[:-1]), layouts[-1]]),
         first=f"{channels}, {height}, {width}",
         imports="\n".join(_imports(plan, own)),
-        class_names=_literal(tuple(info.classes)),
+        class_names=_class_names(info.classes),
         shape=tuple(info.shape),
         mean=_numbers(info.mean),
         std=_numbers(info.std),
@@ -136,7 +142,8 @@ def module_name(model: str) -> str:
 
 def class_name(module: str) -> str:
     """A name for its class."""
-    return "".join(part[:1].upper() + part[1:] for part in module.split("_"))
+    name = "".join(part[:1].upper() + part[1:] for part in module.split("_"))
+    return f"{name}Network" if name in _TAKEN or hasattr(own_layers, name) else name
 
 
 def _imports(plan: Plan, own: set[str]) -> Iterator[str]:
@@ -216,6 +223,14 @@ def _literal(value: object) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(_literal, value))}{',' if len(value) == 1 else ''})"
     return repr(value)
+
+
+def _class_names(classes: tuple[str, ...]) -> str:
+    """A tuple, with a line for each name if they do not fit on one."""
+    line = _literal(classes)
+    if len(f"CLASSES = {line}") <= _WIDTH:
+        return line
+    return "\n".join(["(", *(f"{_INDENT}{_literal(name)}," for name in classes), ")"])
 
 
 def _numbers(values: Any) -> str:

@@ -13,7 +13,7 @@ from archsearch.deploy.source import class_name, module_name, source_of
 from archsearch.model.plan import Plan
 from tests.support.deployed import MadeUpRun
 from tests.support.drawn import PARTS, Drawn, models
-from tests.support.models import lower
+from tests.support.models import MNIST, lower
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 
@@ -61,10 +61,20 @@ def test_a_source_reads_like_a_hand_written_one() -> None:
     assert "Parallel" not in text and "archsearch" not in text
 
 
+def test_a_long_name_and_many_classes_take_several_lines() -> None:
+    run = MadeUpRun.of(lower({"blocks": {"a": {"channels": 2}}, "head": {"type": "gap"}}, MNIST, 100), "a")
+    text = source_of(run.plan, run.info, f"a {' '.join(f'model.blocks.a.channels={n}' for n in range(20))}", "a")
+    values: dict[str, Any] = {"__name__": "a"}
+    exec(text, values)
+    assert values["CLASSES"] == run.info.classes and "model.blocks.a.channels=19" in values["__doc__"]
+    assert max(map(len, text.splitlines())) <= 120
+
+
 @pytest.mark.parametrize(
     ("model", "module", "cls"),
     [("resnet20_b", "resnet20_b", "Resnet20B"), ("a/b-c", "a_b_c", "ABC"), ("3d", "network_3d", "Network3d"),
-     ("class", "network_class", "NetworkClass"), ("ü", "network", "Network")],
+     ("class", "network_class", "NetworkClass"), ("parallel", "parallel", "ParallelNetwork"),
+     ("path", "path", "PathNetwork"), ("ü", "network", "Network")],
 )  # fmt: skip
 def test_names_are_identifiers(model: str, module: str, cls: str) -> None:
     assert module_name(model) == module and class_name(module) == cls
