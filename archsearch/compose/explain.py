@@ -28,7 +28,7 @@ from archsearch.compose.overrides import (
 )
 from archsearch.compose.suggestions import unknown_setting
 from archsearch.compose.validate import FindDataset, named_dataset, validate
-from archsearch.errors import ConfigError, Problem, first_line
+from archsearch.errors import ConfigError, Problem, UserError, first_line
 
 # Added by the commands themselves.
 _OWN_OVERRIDES = (
@@ -76,8 +76,12 @@ def explain(error: Exception, arguments: Sequence[str], find_dataset: FindDatase
                         remaining = [override for override in remaining if override not in interpolated]
                         continue
                     several = several if composed.hydra.mode != RunMode.MULTIRUN else []
-                    result = validate(config, find_dataset or named_dataset)
-                    others = (*result.problems, *result.violations)
+                    try:
+                        result = validate(config, find_dataset or named_dataset)
+                        others = (*result.problems, *result.violations)
+                    except UserError as invalid:  # of the data
+                        subject, _, rule = str(invalid).partition(": ")
+                        others = (Problem(subject, rule),)
                     break
             cause = failure
             culprit = next((override for override in remaining if _concerns(cause, override)), None)

@@ -21,6 +21,19 @@ def group_options(folders: Sequence[Path] | None = None) -> dict[str, list[str]]
     return {group: sorted(names) for group, names in sorted(options.items())}
 
 
+def options_that_set(setting: str) -> list[str]:
+    """The options of a group (`image_folder` of `data`) whose files have `setting` (`data.size`)."""
+    group, _, name = setting.rpartition(".")
+    line = re.compile(rf"^{re.escape(name)}:", re.MULTILINE)
+    files = [
+        folder / group / f"{option}.yaml"
+        for option in group_options().get(group, [])
+        for folder in (config_folder(), Path("conf"))
+    ]
+    texts = {file: file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file()}
+    return sorted({file.stem for file, text in texts.items() if line.search(text)})
+
+
 def unknown_option(
     group: str, option: str, options: Sequence[str], folders: Sequence[Path], where: str = ""
 ) -> Problem:

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from archsearch.compose.known_settings import blocks_of, known_settings, options_with
-from archsearch.compose.option_files import group_options
+from archsearch.compose.option_files import group_options, options_that_set
 from archsearch.compose.overrides import as_word, holds_blocks, model_levels
 from archsearch.config.augment import Augment
 from archsearch.config.schema import allowed_values, format_value, groups_of, names_of
@@ -71,6 +71,8 @@ def unknown_setting(path: str, config: Mapping[str, Any], value: str = "", *, re
     options = options_with(path)
     if names[0] == "augment" and depth == 1 and unknown in names_of(Augment):
         return Problem(path, f"only with augment={unknown}, or with {unknown} in a list of transforms")
+    if not options and _ALIASES.get(unknown) not in node:
+        options = options_that_set(path)
     if options:
         return Problem(place, f"only with {names[0]}={' or '.join(options)}")
     return Problem(place, f"unknown setting{_hint(names, depth, alternatives, config)}")

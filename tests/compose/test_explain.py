@@ -1,5 +1,7 @@
 """Errors of command lines that Hydra rejects."""
 
+from pathlib import Path
+
 import pytest
 from hydra.errors import HydraException
 
@@ -124,10 +126,17 @@ def test_a_setting_in_the_wrong_place_or_by_another_name_gets_its_path(argument:
         (("scheduler.gamma=0.1",), "scheduler.gamma: only with scheduler=multistep"),
         (("optimizer=adam", "optimizer.momentum=0.9"), "optimizer.momentum: only with optimizer=sgd"),
         (("averaging.every=3",), "averaging.every: only with averaging=ema or lookahead"),
+        (("data=mnist", "data.size=32"), "data.size: only with data=image_folder or parquet"),
     ],
 )
 def test_a_setting_of_another_option_names_that_option(arguments: tuple[str, ...], message: str) -> None:
     assert explanations(*arguments) == [message]
+
+
+def test_missing_images_are_named_beside_a_misspelt_setting(tmp_path: Path) -> None:
+    problems = explanations("data=image_folder", f"data.root={tmp_path / 'none'}", "trainer.epocs=3")
+    assert problems[0] == "trainer.epocs: unknown setting (did you mean epochs?)"
+    assert problems[1].startswith(f"data.root={tmp_path / 'none'}: must be a folder with a folder of images")
 
 
 def test_the_case_of_an_option_does_not_matter_to_a_suggestion() -> None:
