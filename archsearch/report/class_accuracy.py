@@ -37,6 +37,12 @@ def class_sentence(subject: str, confusion: NDArray[np.float64], classes: Sequen
     return f"Balanced accuracy of {subject} on the test set: {balanced}; lowest on {', '.join(lowest)}"
 
 
+def class_accuracies(confusion: NDArray[np.float64], classes: Sequence[str]) -> dict[str, float]:
+    """The accuracy on each class that has images, in percent."""
+    values = zip(classes, _accuracies(confusion), strict=True)
+    return {name: float(value) for name, value in values if not np.isnan(value)}
+
+
 def _accuracies(confusion: NDArray[np.float64]) -> NDArray[np.float64]:
     """In percent (classes,); NaN for classes without images."""
     images = confusion.sum(axis=1)

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from archsearch.report.findings import Findings
-from archsearch.report.leaderboard import Leaderboard, LeaderboardRow
+from archsearch.report.leaderboard import LeaderboardRow
 from archsearch.report.statistics import Estimate
 from archsearch.report.text import headline
 
@@ -16,7 +16,7 @@ from archsearch.report.text import headline
 def csv_text(findings: Sequence[Findings]) -> str:
     """One row per variant of all studies. Columns that do not apply are empty; lists are separated by spaces."""
     rows = [
-        {"study": number, **_flat(_row(row, study.board))}
+        {"study": number, **_flat(_row(row, study))}
         for number, study in enumerate(findings, 1)
         for row in study.board.rows
     ]
@@ -37,7 +37,7 @@ def json_text(title: str, command: str | None, findings: Sequence[Findings], not
             "factors": list(study.study.factors),
             "sentences": list(study.sentences),
             "notes": list(study.notes),
-            "variants": [_row(row, study.board) for row in study.board.rows],
+            "variants": [_row(row, study) for row in study.board.rows],
         }
         for study in findings
     ]
@@ -45,8 +45,9 @@ def json_text(title: str, command: str | None, findings: Sequence[Findings], not
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def _row(row: LeaderboardRow, board: Leaderboard) -> dict[str, Any]:
-    variant, against = row.variant, row.against
+def _row(row: LeaderboardRow, findings: Findings) -> dict[str, Any]:
+    variant, against, board = row.variant, row.against, findings.board
+    by_class = findings.class_accuracy if variant is findings.shown else {}
     difference = against.difference if against is not None else None
     runs = list(variant.runs.values())
     return {
@@ -69,6 +70,7 @@ def _row(row: LeaderboardRow, board: Leaderboard) -> dict[str, Any]:
         "epoch_seconds": _finite(variant.mean("epoch_seconds")),
         "run_ids": [run.run_id for run in runs],
         "command": runs[0].command,
+        **({"class_accuracy": {name: _finite(value) for name, value in by_class.items()}} if by_class else {}),
     }
 
 

@@ -14,6 +14,7 @@ from archsearch.compose.labels import labels
 from archsearch.errors import ReportError, UserError
 from archsearch.report import statistics
 from archsearch.report.ablation import Ablation, ablate
+from archsearch.report.class_accuracy import class_accuracies
 from archsearch.report.leaderboard import Leaderboard, rank
 from archsearch.report.model_diff import ModelDiff, model_diff
 from archsearch.report.naming import find_variant
@@ -60,7 +61,8 @@ class Findings:
     points: Sequence[Point]
     ablation: Ablation
     pair: PairComparison | None
-    confusion: NDArray[np.float64] | None  # of the leader, or of A of a compared pair: (classes, classes)
+    shown: Variant  # the leader, or A of a compared pair
+    confusion: NDArray[np.float64] | None  # of that variant: (classes, classes)
     summary: str
     sentences: Sequence[str]
     notes: Sequence[str]
@@ -69,6 +71,13 @@ class Findings:
     def subject(self) -> str:
         """The variant that `confusion` is of, in a sentence."""
         return "the leader" if self.board.compared is None else "A"
+
+    @property
+    def class_accuracy(self) -> dict[str, float]:
+        """The accuracy of that variant on each class of the test set, in percent; empty if it is unknown."""
+        if self.confusion is None or self.study.info is None:
+            return {}
+        return class_accuracies(self.confusion, self.study.info.classes)
 
 
 def analyze(study: Study, options: Options, data: Path) -> Findings:
@@ -87,6 +96,7 @@ def analyze(study: Study, options: Options, data: Path) -> Findings:
         points_of(board, options.cost),
         ablate(study, baseline),
         pair,
+        shown,
         confusion,
         _summary(board),
         _sentences(board),

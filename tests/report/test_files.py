@@ -38,6 +38,17 @@ def test_the_leaderboard_lies_beside_the_page_as_csv_and_json(report: Cli, sweep
     assert content["command"].startswith("python -m archsearch -m model.dropout=0,0.1")
 
 
+def test_the_data_have_the_accuracy_on_each_class_of_the_leader(report: Cli, workspace: Path) -> None:
+    right = [index != 20 for index in range(297)]  # one of 30 images of class 0 is wrong
+    folder = write_sweep(workspace / "outputs" / "sweeps" / "a", {"model.dropout": ["0", "0.1"]}, right=right)
+    assert report().returncode == 0
+    first, second = json.loads((folder / "report.json").read_text())["studies"][0]["variants"]
+    assert first["class_accuracy"] == {"0": 96.666667, **{str(number): 100.0 for number in range(1, 10)}}
+    assert "class_accuracy" not in second
+    table = pd.read_csv(folder / "report.csv")
+    assert table["class_accuracy_0"][0] == 96.666667 and table["class_accuracy_0"].isna().tolist() == [False, True]
+
+
 def test_the_data_have_verdicts_intervals_and_no_nan() -> None:
     findings = [analyze(study({"0": draws(99.4, 3, 1), "0.1": [98.0]}), Options(), Path())]
     (row,) = [row for row in json.loads(json_text("", None, findings))["studies"][0]["variants"] if row["number"] == 2]
