@@ -13,8 +13,8 @@ import pytest
 from tests.support.processes import REPOSITORY
 
 SCRIPTS = (
-    "branches", "gpu_epoch", "overhead", "plots", "report_scale", "speed", "stacked", "startup", "sweep_overhead",
-    "time_to_accuracy", "verdicts",
+    "branches", "gpu_epoch", "overhead", "plots", "png_folder", "report_scale", "speed", "stacked", "startup",
+    "sweep_overhead", "time_to_accuracy", "verdicts",
 )  # fmt: skip
 Load = Callable[[str], ModuleType]
 
