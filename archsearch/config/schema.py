@@ -242,13 +242,13 @@ def _rule(kind: str, context: Mapping[str, Any], message: str) -> str:
 
 
 def _choices(annotation: Any) -> list[str]:
-    """All strings in the literals of an annotation."""
+    """All values in the literals of an annotation, as text."""
     choices: list[str] = []
     pending = [annotation]
     while pending:
         for argument in get_args(pending.pop()):
-            if isinstance(argument, str):
-                choices.append(argument)
+            if isinstance(argument, str | int):
+                choices.append(str(argument))
             else:
                 pending.append(argument)
     return choices

@@ -77,6 +77,11 @@ def test_all_errors_of_the_settings_are_reported_at_once() -> None:
     ]
 
 
+def test_numbers_to_choose_from_are_listed() -> None:
+    images = ("data=image_folder", "data.root=x", "data.channels=2")
+    assert problems_of(*images) == ["data.channels: got 2, must be one of 1, 3"]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
