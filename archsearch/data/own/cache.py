@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from archsearch.data.formats import Bytes
@@ -80,9 +80,9 @@ def _lock(root: Path, name: str) -> FileLock:
 
 
 def _remove_abandoned(root: Path) -> None:
-    """Remove what processes that were killed have left: entries to be, which nobody has locked."""
+    """Remove what processes that were killed have left: entries to be, which nobody has locked, if they are ours."""
     for scratch in root.glob(".*-*/"):
-        with suppress(Timeout), _lock(root, scratch.name[1:].rpartition("-")[0]).acquire(timeout=0):
+        with suppress(OSError), _lock(root, scratch.name[1:].rpartition("-")[0]).acquire(timeout=0):
             shutil.rmtree(scratch, ignore_errors=True)
 
 
