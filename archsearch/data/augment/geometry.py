@@ -14,14 +14,19 @@ _PADDING_MODES = {"constant": "constant", "edge": "replicate", "reflect": "refle
 
 def transform_affine(images: Tensor, settings: Affine) -> Tensor:
     """Rotate, scale and shift every image by random amounts of its own. Pixels from outside the image are black."""
-    count, device = len(images), images.device
+    count, _, height, width = images.shape
+    device = images.device
     angle = uniform(count, math.radians(settings.degrees), device)
     scale = 1 + uniform(count, settings.scale, device)
-    # grid_sample needs the inverse map, from output to input pixels, in coordinates from -1 to 1.
+    # grid_sample needs the inverse map, from output to input pixels, in coordinates from -1 to 1 on either side.
     cosine, sine = torch.cos(angle) / scale, torch.sin(angle) / scale
     shift_x, shift_y = (uniform(count, 2 * settings.translate, device) for _ in range(2))
     inverse = torch.stack(
-        [torch.stack([cosine, sine, shift_x], dim=1), torch.stack([-sine, cosine, shift_y], dim=1)], dim=1
+        [
+            torch.stack([cosine, sine * (height / width), shift_x], dim=1),
+            torch.stack([-sine * (width / height), cosine, shift_y], dim=1),
+        ],
+        dim=1,
     )
     grid = functional.affine_grid(inverse, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)

@@ -60,8 +60,9 @@ def test_pixels_from_outside_the_image_are_black() -> None:
     assert shifted.amin(dim=(1, 2, 3)).max() == 0
 
 
-def test_rotation_and_scale_are_those_of_torchvision() -> None:
-    images = torch.rand(20, 3, 15, 15)
+@pytest.mark.parametrize("sides", [(15, 15), (12, 20), (20, 12)])
+def test_rotation_and_scale_are_those_of_torchvision(sides: tuple[int, int]) -> None:
+    images = torch.rand(20, 3, *sides)
     torch.manual_seed(3)
     changed = augment(images, degrees=25.0, scale=0.3)
     torch.manual_seed(3)
@@ -69,4 +70,16 @@ def test_rotation_and_scale_are_those_of_torchvision() -> None:
     scales = 1 + (torch.rand(20) * 2 - 1) * 0.3
     for number, (angle, scale) in enumerate(zip(angles.tolist(), scales.tolist(), strict=True)):
         expected = reference.affine(images[number], angle, [0, 0], scale, [0, 0], InterpolationMode.BILINEAR)
+        torch.testing.assert_close(changed[number], expected, atol=1e-4, rtol=0)
+
+
+def test_shifts_are_those_of_torchvision() -> None:
+    images = torch.rand(20, 3, 12, 20)
+    torch.manual_seed(3)
+    changed = augment(images, translate=0.2)
+    torch.manual_seed(3)
+    torch.rand(2, 20)  # angles and scales
+    shifts = -(torch.rand(2, 20) * 2 - 1) * 0.2 * torch.tensor([[20], [12]])
+    for number, shift in enumerate(shifts.T.tolist()):
+        expected = reference.affine(images[number], 0, shift, 1, [0, 0], InterpolationMode.BILINEAR)
         torch.testing.assert_close(changed[number], expected, atol=1e-4, rtol=0)
