@@ -60,8 +60,8 @@ def adjust_hue(images: Tensor, shifts: Tensor) -> Tensor:
 def _grey(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images
-    weights = torch.tensor(_LUMA, dtype=images.dtype, device=images.device)[:, None, None]
-    return (images * weights).sum(dim=1, keepdim=True)
+    red, green, blue = images.split(1, dim=1)
+    return red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
 
 
 def _blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:

@@ -57,5 +57,5 @@ def _boxes(images: Tensor, top: Tensor, left: Tensor, height: Tensor, width: Ten
 def _fill(images: Tensor, box: Tensor, fill: Fill, mean: float | Tensor) -> Tensor:
     if fill == "noise":
         return torch.where(box, torch.rand_like(images), images)
-    value = mean if fill == "mean" else 0.0
-    return torch.where(box, torch.as_tensor(value, dtype=images.dtype, device=images.device), images)
+    # A number stays one: a tensor of it would be copied to a GPU, and its queue waited for.
+    return torch.where(box, mean if fill == "mean" else 0.0, images)

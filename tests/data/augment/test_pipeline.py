@@ -1,11 +1,13 @@
 """Transforms one after the other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from archsearch.config.augment import Affine, Augment, ColorJitter, Crop, CutMix, Cutout, Erasing, Flip, MixUp
+from archsearch.config.augment import Affine, Augment, ColorJitter, Crop, CutMix, Cutout, Erasing, Fill, Flip, MixUp
 from archsearch.data.augment.pipeline import Augmentation, make_augmentation
 from archsearch.data.batches import ImageSet
 from archsearch.data.catalogue import DATASETS
@@ -101,3 +103,17 @@ def test_beside_mixup_each_batch_gets_one_of_the_two(images: ImageSet) -> None:
         mixed, _ = transform(pixels, torch.tensor([0, 1]), torch.arange(2))
         is_blended.append(bool(((mixed > 0) & (mixed < 1)).any()))
     assert 10 < sum(is_blended) < 30
+
+
+@pytest.mark.parametrize("fill", ["mean", "noise"])
+def test_nothing_leaves_the_images_device_or_waits_for_it(fill: Fill) -> None:
+    meta = torch.device("meta")  # which refuses tensors of other devices, and has no values to wait for
+    pixels = np.zeros((20, 3, 32, 32), np.uint8)
+    images = ImageSet.of(DATASETS["cifar10"], pixels, np.zeros(20, np.uint8), meta, channels_last=True)
+    settings = replace(
+        EVERYTHING, flip=Flip(alternating=True), erasing=Erasing(fill=fill), cutout=Cutout(size=8, fill=fill)
+    )
+    transform = augmentation(settings, images).in_epoch(1)
+    for mixed in (transform, augmentation(replace(settings, mixup=None), images).in_epoch(2)):
+        changed, shares = mixed(torch.empty(5, 3, 32, 32, device=meta), images.labels[:5], torch.arange(5, device=meta))
+        assert changed.device == shares.device == meta and changed.shape == (5, 3, 32, 32)
