@@ -13,25 +13,29 @@ from archsearch.data.augment.mixing import cut_mix, mix_up
 from archsearch.data.batches import ImageSet, Transform
 
 
-def make_augmentation(settings: Augment, images: ImageSet, seed: int) -> "Augmentation | None":
-    """The transforms that `settings` describe for the set `images`, or None for no augmentation."""
-    return None if settings == Augment() else Augmentation(settings, images, seed)
+def make_augmentation(settings: Augment, images: ImageSet, *seeds: int) -> "Augmentation | None":
+    """The transforms that `settings` describe for the set `images`, or None for no augmentation.
+
+    `seeds` are those of the members that are trained together, or that of one run.
+    """
+    return None if settings == Augment() else Augmentation(settings, images, *seeds)
 
 
 class Augmentation:
     """Transforms batches of the set `images` as `settings` describe.
 
-    `seed` decides which images an alternating flip begins with. All else is drawn from torch's global generator.
+    `seeds` decide which images an alternating flip begins with, one for each member; members take turns in a batch. All
+    else is drawn from torch's global generator.
     """
 
-    def __init__(self, settings: Augment, images: ImageSet, seed: int) -> None:
+    def __init__(self, settings: Augment, images: ImageSet, *seeds: int) -> None:
         self.settings = settings
         self._mean = images.mean
         self._classes = images.classes
-        self._is_even: Tensor | None = None  # (images,), of the set: whether it is flipped in even epochs
+        self._is_even: Tensor | None = None  # (members, images of the set): whether it is flipped in even epochs
         if settings.flip is not None and settings.flip.alternating:
-            draws = torch.rand(len(images), generator=torch.Generator().manual_seed(seed))
-            self._is_even = (draws < 0.5).to(images.images.device)
+            draws = [torch.rand(len(images), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+            self._is_even = (torch.stack(draws) < 0.5).to(images.images.device)
 
     def in_epoch(self, epoch: int) -> Transform:
         """The transform of epoch `epoch`, which counts from 1."""
@@ -64,7 +68,8 @@ class Augmentation:
             images = crop(images, settings.crop)
         if settings.flip is not None:
             if self._is_even is not None:
-                is_flipped = self._is_even[positions] == (epoch % 2 == 0)
+                members = torch.arange(len(positions), device=images.device) % len(self._is_even)
+                is_flipped = self._is_even[members, positions] == (epoch % 2 == 0)
             else:
                 is_flipped = happens(len(images), settings.flip.p, images.device)
             images = flip(images, is_flipped)

@@ -45,7 +45,7 @@ def make_stacked_trainer(
         common.trainer,
         common.scheduler,
         device=device,
-        augmentation=make_augmentation(common.augment, splits.train, common.seed),
+        augmentation=make_augmentation(common.augment, splits.train, *(member.seed for member in members)),
         averaging=common.averaging,
         graphs=graphs,
         recorder=recorder,

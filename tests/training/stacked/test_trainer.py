@@ -49,6 +49,7 @@ ADAMS = [("seed=1",), ("seed=2", "optimizer.lr=0.003", "optimizer.betas=[0.8,0.9
         (["scheduler=multistep", "scheduler.milestones=[1]", "optimizer.nesterov=false"], [*SGDS, SGDS[1]]),
         (["optimizer=adamw", "scheduler=cosine", "averaging=ema"], ADAMS),
         (["optimizer=adam", "averaging=lookahead", "init.first_conv=whitening"], ADAMS),
+        (["augment=flip", "augment.flip.alternating=true"], SGDS[:3]),
         (["model=session4_gap", "model.dropout=0", "trainer.channels_last=false"], SGDS[:2]),
         (["model=session4_conv_head", "model.dropout=0", "+model.norm=group", "+model.norm_groups=2"], SGDS[:2]),
     ],
