@@ -110,13 +110,16 @@ class ImageSet:
 
     def _pixels(self, images: Tensor) -> Tensor:
         """`images` as numbers from 0 to 1."""
-        layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        return images.to(torch.get_default_dtype(), memory_format=layout).div_(255)
+        return images.to(torch.get_default_dtype(), memory_format=self._layout()).div_(255)
+
+    def _layout(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def _normalise(self, pixels: Tensor) -> Tensor:
+        """`pixels` in the set's memory layout, which transforms may have changed."""
         single = torch.unflatten(pixels, 1, (-1, self.images.shape[1]))  # with the members of a stack apart
         single.sub_(self.mean).div_(self.std)
-        return pixels
+        return pixels.contiguous(memory_format=self._layout())
 
 
 def _by_channel(values: Sequence[float], device: torch.device) -> float | Tensor:

@@ -1,6 +1,6 @@
 """Transforms one after the other."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -26,9 +26,13 @@ EVERYTHING = Augment(
 
 @pytest.fixture
 def images() -> ImageSet:
+    return image_set()
+
+
+def image_set(*, channels_last: bool = True) -> ImageSet:
     pixels = np.random.default_rng(1).integers(0, 256, (60, 3, 32, 32), dtype=np.uint8)
     labels = np.arange(60, dtype=np.uint8) % 10
-    return ImageSet.of(DATASETS["cifar10"], pixels, labels, torch.device("cpu"), channels_last=True)
+    return ImageSet.of(DATASETS["cifar10"], pixels, labels, torch.device("cpu"), channels_last)
 
 
 def augmentation(settings: Augment, images: ImageSet, seed: int = 1) -> Augmentation:
@@ -56,6 +60,15 @@ def test_all_transforms_together_keep_shapes_and_ranges(images: ImageSet) -> Non
         torch.testing.assert_close(labels.sum(dim=1), torch.ones(len(labels)))
         sizes.append(len(labels))
     assert sizes == [16, 16, 16, 12]
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+@pytest.mark.parametrize("name", [field.name for field in fields(Augment)])
+def test_batches_have_the_layout_of_the_set(name: str, channels_last: bool) -> None:
+    settings = Augment(**{name: getattr(EVERYTHING, name)})
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    for pixels, _ in epoch_of(settings, image_set(channels_last=channels_last)):
+        assert pixels.is_contiguous(memory_format=layout)
 
 
 def test_an_epoch_depends_on_the_generators_seed_alone(images: ImageSet) -> None:
