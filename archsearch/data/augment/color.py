@@ -60,8 +60,8 @@ def adjust_hue(images: Tensor, shifts: Tensor) -> Tensor:
 def _grey(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return images
-    red, green, blue = images.split(1, dim=1)
-    return red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2]
+    red, green, blue = images.unbind(dim=1)
+    return (red * _LUMA[0] + green * _LUMA[1] + blue * _LUMA[2])[:, None]
 
 
 def _blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
