@@ -3,12 +3,13 @@
 Names are torchvision's where it has the transform.
 """
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from archsearch.config.schema import STRICT, Fraction, PositiveFloat, Size
+from archsearch.config.schema import STRICT, Fraction, PositiveFloat, Size, names_of
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -142,5 +143,13 @@ def in_present_form(augment: Any) -> Any:
     """The section `augment` of a configuration from before transforms could be combined, as it is written today."""
     if not isinstance(augment, dict) or augment.get("type") not in ("none", "affine"):
         return augment
-    settings = {name: value for name, value in augment.items() if name != "type"}
-    return {"affine": settings} if augment["type"] == "affine" else settings
+    transforms = {name: value for name, value in augment.items() if name in names_of(Augment)}
+    others = {name: value for name, value in augment.items() if name != "type" and name not in transforms}
+    return {**transforms, "affine": others} if augment["type"] == "affine" else {**transforms, **others}
+
+
+def present_name(setting: str) -> str:
+    """The path of a setting from before transforms could be combined, as it is today; any other as it is."""
+    if setting == "augment.type":
+        return "augment"
+    return re.sub(r"^augment\.(degrees|translate|scale)$", r"augment.affine.\1", setting)

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from archsearch.compose.overrides import as_typed
+from archsearch.config.augment import present_name
 from archsearch.model.plan import CUSTOM
 from archsearch.report.study import TRIAL, StudyRun, plain_number
 from archsearch.runs.folder import CONFIG, parse_config
@@ -153,8 +154,15 @@ def run_link(uri: str | None, experiment: str | None, run_id: str, port: int) ->
 
 
 def settings_of(params: Mapping[str, str]) -> dict[str, str]:
-    """The settings among the params of a run, with numbers in one spelling and without control characters."""
-    return {printable(key): printable(plain_number(value)) for key, value in params.items() if key not in _NOT_SETTINGS}
+    """The settings among the params of a run, with numbers in one spelling and without control characters.
+
+    Settings of earlier versions have their present names.
+    """
+    return {
+        printable(present_name(key)): printable(plain_number(value))
+        for key, value in params.items()
+        if key not in _NOT_SETTINGS
+    }
 
 
 def percent(value: float | None) -> float | None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from archsearch.config.augment import present_name
 from archsearch.config.schema import format_value
 from archsearch.errors import ResumeError
 
@@ -29,6 +30,9 @@ def check_begun(study: "optuna.Study", config: Mapping[str, Any]) -> None:
     if begun is None:
         study.set_user_attr(_ATTRIBUTE, now)
         return
+    if "augment.type" in begun:  # from before transforms could be combined
+        others = {present_name(path): value for path, value in begun.items() if path != "augment.type"}
+        begun = {**others, "augment": {}} if begun["augment.type"] == "none" else others
     paths = [path for path in dict.fromkeys([*begun, *now]) if begun.get(path) != now.get(path)]
     if paths:
         listed = [f"{path} is {format_value(now.get(path))}, was {format_value(begun.get(path))}" for path in paths]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from unicodedata import category
 
+from archsearch.config.augment import in_present_form
 from archsearch.model.order import block_order
 from archsearch.model.spec import HOLDER
 
@@ -34,9 +35,10 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
         elif value is not None:
             params[path] = value
 
+    config = {**config, "augment": in_present_form(config.get("augment") or {})}
     for section in _SECTIONS:
         add(section, config.get(section))
-    transforms = [name for name, values in (config.get("augment") or {}).items() if values is not None]
+    transforms = [name for name, values in config["augment"].items() if values is not None]
     params["augment"] = " ".join(transforms) or "none"
     if "blocks" in config["model"]:
         blocks, _ = block_order(config["model"]["blocks"], "model.blocks", has_head=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from archsearch.config.augment import Affine, Augment
+from archsearch.config.augment import Affine, Augment, Flip
 from archsearch.config.recipe import SGD
 from archsearch.config.schema import format_value
 from archsearch.config.settings import Settings, parse_settings
@@ -132,6 +132,7 @@ def test_augmentation_from_before_transforms_could_be_combined_is_still_read() -
     for section, expected in (
         ({"type": "none"}, Augment()),
         (old, Augment(affine=Affine(degrees=5.0, translate=0.1, scale=0.0))),
+        ({**old, "flip": {}}, Augment(affine=Affine(degrees=5.0, translate=0.1, scale=0.0), flip=Flip())),
     ):
         settings, problems = parse_settings({**config, "augment": section})
         assert settings is not None and settings.augment == expected, problems

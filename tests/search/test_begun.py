@@ -48,3 +48,20 @@ def test_three_differences_are_named(tmp_path: Path) -> None:
     go_on(tmp_path)
     with pytest.raises(ResumeError, match="and 1 more; restore them"):
         go_on(tmp_path, "seed=2", "trainer.epochs=3", "trainer.batch_size=3", "search.reduction=2")
+
+
+@pytest.mark.parametrize(
+    ("before", "overrides"),
+    [
+        ({"type": "none"}, ()),
+        ({"type": "affine", "degrees": 10.0, "translate": 0.1, "scale": 0.1}, ("augment=affine",)),
+    ],
+)
+def test_augmentation_from_before_transforms_could_be_combined_is_the_same(
+    before: dict[str, object], overrides: tuple[str, ...], tmp_path: Path
+) -> None:
+    study = open_study(tmp_path / "study.log", OBJECTIVES)
+    check_begun(study, {**ask().config, "augment": before})
+    go_on(tmp_path, *overrides)
+    with pytest.raises(ResumeError, match="other settings: augment"):
+        go_on(tmp_path, "augment=flip")

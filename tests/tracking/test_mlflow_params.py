@@ -9,3 +9,19 @@ def test_the_order_of_blocks_is_that_of_the_network() -> None:
     params = params_of(request.config, request.choices, "digits")
     assert params["model.blocks"] == "conv1 conv2 extra conv3 trans1 conv5 conv4 trans2"
     assert params["model.blocks.extra.after"] == "conv2"
+
+
+def test_the_transforms_of_an_augmentation_are_a_param() -> None:
+    request = ask("augment=[flip,crop]", "augment.flip=null")
+    params = params_of(request.config, request.choices, "digits")
+    assert {name: value for name, value in params.items() if name.startswith("augment")} == {
+        "augment": "crop", "augment.crop.padding": 4, "augment.crop.padding_mode": "constant",
+    }  # fmt: skip
+
+
+def test_augmentation_from_before_transforms_could_be_combined_has_the_same_params() -> None:
+    old = {"none": {"type": "none"}, "affine": {"type": "affine", "degrees": 10.0, "translate": 0.1, "scale": 0.1}}
+    for option, section in old.items():
+        request = ask(f"augment={option}")
+        expected = params_of(request.config, request.choices, "digits")
+        assert params_of({**request.config, "augment": section}, request.choices, "digits") == expected
