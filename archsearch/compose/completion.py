@@ -49,10 +49,10 @@ def completions(line: str, offers: Mapping[str, Offers] | None = None) -> list[s
         candidates = [f"~model.blocks.{block}" for block in blocks_of(likely_config(before))]
     elif "=" in current:
         setting, _, typed = current.partition("=")
-        done, comma, _ = typed.rpartition(",")  # of a sweep over several values
+        done = typed[: 1 + max(typed.rfind(","), typed.rfind("["))]  # of a list, or a sweep over several values
         name = setting.lstrip("+")
         choices = offer.values[name]() if name in offer.values else _choices(name, before)
-        candidates = [f"{setting}={done}{comma}{choice}" for choice in choices]
+        candidates = [f"{setting}={done}{choice}" for choice in choices]
     elif offer.settings is not None:
         candidates = [f"{setting}=" for setting in offer.settings]
     else:

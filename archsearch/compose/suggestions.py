@@ -111,6 +111,7 @@ def _same(names: list[str], config: Mapping[str, Any], *, whole: bool = False) -
     for start in range(1 if whole else len(names)):
         end = ".".join(names[start:])
         matches = {setting for path, setting in targets.items() if path == end or path.endswith(f".{end}")}
+        matches = {setting for setting in matches if setting.startswith(f"{names[0]}.")} or matches
         least = min((setting.count(".") for setting in matches), default=0)
         nearest = sorted(setting for setting in matches if setting.count(".") == least)
         if len(nearest) > _MOST and all(setting.startswith("model.blocks.") for setting in nearest):

@@ -200,7 +200,12 @@ def _problem(cls: type, details: ErrorDetails, path: str, others: Collection[str
             kind = value.get("type") if isinstance(value, Mapping) else value
             return Problem(f"{location.path}.type", f"got {format_value(kind)}, {_one_of(_by_type(annotation), kind)}")
         case "unexpected_keyword_argument":
-            message = f"unknown setting{did_you_mean(location.name, (*names_of(location.owner), *others))}"
+            inner = [f"{name}.{location.name}" for name, cls in nested_in(location.owner).items()
+                     if location.name in names_of(cls)]  # fmt: skip
+            meant = f" (did you mean {' or '.join(inner)}?)" if inner else ""
+            message = f"unknown setting{meant or did_you_mean(location.name, (*names_of(location.owner), *others))}"
+        case "missing" if isinstance(value, list):
+            message = f"got {format_value(value)}, must have {len(get_args(annotation))} values"
         case "missing":
             message = "is missing"
         case "literal_error":
@@ -236,6 +241,8 @@ def _rule(kind: str, context: Mapping[str, Any], message: str) -> str:
     if kind in _BOUNDS:
         bound, comparison = _BOUNDS[kind]
         return f"must be {comparison} {context[bound]}"
+    if kind == "too_long":
+        return f"must have {context['max_length']} values"
     if kind == "too_short":
         return f"must have at least {context['min_length']} value{'' if context['min_length'] == 1 else 's'}"
     return _RULES.get(kind) or message.replace("Input should", "must").lower()

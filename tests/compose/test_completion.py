@@ -19,6 +19,10 @@ from tests.support.runs import made_up_result
         ("archsearch trainer.fused=", {"trainer.fused=true", "trainer.fused=false"}),
         ("archsearch optimizer=ad", {"optimizer=adam", "optimizer=adamw"}),
         ("archsearch -m model.head.type=linear,g", {"model.head.type=linear,gap"}),
+        ("archsearch augment=[fl", {"augment=[flip"}),
+        ("archsearch augment=[crop,fl", {"augment=[crop,flip"}),
+        ("archsearch -m augment=none,[crop,fl", {"augment=none,[crop,flip"}),
+        ("archsearch augment.crop.", {"augment.crop.padding=", "augment.crop.padding_mode="}),
         (
             "archsearch model.blocks.conv1.activation=r",
             {f"model.blocks.conv1.activation=relu{end}" for end in ("", "6")},

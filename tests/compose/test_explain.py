@@ -197,6 +197,12 @@ def test_a_setting_of_a_transform_names_the_transform_that_it_needs() -> None:
     assert problem == "augment.crop.paddding: unknown setting (did you mean padding?)"
 
 
+def test_a_setting_without_its_transform_is_looked_for_in_all_of_them() -> None:
+    assert explanations("augment=flip", "augment.padding=4") == [
+        "augment.padding: unknown setting (did you mean augment.crop.padding?)"
+    ]
+
+
 def test_a_setting_of_a_group_that_varies_gets_the_spelling_that_hydra_takes() -> None:
     arguments = ["-m", "augment=flip,[flip,crop]", "augment.flip.p=0.3"]
     with pytest.raises(HydraException) as refused, composed_sweep(arguments):

@@ -26,6 +26,12 @@ class Square:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class Frame:
+    border: PositiveInt = 1
+    corners: Annotated[tuple[PositiveInt, PositiveInt], Field(strict=False)] = (1, 1)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class Drawing:
     title: str
     shape: Annotated[Circle | Square, Field(discriminator="type")]
@@ -33,6 +39,7 @@ class Drawing:
     pad: PositiveInt | Literal["same"] = 1
     points: Annotated[tuple[PositiveInt, ...], Field(strict=False)] = ()
     visible: bool = True
+    frame: Frame | None = None
 
 
 def drawing(**changes: Any) -> dict[str, Any]:
@@ -55,6 +62,9 @@ def test_nested_settings_are_read_from_mappings() -> None:
     ("changes", "message"),
     [
         ({"titel": "y"}, "drawing.titel: unknown setting (did you mean title?)"),
+        ({"border": 3}, "drawing.border: unknown setting (did you mean frame.border?)"),
+        ({"frame": {"corners": [1]}}, "drawing.frame.corners: got [1], must have 2 values"),
+        ({"frame": {"corners": [1, 2, 3]}}, "drawing.frame.corners: got [1, 2, 3], must have 2 values"),
         ({"title": 3}, "drawing.title: got 3, must be a string"),
         ({"share": "many"}, "drawing.share: got 'many', must be a number"),
         ({"share": 1}, "drawing.share: got 1, must be less than 1.0"),
