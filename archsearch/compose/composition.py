@@ -1,6 +1,6 @@
 """From overrides to a composed configuration, without running anything through Hydra."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from archsearch.compose.overrides import (
     parse_arguments,
 )
 from archsearch.compose.request import Request
+from archsearch.config.augment import in_present_form
+from archsearch.errors import ConfigError, Problem
 
 
 def compose_config(arguments: Sequence[str]) -> DictConfig:
@@ -69,12 +71,23 @@ def sweeps_by_configuration(arguments: Sequence[str]) -> bool:
 def request_of(config: DictConfig) -> Request:
     """The request in a composed configuration with Hydra's own section."""
     folder = OmegaConf.select(config, "hydra.run.dir")
-    return Request(
-        plain_values(config),
-        chosen_options(config.hydra),
-        task_overrides(config.hydra),
-        Path(folder) if isinstance(folder, str) else None,
-    )
+    values, overrides = plain_values(config), task_overrides(config.hydra)
+    refuse_other_transforms(values, overrides)
+    return Request(values, chosen_options(config.hydra), overrides, Path(folder) if isinstance(folder, str) else None)
+
+
+def refuse_other_transforms(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """Raise `ConfigError` if `overrides` ask for `augment=none`, but set transforms, or an experiment among them does.
+
+    Hydra merges an experiment's settings into whatever option is chosen.
+    """
+    chosen = [override for override in overrides if override.startswith("augment=")]
+    augment = in_present_form(config.get("augment"))
+    transforms = [name for name, value in augment.items() if value is not None] if isinstance(augment, dict) else []
+    if chosen[-1:] == ["augment=none"] and transforms:
+        removed = " ".join(f"++augment.{name}=null" for name in transforms)
+        rule = f"but the configuration has {', '.join(transforms)}; take away with {removed}"
+        raise ConfigError([Problem("augment", f"got none, {rule}")])
 
 
 def chosen_options(hydra_config: Any) -> dict[str, str]:

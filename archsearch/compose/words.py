@@ -64,20 +64,22 @@ def check_words(arguments: Sequence[str]) -> tuple[list[Problem], list[str]]:
             problems.append(Problem(word.rstrip("= "), _NO_SPACES))
         elif not word.startswith("~") and _is_spaced(word):
             problems.append(Problem(word.partition("=")[0].strip() or word, _NO_SPACES))
-        elif _is_list_of_options(word):
-            setting, _, value = word.partition("=")
-            options = group_options()[setting]
-            rule = f"must be one option, without brackets: {', '.join(options)}"
-            problems.append(Problem(setting, f"got {value}, {rule}"))
+        elif (problem := _wrong_options(word)) is not None:
+            problems.append(problem)
         else:
             accepted.append(word)
     return problems, accepted
 
 
-def _is_list_of_options(word: str) -> bool:
-    """Whether `word` chooses a list for a group whose options cannot be combined; Hydra would accept it."""
+def _wrong_options(word: str) -> Problem | None:
+    """What is wrong with `word` if it chooses several options in a way that Hydra would accept, but not combine."""
     setting, _, value = word.partition("=")
-    return value.startswith("[") and setting not in ("augment", "experiment") and setting in group_options()
+    if setting in ("+augment", "++augment"):
+        return Problem("augment", f"got {word}, must be one list of all transforms, as in augment=[crop,flip]")
+    options = group_options().get(setting) if value.startswith("[") else None
+    if options is None or setting in ("augment", "experiment"):
+        return None
+    return Problem(setting, f"got {value}, must be one option, without brackets: {', '.join(options)}")
 
 
 def _is_spaced(word: str) -> bool:

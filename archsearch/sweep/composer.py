@@ -20,7 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from archsearch.compose.composition import chosen_options, plain_values
+from archsearch.compose.composition import chosen_options, plain_values, refuse_other_transforms
 from archsearch.compose.interpolations import refuse_interpolations
 from archsearch.compose.request import Request
 from archsearch.compose.validate import FindDataset, named_dataset
@@ -62,7 +62,9 @@ class Composer:
             with read_write(base.hydra), open_dict(base.hydra):
                 base.hydra.hydra.job.num = number  # for ${hydra:job.num}
             HydraConfig.instance().cfg = base.hydra  # type: ignore[assignment] # Hydra's own code does so, too
-            return Request(plain_values(config), base.choices, tuple(overrides))
+            values = plain_values(config)
+            refuse_other_transforms(values, overrides)
+            return Request(values, base.choices, tuple(overrides))
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise self._explained(error, overrides) from error
         finally:
