@@ -19,6 +19,12 @@ def test_the_transforms_of_an_augmentation_are_a_param() -> None:
     }  # fmt: skip
 
 
+def test_the_param_does_not_depend_on_the_order_in_which_transforms_are_listed() -> None:
+    requests = [ask(f"augment=[{transforms}]") for transforms in ("cutout,flip,crop", "crop,flip,cutout")]
+    first, second = [params_of(request.config, request.choices, "digits") for request in requests]
+    assert first == second and first["augment"] == "crop flip cutout"
+
+
 def test_augmentation_from_before_transforms_could_be_combined_has_the_same_params() -> None:
     old = {"none": {"type": "none"}, "affine": {"type": "affine", "degrees": 10.0, "translate": 0.1, "scale": 0.1}}
     for option, section in old.items():
