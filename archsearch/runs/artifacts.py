@@ -73,9 +73,8 @@ def draw_augmentation(folder: Path, settings: Settings, images: ImageSet) -> lis
 
 def _described(transform: str, settings: Mapping[str, Any]) -> str:
     """A transform with its settings, as in `crop padding=4 padding_mode=reflect`."""
-    return " ".join([transform, *(f"{name}={format_value(value)}" for name, value in settings.items())]).replace(
-        "'", ""
-    )
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+    return " ".join([transform, *(f"{name}={format_value(value)}" for name, value in values.items())]).replace("'", "")
 
 
 def write_predictions(folder: Path, evaluation: Evaluation) -> Path:

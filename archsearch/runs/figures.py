@@ -122,17 +122,18 @@ def draw_augmented(
     rows = [np.stack([original, *changed[:, number]]) for number, original in enumerate(originals)]
     count, columns = len(rows), len(rows[0])
     channels, height, width = originals.shape[1:]
-    margin = max(2, round(width * 0.12))
+    margin = max(2, round(max(height, width) * 0.12))
+    cell_height, cell_width = height + margin, max(width, height // 2) + margin  # a column has room for its name
     background = 0 if channels == 1 else 255
-    sheet = np.full((count * (height + margin), columns * (width + margin), channels), background, np.uint8)
+    sheet = np.full((count * cell_height, columns * cell_width, channels), background, np.uint8)
     for row, images in enumerate(rows):
         for column, image in enumerate(images):
-            top, left = row * (height + margin), column * (width + margin)
+            top, left = row * cell_height, column * cell_width + (cell_width - margin - width) // 2
             sheet[top : top + height, left : left + width] = image.transpose(1, 2, 0)
-    figure = new_figure(1.1 * columns, 1.1 * count + 0.9)
+    figure = new_figure(1.1 * columns, 1.1 * count * cell_height / cell_width + 0.9)
     axes = figure.add_subplot()
     axes.imshow(sheet[..., 0] if channels == 1 else sheet, cmap="gray_r", vmin=0, vmax=255)
-    places = [column * (width + margin) + (width - 1) / 2 for column in range(columns)]
+    places = [column * cell_width + (cell_width - margin - 1) / 2 for column in range(columns)]
     axes.set_xticks(places, ["original", *(f"epoch {epoch}" for epoch in range(1, columns))], fontsize=9)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)

@@ -10,7 +10,7 @@ from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from archsearch.report.pictures import thumbnail
-from archsearch.runs.figures import draw_confusion, draw_mistakes
+from archsearch.runs.figures import draw_augmented, draw_confusion, draw_mistakes
 
 
 def share_of(colour: tuple[float, float, float], picture: NDArray[np.float32]) -> float:
@@ -43,3 +43,13 @@ def test_a_confusion_matrix_of_many_classes_fits_a_screen(tmp_path: Path) -> Non
     confusion = np.random.default_rng(0).integers(0, 9, (150, 150))
     draw_confusion(tmp_path / "x.png", confusion, [f"class {number}" for number in range(150)], "title")
     assert max(imread(tmp_path / "x.png").shape) < 2000
+
+
+@pytest.mark.parametrize(("height", "width"), [(10, 60), (30, 30), (60, 10)])
+def test_a_picture_of_augmentation_has_the_form_of_its_images(height: int, width: int, tmp_path: Path) -> None:
+    images = np.zeros((6, 3, height, width), np.uint8)
+    draw_augmented(tmp_path / "x.png", images, np.stack([images] * 7), "flip p=0.5", "title")
+    is_image = imread(tmp_path / "x.png")[..., :3].max(axis=2) < 0.02
+    rows, columns = is_image.mean(axis=1) > 0.1, np.flatnonzero(is_image.mean(axis=0) > 0.1)
+    assert rows.mean() > 0.3  # most of it is not empty
+    assert columns[-1] - columns[0] > 0.85 * is_image.shape[1]  # so that the names of the columns have room
