@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, NonNegativeFloat, NonNegativeInt, TypeAdapter, ValidationError
 
+from archsearch.config.augment import present_name
 from archsearch.errors import ResumeError
 from archsearch.runs.folder import SWEEP, read_sweep
 from archsearch.runs.result import RESULT, read_result
@@ -102,6 +103,9 @@ class SweepRecord:
             more = f", and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
             listed = "; ".join(problems[:_MOST_PROBLEMS])
             raise ResumeError(f"{folder / SWEEP}: damaged: {listed}{more}; restore it, or start a new sweep")
+        record.keys = list(dict.fromkeys(map(present_name, record.keys)))
+        for entry in record.entries:
+            entry.values = {present_name(key): value for key, value in entry.values.items()}
         return record
 
     def _problems(self, folder: Path) -> Iterator[str]:

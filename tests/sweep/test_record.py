@@ -47,6 +47,18 @@ def set_top(**values: object) -> Callable[[Content], object]:
     return lambda content: content.update(values)
 
 
+def test_settings_of_earlier_versions_have_their_present_names(copied: Path) -> None:
+    def rename(content: Content) -> None:
+        content["keys"] = ["augment.degrees"]
+        for number, run in enumerate(content["runs"]):
+            run["values"] = {"augment.degrees": str(number)}
+
+    rewrite(copied, rename)
+    record = SweepRecord.read(copied)
+    assert record.keys == ["augment.affine.degrees"]
+    assert [entry.values["augment.affine.degrees"] for entry in record.entries[:2]] == ["0", "1"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
