@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.errors import HydraException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -173,7 +174,7 @@ def test_whatever_is_damaged_the_sweep_is_read_or_refused(
 def test_whatever_is_damaged_the_sweep_is_planned_again_or_refused(
     trained: TrainedSweep, tmp_path: Path, data: st.DataObject
 ) -> None:
-    with suppress(UserError):
+    with suppress(UserError, HydraException):  # the command explains Hydra's
         record = read_damaged(trained, tmp_path, data)
         with composing(*sweep_arguments(str(tmp_path), ["-m"])[1:]) as (loader, master):
             resumed_record(record, plan_sweep(loader, master, before=record), tmp_path, master)
