@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Pending
 
 from archsearch.errors import ConfigError, Problem, first_line
 from archsearch.search.objectives import directions_of
-from archsearch.search.storage import LATEST, with_values
+from archsearch.search.storage import latest_of, with_latest
 
 # A machine that vanishes without a word is noticed within a minute, by both sides: the server then releases its lock.
 _CONNECTION: Mapping[str, Any] = {
@@ -127,11 +127,11 @@ class _Storage(_CachedStorage):
 
     def __init__(self, backend: RDBStorage) -> None:
         super().__init__(backend)
-        self._latest: Mapping[str, Sequence[float]] = {}
+        self._latest: Mapping[int, Sequence[float]] = {}
 
     def refresh(self, study_attributes: Mapping[str, Any]) -> None:
         """Take the latest values from the attributes of the study."""
-        self._latest = {name: values for name, values in study_attributes.items() if name.startswith(LATEST)}
+        self._latest = latest_of(study_attributes)
 
     def reset(self) -> None:
         """Forget a connection that failed."""
@@ -147,8 +147,7 @@ class _Storage(_CachedStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """All trials of a study, with their latest values."""
-        trials = super().get_all_trials(study_id, deepcopy, states)
-        return [with_values(trial, self._latest.get(f"{LATEST}{trial.number}")) for trial in trials]
+        return with_latest(super().get_all_trials(study_id, deepcopy, states), self._latest)
 
 
 def is_away(error: BaseException) -> bool:

@@ -5,9 +5,10 @@ Imports Optuna, so import it late.
 
 import json
 import warnings
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import FileLock
@@ -59,14 +60,21 @@ class _Storage(JournalStorage):
     ) -> list[FrozenTrial]:
         """All trials of a study, with their latest values."""
         trials = super().get_all_trials(study_id, deepcopy, states)
-        attributes = self.get_study_user_attrs(study_id)
-        latest = {name: values for name, values in attributes.items() if name.startswith(LATEST)}
-        return [with_values(trial, latest.get(f"{LATEST}{trial.number}")) for trial in trials] if latest else trials
+        return with_latest(trials, latest_of(self.get_study_user_attrs(study_id)))
 
 
-def with_values(trial: FrozenTrial, values: Sequence[float] | None) -> FrozenTrial:
-    """`trial`, with the `values` that it has reached since Optuna was told of it, if any."""
-    if values is None or trial.state != TrialState.COMPLETE:
+def latest_of(attributes: Mapping[str, Any]) -> dict[int, Sequence[float]]:
+    """The latest values of trials, by number, from the attributes of their study."""
+    return {int(name.removeprefix(LATEST)): values for name, values in attributes.items() if name.startswith(LATEST)}
+
+
+def with_latest(trials: Sequence[FrozenTrial], latest: Mapping[int, Sequence[float]]) -> list[FrozenTrial]:
+    """`trials`, with the values that they have reached since Optuna was told of them, if any."""
+    return [_with_values(trial, latest[trial.number]) if trial.number in latest else trial for trial in trials]
+
+
+def _with_values(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:
+    if trial.state != TrialState.COMPLETE:
         return trial
     changed = copy(trial)
     changed.values = list(values)

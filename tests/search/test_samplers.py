@@ -3,6 +3,7 @@
 from random import Random
 
 import pytest
+from optuna.samplers import TPESampler
 
 from archsearch.config.search import BlockLimits
 from archsearch.search.candidate import Candidate, Checked, Member
@@ -46,6 +47,13 @@ def test_a_sampler_learns(mixed: Composed, sampler: str) -> None:
 def test_several_objectives(mixed: Composed, sampler: str) -> None:
     proposer = mixed.proposer(sampler, objectives=("val/accuracy", "params", "epoch_seconds"))
     assert len(train(proposer, 15)) == 15 and proposer.study.best_trials
+
+
+def test_tpe_chooses_all_settings_at_once(mixed: Composed, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposer = mixed.proposer("tpe", objectives=("val/accuracy", "params"))
+    train(proposer, 10)  # at random
+    monkeypatch.setattr(TPESampler, "sample_independent", lambda *_: pytest.fail("a setting is chosen by itself"))
+    assert len(train(proposer, 5)) == 5
 
 
 @pytest.mark.parametrize("sampler", [*LEARNING, "random"])

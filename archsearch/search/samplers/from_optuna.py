@@ -27,9 +27,7 @@ class _KnownSpace(BaseSampler):
 
 
 class _TPE(_KnownSpace, TPESampler):
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """All settings; none with several objectives, of which Optuna samples each setting by itself."""
-        return super().infer_relative_search_space(study, trial) if len(study.directions) == 1 else {}
+    pass
 
 
 class _NSGA2(_KnownSpace, NSGAIISampler):
@@ -47,7 +45,8 @@ def sampler_by_name(name: str, seed: int, distributions: Mapping[str, BaseDistri
         warnings.simplefilter("ignore", ExperimentalWarning)
         match name:
             case "tpe":
-                sampler = _TPE(seed=seed)
+                # With several objectives, its default samples each setting by itself, and sorts all trials each time.
+                sampler = _TPE(seed=seed, multivariate=True)
             case "nsga2":
                 sampler = _NSGA2(seed=seed, population_size=20)  # its default of 50 is a quarter of 200 trials
             case "gp":
