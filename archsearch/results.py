@@ -19,6 +19,7 @@ from archsearch.runs.folder import (
     LAYERS,
     PREDICTIONS,
     SWEEP,
+    find_last,
     find_run,
     find_sweep,
     is_search,
@@ -260,12 +261,11 @@ def load(name: Path | str = "last") -> Run | Sweep:
     if (folder / SWEEP).is_file():
         return _sweep_in(folder)
     if name == "last":
-        try:
-            run = find_run("last", setting="load")
-        except ResumeError:
-            return _sweep_in(search_of(_found_sweep("last")))
-        sweep = sweep_of(run)
-        return Run(run) if sweep is None else _sweep_in(search_of(sweep))
+        last = find_last()
+        if last is None:
+            raise ReportError("load: got 'last', but there is no run and no sweep in outputs/ yet")
+        sweep = last if (last / SWEEP).is_file() else sweep_of(last)
+        return Run(last) if sweep is None else _sweep_in(search_of(sweep))
     try:
         return _sweep_in(find_sweep(str(name), setting="load"))
     except ResumeError as no_sweep:
@@ -280,10 +280,3 @@ def load(name: Path | str = "last") -> Run | Sweep:
 def _sweep_in(folder: Path) -> Sweep:
     """The sweep in `folder`, which may be a search."""
     return Search(folder) if is_search(folder) else Sweep(folder)
-
-
-def _found_sweep(name: str) -> Path:
-    try:
-        return find_sweep(name, setting="load")
-    except ResumeError:
-        raise ReportError(f"load: got {name!r}, but there is no run and no sweep in outputs/ yet") from None

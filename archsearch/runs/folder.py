@@ -72,8 +72,7 @@ def find_run(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Pat
         raise ResumeError(
             f"{setting}={name}: this is a sweep, not a run; use " + ("-m" if setting == "resume" else f"sweep={name}")
         )
-    results = {path.parent: read_result(path.parent) for path in outputs.glob(f"**/{RESULT}")}
-    runs = {folder: result for folder, result in results.items() if result and result["run_id"]}
+    runs = _runs_in(outputs)
     if name == "last":
         if not runs:
             raise ResumeError(f"{setting}=last: there is no run under {outputs}{os.sep}")
@@ -84,6 +83,13 @@ def find_run(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> Pat
     if matches:
         raise ResumeError(f"{setting}={name}: {len(matches)} runs match; give more characters of the id")
     raise ResumeError(f"{setting}={name}: no run with this id under {outputs}{os.sep}, and no folder with a {RESULT}")
+
+
+def find_last(outputs: Path = OUTPUTS) -> Path | None:
+    """The folder of the run or the sweep that has begun last, if there is any."""
+    started = {folder: str(result["started"]) for folder, result in _runs_in(outputs).items()}
+    started |= _sweeps_in(outputs)
+    return _begun_last(started, outputs) if started else None
 
 
 def refuse_used(folder: Path) -> None:
@@ -150,17 +156,17 @@ def find_sweep(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> P
     """
     if (Path(name) / SWEEP).is_file():
         return Path(name)
-    folders = [path.parent for path in outputs.glob(f"**/{SWEEP}")]
-    if name == "last":
-        started = {folder: _started(folder) for folder in folders}
-        readable = [folder for folder in folders if started[folder]]
-        if readable:
-            return _begun_last({folder: started[folder] for folder in readable}, outputs)
-    matches = [folder for folder in folders if folder.name == name]
+    if name == "last" and (started := _sweeps_in(outputs)):
+        return _begun_last(started, outputs)
+    matches = [path.parent for path in outputs.glob(f"**/{SWEEP}") if path.parent.name == name]
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise ResumeError(f"{setting}={name}: {len(matches)} sweeps have this name; give the folder of one")
+    for folder in (Path(name), outputs / "sweeps" / name):
+        if is_search(folder):
+            rule = f"repeat the command that began it, with hydra.sweep.dir={shlex.quote(str(folder))}"
+            raise ResumeError(f"{setting}={name}: {folder} holds a search without its {SWEEP}; restore it, or {rule}")
     requested = "" if name == "last" else " of this name"
     raise ResumeError(f"{setting}={name}: no sweep{requested} under {outputs}{os.sep}, and no folder with a {SWEEP}")
 
@@ -176,11 +182,19 @@ def search_of(folder: Path) -> Path:
     return folder.parent if is_of_search else folder
 
 
-def _started(folder: Path) -> str:
-    try:
-        return str(read_sweep(folder).get("started"))
-    except ResumeError:
-        return ""
+def _runs_in(outputs: Path) -> dict[Path, dict[str, Any]]:
+    """The results of all runs by folder. Trials that a function has evaluated are no runs."""
+    results = {path.parent: read_result(path.parent) for path in outputs.glob(f"**/{RESULT}")}
+    return {folder: result for folder, result in results.items() if result and result["run_id"]}
+
+
+def _sweeps_in(outputs: Path) -> dict[Path, str]:
+    """When the sweeps began, by folder, of those that can be read."""
+    started = {}
+    for path in outputs.glob(f"**/{SWEEP}"):
+        with suppress(ResumeError):
+            started[path.parent] = str(read_sweep(path.parent).get("started"))
+    return started
 
 
 def _begun_last(started: Mapping[Path, str], outputs: Path) -> Path:

@@ -100,6 +100,29 @@ def test_an_interrupted_search_goes_on_with_a_function_only(workspace: Path) -> 
     assert sorted(done.table.index) == list(range(6)) and set(done.table["state"]) == {"FINISHED"}
 
 
+def test_it_is_the_last_although_it_has_no_runs(workspace: Path) -> None:
+    first, second = (search("search.budget.trials=1", f"hydra.sweep.dir=outputs/sweeps/{name}") for name in "ba")
+    older = {"run_id": "older", "started": "2020-01-01T00:00:00+00:00", "epochs": 1, "state": "FINISHED"}
+    (workspace / "outputs/runs/older").mkdir(parents=True)
+    (workspace / "outputs/runs/older/result.json").write_text(json.dumps(older))
+    assert [first.folder.name, second.folder.name] == ["b", "a"]
+    assert repr(archsearch.load("last")) == repr(second)
+    assert isinstance(archsearch.load("older"), archsearch.Run)
+
+
+def test_a_search_that_has_lost_its_list_goes_on_with_the_command_that_began_it(workspace: Path) -> None:
+    words = ("hydra.sweep.dir=outputs/sweeps/a", "search.budget.trials=3")
+    done = search(*words)
+    table = done.table
+    (done.folder / "sweep.json").unlink()
+    command = "repeat the command that began it, with hydra.sweep.dir=outputs/sweeps/a"
+    for name in ("a", "outputs/sweeps/a"):
+        with pytest.raises(ResumeError, match=rf"a holds a search without its sweep\.json; .*{command}"):
+            archsearch.run_search(f"resume={name}", evaluate=score)
+    again = search(*words, evaluate=lambda plan: pytest.fail(f"{plan} is evaluated again"))
+    assert again.table.equals(table) and len(list(workspace.glob("outputs/sweeps/*"))) == 1
+
+
 def test_there_is_nothing_to_report_on(workspace: Path) -> None:
     del workspace
     done = search("search.budget.trials=1")
