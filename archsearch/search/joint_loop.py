@@ -7,7 +7,7 @@ have reached is told at once or, while the database is away, as soon as it is ba
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,12 +45,12 @@ class JointLoop(SearchLoop):
     _is_away: bool = False
     _is_leaving: bool = False  # before the others end the search
 
-    def resume(self, proposals: Mapping[int, Proposal], *, sends: bool = False) -> None:
+    def resume(self, proposals: Mapping[int, Proposal], failed: Set[int] = frozenset(), *, sends: bool = False) -> None:
         """Continue with the trials of this process, and with what all others know."""
         mine = {number: proposal for number, proposal in proposals.items() if proposal.process == self.shared.me}
         self._proposals.update(mine)
         self._read()  # first, because `resume` compares the trials of this process with them
-        super().resume(mine, sends=sends)
+        super().resume(mine, failed, sends=sends)
         due = {step.trial: step.until for step in self._steps}
         for number in mine:
             self._report(number, due.get(number), is_failed=number in self._failed)

@@ -5,7 +5,7 @@ killed therefore goes on from both: trials that were training are trained on fir
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,13 +47,13 @@ class SearchLoop:
     _failed: set[int] = field(default_factory=set)
     _finished: dict[int, dict[str, float]] = field(default_factory=dict)  # the objectives of fully trained trials
 
-    def resume(self, proposals: Mapping[int, Proposal], *, sends: bool = False) -> None:
-        """Continue with `proposals`, all that were ever made, by number.
+    def resume(self, proposals: Mapping[int, Proposal], failed: Set[int] = frozenset(), *, sends: bool = False) -> None:
+        """Continue with `proposals`, all that were ever made, by number; `failed` are those that cannot train on.
 
         With `sends`, workers first send what MLflow has missed of trials that are trained: no epochs are spent on that.
         """
         unfinished = {proposal.number for proposal in self.proposer.running()} & set(proposals)
-        self._failed = self.proposer.failed() & set(proposals)
+        self._failed = (self.proposer.failed() | failed) & set(proposals)
         unsent = []
         for number, proposal in sorted(proposals.items()):
             self._proposals[number] = proposal
@@ -62,11 +62,12 @@ class SearchLoop:
             self._count(number, epoch)
             if sends and _is_unsent(result):
                 unsent.append(number)
-            if number in self._failed:
-                continue
             for reached in (row["epoch"] for row in result.get("history", ())):
                 if reached in self.stopping.rungs:
                     self.stopping.record(number, reached, self._standing(result, reached))
+            if number in self._failed:
+                self.stopping.forget(number)
+                continue
             if result.get("state") == "FINISHED":
                 self._finished[number] = measured(result, result["history"][-1])
             state, is_told = result.get("state"), number not in unfinished
@@ -124,7 +125,9 @@ class SearchLoop:
             self._tell(job.number, result)
         elif end.state == "FAILED":
             self._failed.add(job.number)
+            self.stopping.forget(job.number)
             self._say(job.number, None)
+            self._go_on()
 
     def look(self) -> None:
         """Take in what others have reached: nothing, in a study of its own."""

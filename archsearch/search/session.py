@@ -116,12 +116,17 @@ class Session:
             with doing("starting the search in MLflow"):
                 tags = {"search.sampler": self.planned.sampler}
                 parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, self._name(), tags)
-            proposals, failed = self.proposer.proposals(), self.proposer.failed()
+            proposals = self.proposer.proposals()
+            # One that failed after it had stopped once has been told to the study as complete.
+            reasons = {entry.number: entry.reason for entry in self.record.entries if entry.failed}
+            failed = self.proposer.failed() | set(reasons)
             if proposals and self.store is not None:
                 self._begun_runs = begun_before(self.record, self.store, self.planned.tracking)
             entries = [entry_of(proposal) for proposal in proposals.values() if proposal.process == self.process]
-            self.record.entries = [replace(entry, failed=entry.number in failed) for entry in entries]
-            self.loop.resume(proposals, sends=self.store is not None)
+            self.record.entries = [
+                replace(entry, failed=entry.number in failed, reason=reasons.get(entry.number)) for entry in entries
+            ]
+            self.loop.resume(proposals, failed, sends=self.store is not None)
             log.info("budget   %s", self.spending.describe())
             interrupted = self._search()
             all_failed = bool(self.record.entries) and all(entry.failed for entry in self.record.entries)

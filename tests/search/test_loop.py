@@ -9,6 +9,7 @@ import pytest
 from archsearch.config.search import Budget
 from archsearch.search.spending import Spending
 from archsearch.search.stopping import Halving, MedianStopping, NoStopping, Stopping
+from archsearch.sweep.worker import AttemptEnd
 from tests.support.searches import MIXED, Composed, searching
 from tests.support.simulated import Simulation
 
@@ -144,6 +145,27 @@ def test_a_trial_that_was_interrupted_on_its_rung_trains_on_if_it_is_among_the_b
     search.loop.resume(search.loop.proposer.proposals())
     search.run(workers=1)
     assert search.steps == [(2, 3)]
+
+
+def test_a_trial_that_fails_while_it_trains_on_leaves_its_place_and_stays_failed(tmp_path: Path) -> None:
+    def begin(trials: int) -> Simulation:
+        search = simulate(composed, tmp_path, Halving((1, 3), 3), Budget(trials=trials))
+        search.curve = lambda proposal, epoch: 99.0 - proposal.number + epoch / 100
+        return search
+
+    composed = searching(*MIXED)
+    search = begin(4)
+    search.run(workers=1, most_steps=3)
+    team = search.loop.next_team()
+    assert team is not None and (team[0].number, team[0].until) == (0, 3)
+    search.leave(team[0], 2, "FAILED")
+    search.loop.ended(team[0], AttemptEnd(0, "FAILED", "diverged"))
+    search.run(workers=1)
+    assert search.steps[3:] == [(3, 1), (1, 3)] and search.loop.counts()["FAILED"] == 1
+    search = begin(6)
+    search.loop.resume(search.loop.proposer.proposals(), {0})
+    search.run(workers=1)
+    assert {trial for trial, _ in search.steps} == {4, 5, 2}
 
 
 def test_the_epochs_of_running_trials_count_before_another_one_begins(tmp_path: Path) -> None:
