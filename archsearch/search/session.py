@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from archsearch.compose.labels import labels
 from archsearch.config.settings import SweepRunSettings
 from archsearch.data.load import resolve_dataset
-from archsearch.errors import ConfigError, ResumeError, SweepError
+from archsearch.errors import ConfigError, ResumeError, StorageError, SweepError
 from archsearch.runs.folder import STUDY
 from archsearch.runs.formatting import count
 from archsearch.runs.prepare import prepare_in_sweep
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+GO_ON = "nothing is lost: free some space, then go on with %s"
 _RESUME = "resume   python -m archsearch -m %s  %s"
 _WRITE_SECONDS = 5.0  # between two versions of sweep.json, which the study can restore
 
@@ -256,7 +257,9 @@ class _Listener:
         self.started, self.progressed, self.stopping = display.started, display.progressed, display.stopping
 
     def ended(self, job: Job, end: AttemptEnd, retried: bool) -> None:
-        """A step of a trial ended."""
+        """A step of a trial ended. Raises `StorageError` if no trial can be written: this one did not fail."""
+        if end.unwritable:
+            raise StorageError(f"{end.reason}; {GO_ON % resume_argument(self._session.folder)}")
         if not retried:
             self._session.loop.ended(job, end)
             if end.state == "FAILED":  # a worker that died early leaves no `result.json`

@@ -12,17 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from archsearch.compose.validate import named_dataset
 from archsearch.errors import ResumeError, StorageError
-from archsearch.runs.folder import STUDY, is_search, note_begun
+from archsearch.runs.folder import STUDY, SWEEP, is_search, note_begun
 from archsearch.runs.prepare import open_store
+from archsearch.runs.storage import cannot_write
 from archsearch.search import evaluation
 from archsearch.search.closing import WritePage
 from archsearch.search.engine import check_engine, engine_of
 from archsearch.search.joining import agreed_precision, check_joined, joined, note_joined
-from archsearch.search.session import Session
+from archsearch.search.session import GO_ON, Session
 from archsearch.search.setup import SearchPlan, plan_search
 from archsearch.sweep.machine import environment
 from archsearch.sweep.numbering import hydra_arguments, sweep_id
-from archsearch.sweep.opening import Datasets, recorded_store, resumed_sweep
+from archsearch.sweep.opening import Datasets, recorded_store, resume_argument, resumed_sweep
 from archsearch.sweep.record import SweepRecord, sweep_lock
 from archsearch.system.screen import doing
 
@@ -67,8 +68,9 @@ def run_search(loader: ConfigLoader, master: DictConfig, write_page: WritePage |
                 note_begun(folder)
                 session.run(datasets)
         except OSError as error:
-            problem = f"cannot write to {error.filename or folder}: {error.strerror or error}"
-            raise StorageError(f"{problem}; set hydra.sweep.dir to use another folder") from error
+            has_begun = (folder / SWEEP).is_file()
+            advice = GO_ON % resume_argument(folder) if has_begun else "set hydra.sweep.dir to use another folder"
+            raise StorageError(f"{cannot_write(error, folder)}; {advice}") from error
 
 
 def _new_record(planned: SearchPlan, folder: Path, master: DictConfig) -> SweepRecord:

@@ -18,8 +18,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from archsearch.errors import NonFiniteLossError, OutOfMemoryError, TimeLimitError, UserError
+from archsearch.errors import NonFiniteLossError, OutOfMemoryError, StorageError, TimeLimitError, UserError
 from archsearch.runs.prepare import PreparedRun
+from archsearch.runs.storage import cannot_write, is_unwritable
 from archsearch.system.interrupts import unblock_signals
 from archsearch.system.logs import LOG_LINE
 from archsearch.system.process import end_process, gc_paused, skip_teardown
@@ -75,6 +76,7 @@ class AttemptEnd:
     reason: str | None = None
     retryable: bool = False  # another attempt could end otherwise
     worker_unusable: bool = False  # a new worker should take this one's place
+    unwritable: bool = False  # the disk is full or read-only, so that others fail, too
     result: dict[str, Any] | None = None
 
 
@@ -191,9 +193,14 @@ def _killed(job: Job) -> AttemptEnd:
 def _failed(job: Job, error: Exception) -> AttemptEnd:
     has_message = isinstance(error, (UserError, NonFiniteLossError, OutOfMemoryError, TimeLimitError))
     reason = str(error) if has_message else f"{type(error).__name__}: {error}"
+    of_disk = error.__cause__ if isinstance(error, StorageError) else error
+    if isinstance(of_disk, OSError):
+        reason = cannot_write(of_disk, job.folder)  # without the advice for single runs
     # The same seed diverges again, and a run that is too slow stays so.
     retryable = not isinstance(error, (NonFiniteLossError, TimeLimitError))
-    return AttemptEnd(job.number, "FAILED", reason, retryable, worker_unusable=isinstance(error, OutOfMemoryError))
+    return AttemptEnd(
+        job.number, "FAILED", reason, retryable, isinstance(error, OutOfMemoryError), is_unwritable(of_disk)
+    )
 
 
 @contextmanager

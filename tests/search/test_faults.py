@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from subprocess import CompletedProcess, Popen
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.mlflow_server import MlflowServer
-from tests.support.processes import Cli, start, wait_until
+from tests.support.processes import Cli, small_disk, start, wait_until
 from tests.support.sweeps import TINY, epochs_logged, finish, results_of, sweep_folder, wait_for_epochs, workers_of
 
 pytestmark = [
@@ -102,6 +103,19 @@ def test_a_killed_worker_costs_an_attempt_and_killed_finalists_are_trained_later
     done = resume(cli)
     assert done.returncode == 0, done.stdout + done.stderr
     check_complete(workspace)
+
+
+def test_on_a_full_disk_it_stops_and_no_trial_has_failed(workspace: Path, cli: Cli) -> None:
+    sweeps = workspace / "outputs" / "sweeps"
+    with small_disk(sweeps, "400k"):
+        done = cli(*SEARCH, "sweep.workers=1", "hydra.sweep.dir=outputs/sweeps/full")
+        assert done.returncode == 2 and "Traceback" not in done.stdout + done.stderr
+        rule = "the disk is full; nothing is lost: free some space, then go on with resume=full"
+        assert rule in done.stderr and "FAILED" not in done.stdout + done.stderr
+        subprocess.run(["mount", "-o", "remount,size=10m", str(sweeps)], check=True)
+        done = resume(cli)
+        assert done.returncode == 0, done.stdout + done.stderr
+        check_complete(workspace)
 
 
 @pytest.mark.slow  # it waits a minute for the server

@@ -9,14 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tests.support.mlflow_server import MlflowServer, check_all_is_recorded
-from tests.support.processes import Cli, start, wait_until
+from tests.support.processes import Cli, small_disk, start, wait_until
 from tests.support.sweeps import (
     PATIENCE,
     STORE_ONLY,
@@ -80,18 +79,6 @@ def test_two_sweeps_can_train_at_the_same_time(workspace: Path) -> None:
 
 
 # Disks
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    folder.mkdir(parents=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_full_disk_is_reported_and_the_sweep_can_be_resumed(cli: Cli, workspace: Path) -> None:
