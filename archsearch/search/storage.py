@@ -33,7 +33,7 @@ def open_study(path: Path, objectives: Sequence[str]) -> optuna.Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         try:
-            storage = _Storage(JournalFileBackend(str(path), lock_obj=lock))  # type: ignore[arg-type] # its base class is private
+            storage = _Storage(_Backend(path, lock))
             with FileLock(f"{path}.proposing"):  # two processes that create a study at once would both fail
                 return optuna.create_study(
                     storage=storage, study_name=_NAME, directions=directions_of(objectives), load_if_exists=True
@@ -79,6 +79,25 @@ def _with_values(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:
     changed = copy(trial)
     changed.values = list(values)
     return changed
+
+
+class _Backend(JournalFileBackend):
+    """A journal that waits for the disk only with lines that matter: a proposal, its end, what the study is told.
+
+    The settings of a proposal have lines of their own before it, which reach the disk with it.
+    """
+
+    def __init__(self, path: Path, lock: "_Lock") -> None:
+        super().__init__(str(path), lock_obj=lock)  # type: ignore[arg-type] # the base class of locks is private
+        self._path, self._exclusive = path, lock.file_lock
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Append a line for each of `logs`."""
+        if any("user_attr" in log or "state" in log for log in logs):
+            super().append_logs(logs)
+            return
+        with self._exclusive, self._path.open("a", encoding="utf-8") as file:
+            file.writelines(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
 
 
 class _Lock:

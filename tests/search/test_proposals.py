@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +131,15 @@ def test_a_search_goes_on_from_its_journal_as_it_would_have(sampler: str, tmp_pa
         proposal for part in (3, 9, 12) for proposal in train(composed.proposer(sampler, tmp_path / "journal"), part)
     ]
     assert [proposal.overrides for proposal in parts] == [proposal.overrides for proposal in whole]
+
+
+def test_a_trial_waits_for_the_disk_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    proposer = searching(*MIXED).proposer("tpe", tmp_path / "journal")
+    train(proposer, 11)
+    waits: list[int] = []
+    monkeypatch.setattr(os, "fsync", waits.append)
+    train(proposer, 4)
+    assert len(waits) == 8 and len(open_study(tmp_path / "journal", ["val/accuracy"]).trials) == 15
 
 
 def test_a_trial_whose_process_died_while_asking_is_given_up(tmp_path: Path) -> None:
