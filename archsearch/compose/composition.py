@@ -69,7 +69,10 @@ def sweeps_by_configuration(arguments: Sequence[str]) -> bool:
 
 
 def request_of(config: DictConfig) -> Request:
-    """The request in a composed configuration with Hydra's own section."""
+    """The request in a composed configuration with Hydra's own section. Raises `ConfigError` if it is a search's."""
+    if is_search(config):
+        rule = "got 'search', which needs -m; without -m, a single run is trained"
+        raise ConfigError([Problem("hydra/sweeper", rule)])
     folder = OmegaConf.select(config, "hydra.run.dir")
     values, overrides = plain_values(config), task_overrides(config.hydra)
     refuse_other_transforms(values, overrides)

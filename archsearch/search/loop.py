@@ -93,8 +93,10 @@ class SearchLoop:
         if self._unsent:
             number = self._unsent.popleft()
             return self._team(self._proposals[number], self._trained[number])
-        if self._steps and self.spending.may_train:
-            step = self._steps.popleft()
+        # What MLflow has missed of a trial may still be on its way.
+        step = next((step for step in self._steps if step.trial not in self._training), None)
+        if step is not None and self.spending.may_train:
+            self._steps.remove(step)
             return self._team(self._proposals[step.trial], step.until)
         if self.spending.may_begin and not self.exhausted:
             proposal = self.proposer.propose()

@@ -227,7 +227,7 @@ class Proposer:
     def _check_study(self) -> None:
         """Note in the study what it searches, or compare it with that."""
         architectures = self.space.architectures
-        searched = {
+        searched: dict[str, Any] = {
             "settings": {setting.name: repr(setting.domain) for setting in self.space.settings},
             "blocks": None if architectures is None else repr(architectures.limits),
             "objectives": list(self.objectives),
@@ -237,8 +237,14 @@ class Proposer:
             if before is None:
                 self.study.set_user_attr(_SPACE, searched)
             elif before != searched:
-                different = ", ".join(name for name in searched if before.get(name) != searched[name])
-                raise ResumeError(f"the search has other {different}; it can only be resumed with what it began with")
+                begun, now = (
+                    {**of["settings"], "blocks": of["blocks"], "objectives": of["objectives"]}
+                    for of in (before, searched)
+                )
+                different = ", ".join(name for name in {**begun, **now} if begun.get(name) != now.get(name))
+                raise ResumeError(
+                    f"resume: the search began with other values of {different}; restore them, or start anew"
+                )
 
 
 def searched_by(study: "optuna.Study") -> Mapping[str, Any]:

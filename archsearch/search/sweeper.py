@@ -37,7 +37,7 @@ def run_search(loader: ConfigLoader, master: DictConfig, write_page: WritePage |
     before, datasets, function = resumed_sweep(master, folder), Datasets(), evaluation.evaluate_function()
     find_dataset = datasets.find if function is None else named_dataset
     if before is not None and not is_search(folder):
-        raise ResumeError(f"resume: {folder} has no {STUDY}, so it is no search; restore that file, or start anew")
+        raise ResumeError(f"resume: {folder} has no {STUDY}, so it is no search; name one, or restore that file")
     if before is not None:
         evaluation.check_same_kind(before, function)
     with doing("planning the search"):

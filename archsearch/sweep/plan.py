@@ -88,6 +88,7 @@ def plan_sweep(
     """
     sweep, tracking, ui = read_sections(master, SHARED)
     overrides = sweep_overrides(master)
+    _refuse_search(overrides)
     begun_with = set(map(as_typed, before.overrides)) if before is not None else set()
     moved = [override for override in overrides if before is not None and as_typed(override) not in begun_with]
     unchanged = begun_with <= set(map(as_typed, overrides)) and all(map(may_move, moved))
@@ -114,6 +115,15 @@ def plan_sweep(
         composer, slowness = Composer(loader, master, find_dataset), slowness_here(OUTPUTS)
         runs = plan_runs(numbers, points, composer, find_dataset, slowness, bar.update, precision)
     return SweepPlan(tuple(overrides), keys, runs, sweep, tracking, ui, precision, unchanged)
+
+
+def _refuse_search(overrides: Sequence[str]) -> None:
+    """Raise `ConfigError` for overrides that would do nothing in a grid."""
+    keys = [override.lstrip("+").partition("=")[0] for override in overrides]
+    rule = "is a setting of searches, and this is none; add hydra/sweeper=search, or leave it out"
+    problems = [Problem(key, rule) for key in keys if key.partition(".")[0] in ("search", "space")]
+    if problems:
+        raise ConfigError(problems)
 
 
 def plan_runs(

@@ -1,5 +1,6 @@
 """The loop: what is trained next, what counts against the budget, what the study learns, and how it goes on."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -166,6 +167,28 @@ def test_a_trial_that_fails_while_it_trains_on_leaves_its_place_and_stays_failed
     search.loop.resume(search.loop.proposer.proposals(), {0})
     search.run(workers=1)
     assert {trial for trial, _ in search.steps} == {4, 5, 2}
+
+
+def test_a_trial_does_not_train_on_while_it_is_sent_to_mlflow(tmp_path: Path) -> None:
+    def begin() -> Simulation:
+        search = simulate(composed, tmp_path, Halving((1, 3), 3), Budget(trials=3))
+        search.curve = lambda proposal, epoch: 99.0 - proposal.number + epoch / 100
+        return search
+
+    composed = searching(*MIXED)
+    search = begin()
+    search.run(workers=1, most_steps=2)
+    path = tmp_path / "0" / "result.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"tracking": {"complete": False}}))
+    search = begin()
+    search.loop.resume(search.loop.proposer.proposals(), sends=True)
+    sending, third = search.loop.next_team(), search.loop.next_team()
+    assert sending is not None and third is not None and (sending[0].number, third[0].number) == (0, 2)
+    search.loop.ended(third[0], AttemptEnd(2, "STOPPED", result=search.leave(third[0], 1, "STOPPED")))
+    assert search.loop.next_team() is None
+    search.loop.ended(sending[0], AttemptEnd(0, "STOPPED", result=search.leave(sending[0], 1, "STOPPED")))
+    team = search.loop.next_team()
+    assert team is not None and (team[0].number, team[0].until) == (0, 3)
 
 
 def test_the_epochs_of_running_trials_count_before_another_one_begins(tmp_path: Path) -> None:

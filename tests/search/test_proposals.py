@@ -174,7 +174,7 @@ def test_a_journal_that_is_damaged_in_the_middle_is_refused(tmp_path: Path, line
 
 
 def test_a_search_is_not_resumed_with_another_space(tmp_path: Path) -> None:
-    for words, message in ((MIXED, ""), (SMALL, "other settings")):
+    for words, message in ((MIXED, ""), (SMALL, "other values of model.dropout, .*model.width; restore")):
         composed = searching(*words)
         if not message:
             composed.proposer("random", tmp_path / "journal")

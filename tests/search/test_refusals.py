@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import archsearch
+from archsearch.errors import ConfigError
 from tests.support.sweeps import TINY, train_sweep
 
 pytestmark = pytest.mark.e2e  # whole runs, in this process
@@ -76,6 +78,16 @@ def test_a_sweep_is_not_resumed_as_a_search(workspace: Path) -> None:
     done = train_sweep(workspace, "hydra/sweeper=search", "resume=grid")
     assert done.returncode == 2 and "has no study.log, so it is no search" in done.stderr
     assert json.loads((folder / "sweep.json").read_text()) == record
+
+
+def test_settings_of_a_search_are_refused_where_nothing_is_searched(workspace: Path) -> None:
+    done = train_sweep(workspace, *TINY, "seed=1,2", "space=small_mnist", "search.budget.trials=2")
+    assert done.returncode == 2
+    for key in ("space", "search.budget.trials"):
+        assert f"{key}: is a setting of searches, and this is none; add hydra/sweeper=search" in done.stderr
+    with pytest.raises(ConfigError, match=r"hydra/sweeper: got 'search', which needs -m"):
+        archsearch.train("hydra/sweeper=search", "space=small_mnist")
+    assert not list(workspace.iterdir())
 
 
 def test_an_interval_is_no_error_beside_another_one(workspace: Path) -> None:
