@@ -134,6 +134,9 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def read_sweep(folder: Path) -> dict[str, Any]:
     """The content of the `sweep.json` in `folder`. Raises `ResumeError` if it cannot be read."""
+    if is_search(folder) and not (folder / SWEEP).exists():
+        rule = f"repeat the command that began it, with hydra.sweep.dir={shlex.quote(str(folder))}"
+        raise ResumeError(f"{folder} holds a search without its {SWEEP}; restore that file, or {rule}")
     try:
         if not (folder / SWEEP).is_file() and (folder / SWEEP).exists():
             raise OSError("not a regular file")  # reading a pipe would wait for ever
@@ -165,8 +168,7 @@ def find_sweep(name: str, outputs: Path = OUTPUTS, setting: str = "resume") -> P
         raise ResumeError(f"{setting}={name}: {len(matches)} sweeps have this name; give the folder of one")
     for folder in (Path(name), outputs / "sweeps" / name):
         if is_search(folder):
-            rule = f"repeat the command that began it, with hydra.sweep.dir={shlex.quote(str(folder))}"
-            raise ResumeError(f"{setting}={name}: {folder} holds a search without its {SWEEP}; restore it, or {rule}")
+            return folder  # to read it is an error, which says how it goes on
     requested = "" if name == "last" else " of this name"
     raise ResumeError(f"{setting}={name}: no sweep{requested} under {outputs}{os.sep}, and no folder with a {SWEEP}")
 
