@@ -1,5 +1,6 @@
 """Candidates in order of merit, with one objective or several, as arrays of losses (N, objectives) to be minimised."""
 
+from bisect import bisect_right
 from math import inf
 from typing import Any
 
@@ -25,6 +26,8 @@ def fronts(losses: Losses) -> list[NDArray[np.intp]]:
 
     A row dominates another if it is nowhere larger, and somewhere smaller.
     """
+    if losses.shape[1] == 2:
+        return _fronts_of_two(losses)
     nowhere_larger = np.ones((len(losses), len(losses)), bool)
     smaller = np.zeros_like(nowhere_larger)
     for values in losses.T:  # one objective at a time, to keep the arrays small
@@ -40,6 +43,23 @@ def fronts(losses: Losses) -> list[NDArray[np.intp]]:
         remaining[front] = False
         dominators = dominators - dominates[front].sum(axis=0)
     return result
+
+
+def _fronts_of_two(losses: Losses) -> list[NDArray[np.intp]]:
+    """The same for two objectives: in order of the first one, a row is behind all fronts that are as low as it."""
+    rows: list[list[int]] = []
+    lowest: list[float] = []  # in the second objective, by front; ascending
+    points, before, front = losses.tolist(), None, 0
+    for row in np.lexsort((losses[:, 1], losses[:, 0])).tolist():
+        if points[row] != before:  # equal rows are on the same front
+            before = points[row]
+            front = bisect_right(lowest, before[1])
+            if front == len(rows):
+                rows.append([])
+                lowest.append(before[1])
+            lowest[front] = before[1]
+        rows[front].append(row)
+    return [np.array(sorted(members), np.intp) for members in rows]
 
 
 def crowding(losses: Losses) -> NDArray[np.float64]:

@@ -34,5 +34,12 @@ def test_each_row_is_in_the_front_that_its_longest_chain_says(rows: list[tuple[i
     assert sorted(best_first(losses)) == list(range(len(rows)))
 
 
+@given(st.lists(st.tuples(*[st.integers(0, 5)] * 2), max_size=30))
+def test_two_objectives_have_the_fronts_of_three_of_which_two_are_the_same(rows: list[tuple[int, ...]]) -> None:
+    losses = np.array(rows, float).reshape(-1, 2)
+    of_three = fronts(losses[:, [0, 1, 1]])
+    assert [front.tolist() for front in fronts(losses)] == [front.tolist() for front in of_three]
+
+
 def test_one_objective_is_sorted() -> None:
     assert best_first(np.array([[3.0], [1], [2], [1]])) == [1, 3, 2, 0]
