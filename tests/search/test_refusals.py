@@ -93,4 +93,4 @@ def test_settings_of_a_search_are_refused_where_nothing_is_searched(workspace: P
 def test_an_interval_is_no_error_beside_another_one(workspace: Path) -> None:
     done = train_sweep(workspace, *SEARCH, "model.dropout=interval(0,0.3)", "search.bugdet.trials=3")
     assert done.returncode == 2
-    assert done.stderr.strip() == "archsearch: search.bugdet: unknown setting (did you mean budget?)"
+    assert done.stderr.strip() == "archsearch: search.bugdet: unknown setting (did you mean search.budget.trials?)"
