@@ -46,6 +46,9 @@ PRESETS = {
     "pytorch_mnist": Preset(MNIST, 1_199_882, 11.99),
     "keras_mnist": Preset(MNIST, 34_826, 2.441),
     "cdeotte_mnist": Preset(MNIST, 326_410, 15.16),
+    "evolved_3014": Preset(MNIST, 3_014, 0.339),
+    "evolved_1622": Preset(MNIST, 1_622, 0.1805),
+    "evolved_1064": Preset(MNIST, 1_064, 0.2873),
 }
 
 
