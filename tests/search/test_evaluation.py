@@ -12,6 +12,8 @@ import archsearch
 from archsearch.errors import ConfigError, ReportError, ResumeError, SweepError
 from archsearch.search.evaluation import evaluate_function, evaluating
 
+pytestmark = pytest.mark.e2e  # whole searches, in this process
+
 WORDS = ("data=mnist", "tracking=none", "space=small_mnist", "search.sampler=random")
 
 
