@@ -46,7 +46,9 @@ def test_a_full_disk_is_one_line(workspace: Path, arguments: tuple[str, ...]) ->
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+@pytest.mark.parametrize(
+    "closed", [*(pytest.param(stream, marks=pytest.mark.slow) for stream in (">&-", "2>&-")), ">&- 2>&- <&-"]
+)
 def test_a_sweep_trains_with_closed_streams(workspace: Path, closed: str) -> None:
     settings = " ".join([*TINY, "trainer.epochs=1", "tracking=none", "seed=1,2", "sweep.workers=1"])
     command = f"{shlex.quote(sys.executable)} -m archsearch -m {settings} {closed}"

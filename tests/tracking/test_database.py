@@ -182,7 +182,7 @@ def open_store(folder: Path) -> None:
     open_experiment(store_in(folder), "archsearch")
 
 
-@pytest.mark.parametrize("kills", [pytest.param(15, marks=pytest.mark.e2e), pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [pytest.param(10, marks=pytest.mark.e2e), pytest.param(50, marks=pytest.mark.slow)])
 def test_a_store_whose_making_is_killed_at_any_moment_is_not_lost(
     kills: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
