@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What early stopping saves, and what it loses, on learning curves of networks that were trained once.
 
-usage: python benchmarks/early_stopping.py --train FOLDER   # trains 200 networks of space=small_mnist, for hours
-       python benchmarks/early_stopping.py                  # seconds: stops them early, on paper
+usage: python benchmarks/early_stopping.py --write mnist_20000.npz   # a third of MNIST: trains on half of it
+       python benchmarks/early_stopping.py --train FOLDER            # trains 200 networks of space=small_mnist on it
+       python benchmarks/early_stopping.py                           # seconds: stops them early, on paper
 
 The curves are in results/learning_curves.json. Each of 20 repeats draws another order of the networks. Random search
 trains the first 60 fully; asynchronous halving takes them in the same order, until a network that it has trained fully
@@ -12,6 +13,7 @@ and is compared by hypervolume with training all of them fully, and with Syne Tu
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -25,11 +27,14 @@ from results_file import RESULTS, output_path, write_results
 from runner import Table
 from summary import Row, target
 
+from archsearch.data.catalogue import DATASETS
+from archsearch.data.load import load
 from archsearch.search.hypervolume import hypervolume
 from archsearch.search.stopping import Halving, Standing, Stopping, rungs_of
-from archsearch.system.atomic import write_text
+from archsearch.system.atomic import replacing, write_text
 
 CURVES = RESULTS / "learning_curves.json"
+IMAGES = ["data=arrays", "data.path=mnist_20000.npz"]
 NETWORKS, EPOCHS, RANDOM = 200, 8, 60
 WORKERS, REPEATS = 2, 20
 TOLERANCE = 0.05  # points of accuracy
@@ -52,12 +57,16 @@ class Curve:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train the networks, or stop them early on paper."""
     parser = parser_of(__doc__)
+    parser.add_argument("--write", metavar="FILE", type=Path, help="write the images for the training, and end")
     parser.add_argument("--train", metavar="FOLDER", type=Path, help="train the networks in this folder, or go on")
-    parser.add_argument("--settings", nargs="*", default=["data=mnist"], help="of the training, beside the space")
+    parser.add_argument("--settings", nargs="*", default=IMAGES, help="of the training, beside the space")
     parser.add_argument("--networks", type=int, default=NETWORKS)
     parser.add_argument("--curves", type=Path, default=CURVES)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args(argv)
+    if arguments.write is not None:
+        write_images(arguments.write)
+        return
     if arguments.train is not None:
         train(arguments.train, arguments.networks, arguments.settings, arguments.curves)
         return
@@ -77,6 +86,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     settings = {"networks": len(curves), "repeats": REPEATS, "workers": WORKERS, "training": content["settings"]}
     write_results(path, settings, Table({"early_stopping": rows}), names, targets=targets)
+
+
+def write_images(path: Path) -> None:
+    """Write 10,000 of MNIST's training images, 10,000 others to judge on, and the test set, for `data=arrays`."""
+    data = load(DATASETS["mnist"], Path(os.environ.get("ARCHSEARCH_DATA", "data")))
+    order = np.random.default_rng(0).permutation(len(data.train_labels))
+    images, labels = data.train_images[:, 0], data.train_labels
+    chosen, judges = order[:10_000], order[10_000:20_000]
+    with replacing(path) as scratch, open(scratch, "wb") as file:
+        np.savez(
+            file,
+            images=images[chosen], labels=labels[chosen], val_images=images[judges], val_labels=labels[judges],
+            test_images=data.test_images[:, 0], test_labels=data.test_labels,
+        )  # fmt: skip
 
 
 def train(folder: Path, networks: int, settings: Sequence[str], curves: Path) -> None:
