@@ -238,8 +238,8 @@ class Proposer:
                 self.study.set_user_attr(_SPACE, searched)
             elif before != searched:
                 begun, now = (
-                    {**of["settings"], "blocks": of["blocks"], "objectives": of["objectives"]}
-                    for of in (before, searched)
+                    {**study["settings"], "blocks": study["blocks"], "objectives": study["objectives"]}
+                    for study in (before, searched)
                 )
                 different = ", ".join(name for name in {**begun, **now} if begun.get(name) != now.get(name))
                 raise ResumeError(

@@ -49,12 +49,12 @@ def class_numbers(values: NDArray[Any], subject: str) -> tuple[tuple[str, ...], 
 def numbers_of(labels: NDArray[Any], classes: Sequence[str], subject: str) -> NDArray[np.int64]:
     """`labels` (N,) as the numbers of `classes`. Raises `DataError` unless they are."""
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        found = f"{labels.dtype} of shape {labels.shape}"
+        actual = f"{labels.dtype} of shape {labels.shape}"
     elif len(labels) and (labels.min() < 0 or labels.max() >= len(classes)):
-        found = f"{labels.min()} to {labels.max()}"
+        actual = f"{labels.min()} to {labels.max()}"
     else:
         return labels.astype(np.int64)
-    raise DataError(f"{subject}: labels must be integers from 0 to {len(classes) - 1}, got {found}")
+    raise DataError(f"{subject}: labels must be integers from 0 to {len(classes) - 1}, got {actual}")
 
 
 def some(names: Sequence[str]) -> str:
