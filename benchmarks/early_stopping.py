@@ -61,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--train", metavar="FOLDER", type=Path, help="train the networks in this folder, or go on")
     parser.add_argument("--settings", nargs="*", default=IMAGES, help="of the training, beside the space")
     parser.add_argument("--networks", type=int, default=NETWORKS)
+    parser.add_argument("--min-epochs", type=int, default=1, help="before halving can stop a network")
+    parser.add_argument("--reduction", type=int, default=3, help="halving lets one network in so many train on")
     parser.add_argument("--curves", type=Path, default=CURVES)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args(argv)
@@ -70,10 +72,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.train is not None:
         train(arguments.train, arguments.networks, arguments.settings, arguments.curves)
         return
-    path = output_path(parser, arguments.output, "early_stopping", trial=arguments.curves != CURVES)
+    path = output_path(
+        parser,
+        arguments.output,
+        "early_stopping",
+        trial=arguments.curves != CURVES or (arguments.min_epochs, arguments.reduction) != (1, 3),
+    )
     content = json.loads(arguments.curves.read_text())
     curves = [Curve(row["params"], tuple(row["accuracies"])) for row in content["networks"]]
-    rows = [repeat(curves, number) for number in range(REPEATS)]
+    rungs = rungs_of(arguments.min_epochs, len(curves[0].accuracies), arguments.reduction)
+    rows = [repeat(curves, number, lambda: Halving(rungs, arguments.reduction)) for number in range(REPEATS)]
     names = list(rows[0])
     means = {name: fmean(row[name] for row in rows) for name in names}
     errors = {name: stdev([row[name] for row in rows]) / REPEATS**0.5 for name in names}
@@ -122,19 +130,20 @@ def train(folder: Path, networks: int, settings: Sequence[str], curves: Path) ->
     print(f"{len(rows)} curves in {curves.name}")
 
 
-def repeat(curves: Sequence[Curve], number: int) -> Row:
+def repeat(curves: Sequence[Curve], number: int, halving: Callable[[], Stopping]) -> Row:
     """One order of the networks: what halving saves and loses against training fully."""
     order = Random(number).sample(list(curves), len(curves))
     epochs = len(order[0].accuracies)
     best = max(curve.accuracies[-1] for curve in order[:RANDOM])
-    events = list(stopped(order, halving(epochs), WORKERS))
+    events = list(stopped(order, halving(), WORKERS))
     reaching = (spent for spent, curve in events if curve.accuracies[-1] >= best - TOLERANCE)
-    spent = next(reaching, events[-1][0] + RANDOM * epochs)  # if it misses them, the 60 must be trained after all
+    first = next(reaching, None)
+    spent = events[-1][0] + RANDOM * epochs if first is None else first  # without it, the 60 must be trained after all
     whole = losses_of(order)
     reference = whole.max(axis=0)
-    row: Row = {"epochs of random's best": spent / (RANDOM * epochs)}
+    row: Row = {"epochs of random's best": spent / (RANDOM * epochs), "random's best is missed": float(first is None)}
     rules: dict[str, Callable[[], Iterator[tuple[int, Curve]]]] = {
-        "halving": lambda: stopped(order, halving(epochs), WORKERS, has_costs=True)
+        "halving": lambda: stopped(order, halving(), WORKERS, has_costs=True)
     }
     if has_syne_tune():
         rules["MOASHA"] = lambda: stopped_by_moasha(order, number)
@@ -144,11 +153,6 @@ def repeat(curves: Sequence[Curve], number: int) -> Row:
         reached = hypervolume(losses_of([curve for _, curve in outcomes]), reference)
         row[f"{name}: hypervolume"] = reached / hypervolume(whole, reference)
     return row
-
-
-def halving(epochs: int) -> Stopping:
-    """The default of a search."""
-    return Halving(rungs_of(1, epochs, 3), 3)
 
 
 def losses_of(curves: Sequence[Curve]) -> np.ndarray:
