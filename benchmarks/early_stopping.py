@@ -13,7 +13,6 @@ and is compared by hypervolume with training all of them fully, and with Syne Tu
 """
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -22,7 +21,7 @@ from random import Random
 from statistics import fmean, stdev
 
 import numpy as np
-from arguments import parser_of
+from arguments import data_root, parser_of
 from results_file import RESULTS, output_path, write_results
 from runner import Table
 from summary import Row, target
@@ -60,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--write", metavar="FILE", type=Path, help="write the images for the training, and end")
     parser.add_argument("--train", metavar="FOLDER", type=Path, help="train the networks in this folder, or go on")
     parser.add_argument("--settings", nargs="*", default=IMAGES, help="of the training, beside the space")
-    parser.add_argument("--networks", type=int, default=NETWORKS)
+    parser.add_argument("--networks", type=int, default=NETWORKS, help="how many to train, or to take of the curves")
     parser.add_argument("--min-epochs", type=int, default=1, help="before halving can stop a network")
     parser.add_argument("--reduction", type=int, default=3, help="halving lets one network in so many train on")
     parser.add_argument("--curves", type=Path, default=CURVES)
@@ -76,10 +75,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser,
         arguments.output,
         "early_stopping",
-        trial=arguments.curves != CURVES or (arguments.min_epochs, arguments.reduction) != (1, 3),
+        trial=arguments.curves != CURVES
+        or (arguments.networks, arguments.min_epochs, arguments.reduction) != (NETWORKS, 1, 3),
     )
     content = json.loads(arguments.curves.read_text())
-    curves = [Curve(row["params"], tuple(row["accuracies"])) for row in content["networks"]]
+    chosen = [row for row in content["networks"] if row["trial"] < arguments.networks]
+    curves = [Curve(row["params"], tuple(row["accuracies"])) for row in chosen]
     rungs = rungs_of(arguments.min_epochs, len(curves[0].accuracies), arguments.reduction)
     rows = [repeat(curves, number, lambda: Halving(rungs, arguments.reduction)) for number in range(REPEATS)]
     names = list(rows[0])
@@ -98,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def write_images(path: Path) -> None:
     """Write 10,000 of MNIST's training images, 10,000 others to judge on, and the test set, for `data=arrays`."""
-    data = load(DATASETS["mnist"], Path(os.environ.get("ARCHSEARCH_DATA", "data")))
+    data = load(DATASETS["mnist"], data_root())
     order = np.random.default_rng(0).permutation(len(data.train_labels))
     images, labels = data.train_images[:, 0], data.train_labels
     chosen, judges = order[:10_000], order[10_000:20_000]
@@ -120,10 +121,14 @@ def train(folder: Path, networks: int, settings: Sequence[str], curves: Path) ->
     ]  # fmt: skip
     begun = (folder / "sweep.json").exists()
     archsearch.run_search(*(["resume=" + str(folder)] if begun else [*words, f"hydra.sweep.dir={folder}"]))
-    results = [json.loads(path.read_text()) for path in sorted(folder.glob("[0-9]*/result.json"))]
+    results = {path.parent.name: json.loads(path.read_text()) for path in sorted(folder.glob("[0-9]*/result.json"))}
     rows = [
-        {"params": result["params"], "accuracies": [round(epoch["val/accuracy"], 3) for epoch in result["history"]]}
-        for result in results
+        {
+            "trial": int(name),
+            "params": result["params"],
+            "accuracies": [round(epoch["val/accuracy"], 3) for epoch in result["history"]],
+        }
+        for name, result in results.items()
         if result["state"] == "FINISHED"
     ]
     write_text(curves, json.dumps({"settings": words, "networks": rows}) + "\n")
