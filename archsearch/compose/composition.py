@@ -85,7 +85,7 @@ def refuse_other_transforms(config: Mapping[str, Any], overrides: Sequence[str])
     Hydra merges an experiment's settings into whatever option is chosen.
     """
     chosen = [override for override in overrides if override.startswith("augment=")]
-    augment = in_present_form(config.get("augment"))
+    augment = config.get("augment")
     transforms = [name for name, value in augment.items() if value is not None] if isinstance(augment, dict) else []
     if chosen[-1:] == ["augment=none"] and transforms:
         removed = " ".join(f"++augment.{name}=null" for name in transforms)
@@ -112,7 +112,8 @@ def task_overrides(hydra_config: Any) -> tuple[str, ...]:
 def plain_values(config: DictConfig) -> dict[str, Any]:
     """A composed configuration as plain values, interpolations resolved, without Hydra's own section."""
     nodes = {str(key): config._get_node(key) for key in config if key != "hydra"}
-    return {
+    values = {
         key: OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else config[key]
         for key, node in nodes.items()
     }
+    return dict(in_present_form(values))

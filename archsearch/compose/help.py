@@ -12,10 +12,10 @@ from archsearch.config.schema import (
     allowed_values,
     default_of,
     descriptions_of,
-    format_value,
     groups_of,
     names_of,
     nested_in,
+    typed_text,
 )
 from archsearch.config.settings import Settings
 from archsearch.errors import ConfigError, Problem, did_you_mean
@@ -190,19 +190,13 @@ def _pairs(cls: type, prefix: str, values: Mapping[str, Any], names: Sequence[st
         meaning = descriptions.get(name, "")
         listed = f"or {choices[0]}" if len(choices) == 1 else " | ".join(choices)
         listed = "" if choices == ["true", "false"] else listed
-        rows.append((f"{label}={_shown(value)}", "; ".join(filter(None, [meaning, listed]))))
+        rows.append((f"{label}={typed_text(value)}", "; ".join(filter(None, [meaning, listed]))))
     return rows
 
 
 def _default(cls: type, name: str) -> object:
     default = default_of(cls, name)
     return default if isinstance(default, str | int | float | tuple) or default is None else ""
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return f"[{','.join(map(str, value))}]"
-    return value if isinstance(value, str) else format_value(value)
 
 
 def _width() -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-_TYPES = ("augment.type", "optimizer.type", "scheduler.type")  # the first in records of 0.1
+_TYPES = ("optimizer.type", "scheduler.type")
 _PREFIXES = ("model.blocks.", "model.", "optimizer.", "scheduler.", "trainer.", "data.", "augment.")
 
 

@@ -7,8 +7,7 @@ from typing import Any
 from archsearch.compose.known_settings import blocks_of, known_settings, options_with
 from archsearch.compose.option_files import group_options, options_that_set
 from archsearch.compose.overrides import as_word, holds_blocks, model_levels
-from archsearch.config.augment import Augment
-from archsearch.config.schema import allowed_values, format_value, groups_of, names_of
+from archsearch.config.schema import allowed_values, format_value, groups_of
 from archsearch.config.settings import Settings
 from archsearch.errors import Problem, did_you_mean
 
@@ -69,10 +68,8 @@ def unknown_setting(path: str, config: Mapping[str, Any], value: str = "", *, re
         added = "" if removed else f"; {as_word(f'+{place}={block}')} adds one"
         return Problem(place, f"unknown block{did_you_mean(unknown, alternatives)}{added}")
     options = options_with(path)
-    if names[0] == "augment" and depth == 1 and unknown in names_of(Augment):
-        return Problem(path, f"only with augment={unknown}, or with {unknown} in a list of transforms")
     if not options and _ALIASES.get(unknown) not in node:
-        options = options_that_set(path)
+        options = options_that_set(place)
     if options:
         return Problem(place, f"only with {names[0]}={' or '.join(options)}")
     return Problem(place, f"unknown setting{_hint(names, depth, alternatives, config)}")

@@ -11,9 +11,8 @@ from pydantic.dataclasses import dataclass
 
 from archsearch.config.schema import STRICT, Fraction, PositiveFloat, Size, names_of
 
-Probability = Annotated[float, Field(ge=0, le=1)]
+Portion = Annotated[float, Field(ge=0, le=1)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Strength = Annotated[float, Field(ge=0, le=1)]
 Fill: TypeAlias = Literal["mean", "black", "noise"]
 
 
@@ -23,7 +22,7 @@ class Affine:
 
     degrees: Annotated[float, Field(ge=0, le=180)]
     """rotation, drawn from [-degrees, degrees]"""
-    translate: Annotated[float, Field(ge=0, le=1)]
+    translate: Portion
     """shift as a fraction of the image's side, drawn from [-translate, translate]"""
     scale: Fraction
     """change of size: its factor is drawn from [1 - scale, 1 + scale]"""
@@ -43,7 +42,7 @@ class Crop:
 class Flip:
     """Mirrors left and right, as torchvision's RandomHorizontalFlip."""
 
-    p: Probability = 0.5
+    p: Portion = 0.5
     """probability that an image is flipped"""
     alternating: bool = False
     """flip each image in every second epoch, a random half of them in the first (arXiv:2404.00498)"""
@@ -59,11 +58,11 @@ class Flip:
 class ColorJitter:
     """Random changes of colour in this order, as torchvision's ColorJitter. Saturation and hue need colour images."""
 
-    brightness: Strength = 0.0
+    brightness: Portion = 0.0
     """the factor is drawn from [1 - brightness, 1 + brightness]"""
-    contrast: Strength = 0.0
+    contrast: Portion = 0.0
     """the factor is drawn from [1 - contrast, 1 + contrast]"""
-    saturation: Strength = 0.0
+    saturation: Portion = 0.0
     """the factor is drawn from [1 - saturation, 1 + saturation]"""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """shift as a fraction of the colour circle, drawn from [-hue, hue]"""
@@ -73,7 +72,7 @@ class ColorJitter:
 class Erasing:
     """Erases a random rectangle, as torchvision's RandomErasing (arXiv:1708.04896)."""
 
-    p: Probability = 0.5
+    p: Portion = 0.5
     """probability that an image is changed"""
     scale: Annotated[tuple[Share, Share], Field(strict=False)] = (0.02, 0.33)
     """smallest and largest area, as fractions of the image's"""
@@ -139,13 +138,19 @@ class Augment:
     """a rectangle of another image"""
 
 
-def in_present_form(augment: Any) -> Any:
-    """The section `augment` of a configuration from before transforms could be combined, as it is written today."""
+def in_present_form(config: Any) -> Any:
+    """A whole configuration, its section `augment` written as it is since transforms can be combined.
+
+    Before, an option held the settings of one transform, and its `type`: none or affine.
+    """
+    augment = config.get("augment") if isinstance(config, dict) else None
     if not isinstance(augment, dict) or augment.get("type") not in ("none", "affine"):
-        return augment
+        return config
     transforms = {name: value for name, value in augment.items() if name in names_of(Augment)}
     others = {name: value for name, value in augment.items() if name != "type" and name not in transforms}
-    return {**transforms, "affine": others} if augment["type"] == "affine" else {**transforms, **others}
+    if augment["type"] == "affine":
+        others = {"affine": {**others, **(transforms.pop("affine", None) or {})}}
+    return {**config, "augment": {**transforms, **others}}
 
 
 def present_name(setting: str) -> str:

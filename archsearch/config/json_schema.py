@@ -134,11 +134,10 @@ def _with_interpolations(schema: Schema) -> Schema:
     kind = schema.get("type")
     if alternatives is not None:
         schema.pop("discriminator", None)
-        if len(alternatives) == 2 and "$ref" in alternatives[0] and alternatives[1].get("type") == "null":
-            rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
-            mapping = {"if": {"type": "object"}, "then": alternatives[0]}
-            return {**rest, **typed("object"), "type": ["object", "null", "string"], **mapping}
         rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf")}
+        if len(alternatives) == 2 and "$ref" in alternatives[0] and alternatives[1].get("type") == "null":
+            mapping = {"if": {"type": "object"}, "then": alternatives[0]}  # keeps the place of an error in it
+            return {**rest, **typed("object"), "type": ["object", "null", "string"], **mapping}
         return {**rest, "anyOf": [*alternatives, reference("interpolation")]}
     if kind in _NAMES and "enum" not in schema and "const" not in schema:
         return {**schema, **typed(kind)}

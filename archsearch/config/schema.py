@@ -140,6 +140,13 @@ def format_value(value: object) -> str:
     return repr(value) if isinstance(value, str) else str(value)
 
 
+def typed_text(value: object) -> str:
+    """`value` as it is typed where its setting is known: text without quotes, lists without spaces."""
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(str, value))}]"
+    return value if isinstance(value, str) else format_value(value)
+
+
 class _Location(NamedTuple):
     """Where an error is: the setting's path, the dataclass that has the setting, and the setting's annotation."""
 
@@ -200,8 +207,8 @@ def _problem(cls: type, details: ErrorDetails, path: str, others: Collection[str
             kind = value.get("type") if isinstance(value, Mapping) else value
             return Problem(f"{location.path}.type", f"got {format_value(kind)}, {_one_of(_by_type(annotation), kind)}")
         case "unexpected_keyword_argument":
-            inner = [f"{name}.{location.name}" for name, cls in nested_in(location.owner).items()
-                     if location.name in names_of(cls)]  # fmt: skip
+            nested = nested_in(location.owner).items()
+            inner = [f"{name}.{location.name}" for name, group in nested if location.name in names_of(group)]
             meant = f" (did you mean {' or '.join(inner)}?)" if inner else ""
             message = f"unknown setting{meant or did_you_mean(location.name, (*names_of(location.owner), *others))}"
         case "missing" if isinstance(value, list):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 
-from archsearch.config.augment import Augment, in_present_form
+from archsearch.config.augment import Augment
 from archsearch.config.recipe import Averaging, Initial, Optimizer, Scheduler
 from archsearch.config.schema import (
     STRICT,
@@ -247,8 +247,6 @@ class Settings:
 def parse_settings(config: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
     """Read a composed configuration of plain values. Returns the settings, or None and every problem found."""
     groups = {key: value for key, value in config.items() if key != "model"}
-    if "augment" in groups:
-        groups["augment"] = in_present_form(groups["augment"])
     settings, problems = read(Settings, groups, "")
     problems += _check_data(config.get("data"))
     problems += _check_cycle_momentum(config.get("scheduler"), config.get("optimizer"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from archsearch.config.schema import format_value
+from archsearch.config.schema import typed_text
 from archsearch.config.settings import Settings
 from archsearch.data.augment.pipeline import make_augmentation
 from archsearch.data.batches import ImageSet
@@ -73,8 +73,7 @@ def draw_augmentation(folder: Path, settings: Settings, images: ImageSet) -> lis
 
 def _described(transform: str, settings: Mapping[str, Any]) -> str:
     """A transform with its settings, as in `crop padding=4 padding_mode=reflect`."""
-    values = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
-    return " ".join([transform, *(f"{name}={format_value(value)}" for name, value in values.items())]).replace("'", "")
+    return " ".join([transform, *(f"{name}={typed_text(value)}" for name, value in settings.items())])
 
 
 def write_predictions(folder: Path, evaluation: Evaluation) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from archsearch.config.augment import in_present_form
 from archsearch.errors import ResumeError, StorageError, first_line
 from archsearch.runs.formatting import count
 from archsearch.runs.result import RESULT, Result, read_result
@@ -112,9 +113,9 @@ def refuse_used(folder: Path) -> None:
 
 
 def parse_config(text: str) -> Any:
-    """The content of a `config.yaml`. Raises `ValueError` if it is damaged."""
+    """The content of a `config.yaml`, as it is written today. Raises `ValueError` if it is damaged."""
     try:
-        return yaml.load(text, _YAML_LOADER)
+        return in_present_form(yaml.load(text, _YAML_LOADER))
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(first_line(error)) from error
 

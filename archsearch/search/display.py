@@ -46,7 +46,7 @@ class SearchDisplay:
         self._bar = None
         self._context.close()
 
-    def started(self, job: Job, attempt: int, worker: int) -> None:  # noqa: ARG002
+    def started(self, job: Job, attempt: int, worker: int) -> None:  # noqa: ARG002 # the pool's signature
         """A step of a trial begins."""
         self._training[job.number] = None
         if attempt > 1:

@@ -153,7 +153,8 @@ def _check_command(master: DictConfig) -> None:
         choice = master.hydra.runtime.choices["hydra/launcher"]
         rule = f"got {choice!r}, must be archsearch, whose workers train the trials of a search"
         problems.append(Problem("hydra/launcher", rule))
-    if OmegaConf.to_container(master.hydra.sweep)["subdir"] != "${hydra.job.num}":  # type: ignore[index,call-overload]
+    sweep: Any = OmegaConf.to_container(master.hydra.sweep)  # unresolved: the number is not known yet
+    if sweep["subdir"] != "${hydra.job.num}":
         problems.append(Problem("hydra.sweep.subdir", "cannot be set in a search, which numbers its folders"))
     if problems:
         raise ConfigError(problems)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from unicodedata import category
 
-from archsearch.config.augment import Augment, in_present_form
+from archsearch.config.augment import Augment
 from archsearch.config.schema import names_of
 from archsearch.model.order import block_order
 from archsearch.model.spec import HOLDER
@@ -36,10 +36,10 @@ def params_of(config: Mapping[str, Any], choices: Mapping[str, str], data: str) 
         elif value is not None:
             params[path] = value
 
-    config = {**config, "augment": in_present_form(config.get("augment") or {})}
     for section in _SECTIONS:
         add(section, config.get(section))
-    transforms = [name for name in names_of(Augment) if config["augment"].get(name) is not None]
+    augment = config.get("augment") or {}
+    transforms = [name for name in names_of(Augment) if augment.get(name) is not None]
     params["augment"] = " ".join(transforms) or "none"
     if "blocks" in config["model"]:
         blocks, _ = block_order(config["model"]["blocks"], "model.blocks", has_head=True)

@@ -191,7 +191,7 @@ def test_suggestions_reach_any_depth(override: str, message: str) -> None:
 
 
 def test_a_setting_of_a_transform_names_the_transform_that_it_needs() -> None:
-    expected = "augment.cutout.size: only with augment=cutout, or with cutout in a list of transforms"
+    expected = "augment.cutout: only with augment=cutout"
     assert explanations("augment=[flip,crop]", "augment.cutout.size=4") == [expected]
     (problem,) = explanations("augment=[flip,crop]", "augment.crop.paddding=4")
     assert problem == "augment.crop.paddding: unknown setting (did you mean padding?)"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from archsearch.config.augment import Affine, Augment, Flip
+from archsearch.config.augment import Affine, Augment, Flip, in_present_form
 from archsearch.config.recipe import SGD
 from archsearch.config.schema import format_value
 from archsearch.config.settings import Settings, parse_settings
@@ -134,7 +134,8 @@ def test_augmentation_from_before_transforms_could_be_combined_is_still_read() -
         (old, Augment(affine=Affine(degrees=5.0, translate=0.1, scale=0.0))),
         ({**old, "flip": {}}, Augment(affine=Affine(degrees=5.0, translate=0.1, scale=0.0), flip=Flip())),
     ):
-        settings, problems = parse_settings({**config, "augment": section})
+        settings, problems = parse_settings(in_present_form({**config, "augment": section}))
         assert settings is not None and settings.augment == expected, problems
-    assert problems_of(augment={**old, "degrees": 200}) == ["augment.affine.degrees: got 200, must be at most 180.0"]
+    both = in_present_form({"augment": {**old, "affine": {"degrees": 200}}})["augment"]
+    assert problems_of(augment=both) == ["augment.affine.degrees: got 200, must be at most 180.0"]
     assert problems_of(augment={"type": "cutout"}) == ["augment.type: unknown setting"]

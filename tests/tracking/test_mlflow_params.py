@@ -1,5 +1,6 @@
 """Params of a run."""
 
+from archsearch.config.augment import in_present_form
 from archsearch.tracking.mlflow_params import params_of
 from tests.support.requests import ask
 
@@ -30,4 +31,5 @@ def test_augmentation_from_before_transforms_could_be_combined_has_the_same_para
     for option, section in old.items():
         request = ask(f"augment={option}")
         expected = params_of(request.config, request.choices, "digits")
-        assert params_of({**request.config, "augment": section}, request.choices, "digits") == expected
+        config = in_present_form({**request.config, "augment": section})
+        assert params_of(config, request.choices, "digits") == expected
