@@ -92,7 +92,8 @@ def explain(error: Exception, arguments: Sequence[str], find_dataset: FindDatase
                 others = (problem_of_file(failure, "", folders) or _unattributed(failure),)
                 break
             refused.append((failure, culprit))
-            remaining.remove(culprit)
+            position = remaining.index(culprit)
+            remaining[position : position + 1] = _valid_part(failure, culprit)
             failure = None
     reasons = [
         inside_interpolation(culprit, base, overrides) or _problem(reason, culprit, config, folders)
@@ -180,10 +181,25 @@ def _concerns(error: Exception, override: str) -> bool:
     missing = getattr(error, "missing_cfg_file", None)
     if missing is not None:
         group, _, option = missing.rpartition("/")
-        return override.endswith(f"={option}") and key_of(override) == (group or missing)
+        return option in _options(override) and key_of(override) == (group or missing)
+    if isinstance(error, TypeError):  # Hydra's own, where options in a list are numbers
+        return "=[" in override and "." not in key_of(override)
     if "must be a string or a list" in str(error):  # Hydra does not name the group
         return "." not in key_of(override) and override.endswith("=null")
     return f"'{key_of(override)}'" in str(error) or override in str(error)
+
+
+def _options(override: str) -> list[str]:
+    """The options that `override` chooses: one, or those of a list."""
+    value = override.partition("=")[2]
+    return [option.strip() for option in value[1:-1].split(",")] if value.startswith("[") else [value]
+
+
+def _valid_part(error: Exception, override: str) -> list[str]:
+    """What remains of `override`: its other options, if it is a list in which Hydra refused one."""
+    options, unknown = _options(override), str(getattr(error, "missing_cfg_file", None)).rpartition("/")[2]
+    others = [option for option in options if option != unknown]
+    return [f"{override.partition('=')[0]}=[{','.join(others)}]"] if 0 < len(others) < len(options) else []
 
 
 def _problem(error: Exception, override: str, config: Mapping[str, Any], folders: Sequence[Path]) -> Problem:

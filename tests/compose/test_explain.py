@@ -190,6 +190,26 @@ def test_suggestions_reach_any_depth(override: str, message: str) -> None:
     assert problem.startswith(message)
 
 
+def test_numbers_in_a_list_of_transforms_hide_no_other_error() -> None:
+    expected = f"augment: got [1,2], must be one of {TRANSFORMS}"
+    assert explanations("augment=[1,2]", "trainer.epocs=3") == [
+        expected, "trainer.epocs: unknown setting (did you mean epochs?)",
+    ]  # fmt: skip
+
+
+def test_an_unknown_transform_hides_no_other_error() -> None:
+    unknown = [f"augment: got {option!r}, must be one of {TRANSFORMS}" for option in ("flp", "crp")]
+    problems = explanations("augment=[crop,flp]", "augment.crop.pading=3", "trainer.epocs=3")
+    assert problems == [
+        f"{unknown[0]} (did you mean flip?)",
+        "augment.crop.pading: unknown setting (did you mean padding?)",
+        "trainer.epocs: unknown setting (did you mean epochs?)",
+    ]
+    assert sorted(explanations("augment=[flp,crp]")) == [
+        f"{unknown[1]} (did you mean crop?)", f"{unknown[0]} (did you mean flip?)",
+    ]  # fmt: skip
+
+
 def test_a_setting_of_a_transform_names_the_transform_that_it_needs() -> None:
     expected = "augment.cutout: only with augment=cutout"
     assert explanations("augment=[flip,crop]", "augment.cutout.size=4") == [expected]
