@@ -108,8 +108,8 @@ def test_only_tracking_knows_mlflow_and_only_the_command_line_knows_hydra() -> N
         ("mlflow", {f"tracking.{name}" for name in "mlflow_recorder models reader registry run_opening store".split()}),
         (
             "hydra",
-            {"cli", "compose.explain", "compose.overrides", "compose.composition"}
-            | {"compose.session"}
+            {"cli"}
+            | {f"compose.{name}" for name in ("composition", "culprits", "explain", "overrides", "session")}
             | {f"sweep.{name}" for name in of_sweep}
             | {f"search.{name}" for name in ("grammar", "setup", "sweeper")},
         ),

@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 
 from archsearch.compose.composition import compose_config, plain_values
+from archsearch.compose.culprits import culprit_of, valid_part
 from archsearch.compose.interpolations import inside_interpolation, override_text, reaches_into_model, without_values
 from archsearch.compose.option_files import group_options, problem_of_file, unknown_option
 from archsearch.compose.overrides import (
@@ -29,16 +30,6 @@ from archsearch.compose.overrides import (
 from archsearch.compose.suggestions import unknown_setting
 from archsearch.compose.validate import FindDataset, named_dataset, validate
 from archsearch.errors import ConfigError, Problem, UserError, first_line
-
-# Added by the commands themselves.
-_OWN_OVERRIDES = (
-    "hydra.output_subdir=",
-    "hydra/job_logging=",
-    "hydra/hydra_logging=",
-    "hydra.run.dir=.",
-    "hydra.sweep.dir=",
-    "hydra.searchpath=",
-)
 
 
 def explain(error: Exception, arguments: Sequence[str], find_dataset: FindDataset | None = None) -> ConfigError:
@@ -83,9 +74,7 @@ def explain(error: Exception, arguments: Sequence[str], find_dataset: FindDatase
                         subject, _, rule = str(invalid).partition(": ")
                         others = (Problem(subject, rule),)
                     break
-            cause = failure
-            culprit = next((override for override in remaining if _concerns(cause, override)), None)
-            culprit = culprit or _by_elimination(remaining)
+            culprit = culprit_of(failure, remaining)
             if culprit is None:
                 base = compose(CONFIG_NAME)
                 config = plain_values(base)
@@ -93,7 +82,7 @@ def explain(error: Exception, arguments: Sequence[str], find_dataset: FindDatase
                 break
             refused.append((failure, culprit))
             position = remaining.index(culprit)
-            remaining[position : position + 1] = _valid_part(failure, culprit)
+            remaining[position : position + 1] = valid_part(failure, culprit)
             failure = None
     reasons = [
         inside_interpolation(culprit, base, overrides) or _problem(reason, culprit, config, folders)
@@ -154,52 +143,6 @@ def _several(override: str) -> Problem:
     """`override` has several values, but it is for a single run."""
     setting, _, values = as_typed(override).partition("=")
     return Problem(setting, f"got {values}, which are several values; add -m for a sweep, or quote it")
-
-
-def _by_elimination(overrides: Sequence[str]) -> str | None:
-    """The override without which Hydra accepts `overrides`, or the only one that is about Hydra itself."""
-    if not _composes(overrides):
-        for position, override in enumerate(overrides):
-            others = [*overrides[:position], *overrides[position + 1 :]]
-            if not override.startswith(_OWN_OVERRIDES) and _composes(others):
-                return override
-    about_hydra = [override for override in overrides if key_of(override).startswith("hydra")]
-    about_hydra = [override for override in about_hydra if not override.startswith(_OWN_OVERRIDES)]
-    return about_hydra[0] if len(about_hydra) == 1 else None
-
-
-def _composes(overrides: Sequence[str]) -> bool:
-    try:
-        compose(CONFIG_NAME, overrides=list(overrides))
-    except Exception:  # Hydra, OmegaConf and ANTLR each have their own
-        return False
-    return True
-
-
-def _concerns(error: Exception, override: str) -> bool:
-    """Whether Hydra raised `error` because of `override`."""
-    missing = getattr(error, "missing_cfg_file", None)
-    if missing is not None:
-        group, _, option = missing.rpartition("/")
-        return option in _options(override) and key_of(override) == (group or missing)
-    if isinstance(error, TypeError):  # Hydra's own, where options in a list are numbers
-        return "=[" in override and "." not in key_of(override)
-    if "must be a string or a list" in str(error):  # Hydra does not name the group
-        return "." not in key_of(override) and override.endswith("=null")
-    return f"'{key_of(override)}'" in str(error) or override in str(error)
-
-
-def _options(override: str) -> list[str]:
-    """The options that `override` chooses: one, or those of a list."""
-    value = override.partition("=")[2]
-    return [option.strip() for option in value[1:-1].split(",")] if value.startswith("[") else [value]
-
-
-def _valid_part(error: Exception, override: str) -> list[str]:
-    """What remains of `override`: its other options, if it is a list in which Hydra refused one."""
-    options, unknown = _options(override), str(getattr(error, "missing_cfg_file", None)).rpartition("/")[2]
-    others = [option for option in options if option != unknown]
-    return [f"{override.partition('=')[0]}=[{','.join(others)}]"] if 0 < len(others) < len(options) else []
 
 
 def _problem(error: Exception, override: str, config: Mapping[str, Any], folders: Sequence[Path]) -> Problem:

@@ -124,7 +124,7 @@ def draw_augmented(
     channels, height, width = originals.shape[1:]
     margin = max(2, round(max(height, width) * 0.12))
     cell_height, cell_width = height + margin, max(width, height // 2) + margin  # a column has room for its name
-    background = 0 if channels == 1 else 255
+    background = 16 if channels == 1 else 255  # where black is white, a light grey shows where images end
     sheet = np.full((count * cell_height, columns * cell_width, channels), background, np.uint8)
     for row, images in enumerate(rows):
         for column, image in enumerate(images):
