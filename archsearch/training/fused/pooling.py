@@ -26,7 +26,8 @@ def pool_image(image: Floats, number: int, pool: Pool, outputs: Images) -> None:
     length = len(image) // height
     channels = length // width
     # First for every pixel and the one at its right, because loops over a row are long enough for SIMD.
-    pooled, chosen = np.empty(length, np.float32), np.empty(length, np.uint8)
+    wide, chosen = np.empty(length, np.float32), np.empty(length, np.uint8)
+    pooled = np.empty(columns * channels, np.float32)
     for row in range(rows):
         upper = image[2 * row * length : (2 * row + 1) * length]
         lower = image[(2 * row + 1) * length : (2 * row + 2) * length]
@@ -35,23 +36,26 @@ def pool_image(image: Floats, number: int, pool: Pool, outputs: Images) -> None:
         if len(places) == 0:
             for index in range(len(upper_right)):
                 total = upper[index] + upper_right[index] + lower[index] + lower_right[index]
-                pooled[index] = total * _QUARTER
+                wide[index] = total * _QUARTER
         else:
             for index in range(len(upper_right)):
                 largest, place = upper[index], np.uint8(0)
                 largest, place = _larger(largest, place, upper_right[index], np.uint8(1))
                 largest, place = _larger(largest, place, lower[index], np.uint8(2))
                 largest, place = _larger(largest, place, lower_right[index], np.uint8(3))
-                pooled[index] = largest
+                wide[index] = largest
                 chosen[index] = place
             for column in range(columns):
                 first, target = 2 * column * channels, start + column * channels
                 for channel in range(channels):
                     places[target + channel] = chosen[first + channel]
         for column in range(columns):
-            first, target = 2 * column * channels, start + column * channels
+            first, target = 2 * column * channels, column * channels
             for channel in range(channels):
-                write(outputs, target + channel, pooled[first + channel])
+                pooled[target + channel] = wide[first + channel]
+        output = outputs[start : start + len(pooled)]
+        for index in range(len(pooled)):  # apart from the loop above, whose inner ones are too short for SIMD
+            write(output, index, pooled[index])
 
 
 @compiled
