@@ -7,9 +7,9 @@ usage: python benchmarks/early_stopping.py --write mnist_20000.npz   # a third o
 
 The curves are in results/learning_curves.json. Each of 20 repeats draws another order of the networks. Random search
 trains the first 60 fully; asynchronous halving takes them in the same order, until a network that it has trained fully
-is as accurate as the best of the 60, within 0.05 points. With accuracy and parameters as objectives, it takes all 200,
-and is compared by hypervolume with training all of them fully, and with Syne Tune's MOASHA where that is installed
-(benchmarks/requirements.txt). Accuracies are those on held-out images; a network counts with that of its last epoch.
+is as accurate as the best of the 60, within 0.05 points. With accuracy and parameters as objectives, both take all 200,
+and are compared by hypervolume: at the end, and by the epochs that they need for 99 % of what all networks have. So is
+Syne Tune's MOASHA, where that is installed (benchmarks/requirements.txt). Accuracies are those on held-out images; a network counts with that of its last epoch.
 """
 
 import json
@@ -38,6 +38,7 @@ NETWORKS, EPOCHS, RANDOM = 200, 8, 60
 WORKERS, REPEATS = 2, 20
 TOLERANCE = 0.05  # points of accuracy
 FULL_TRAININGS = 70
+ENOUGH = 0.99  # of the hypervolume of all networks
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"{name:62} {means[name]:8.3f} +- {1.96 * errors[name]:.3f}")
     targets = [
         target("epochs to the best of random search, as a part of its epochs", means["epochs of random's best"], 1 / 3),
-        target("full trainings for the front", means["halving: full trainings"], FULL_TRAININGS),
-        target("part of the hypervolume of all networks", means["halving: hypervolume"], 0.99, at_least=True),
+        target("full trainings to .99 of the hypervolume", means["halving: full trainings to enough"], FULL_TRAININGS),
+        target("full trainings to the end", means["halving: full trainings"], FULL_TRAININGS),
+        target(
+            "part of the hypervolume of all networks at the end", means["halving: hypervolume"], ENOUGH, at_least=True
+        ),
     ]
     settings = {"networks": len(curves), "repeats": REPEATS, "workers": WORKERS, "training": content["settings"]}
     write_results(path, settings, Table({"early_stopping": rows}), names, targets=targets)
@@ -148,15 +152,22 @@ def repeat(curves: Sequence[Curve], number: int, halving: Callable[[], Stopping]
     reference = whole.max(axis=0)
     row: Row = {"epochs of random's best": spent / (RANDOM * epochs), "random's best is missed": float(first is None)}
     rules: dict[str, Callable[[], Iterator[tuple[int, Curve]]]] = {
-        "halving": lambda: stopped(order, halving(), WORKERS, has_costs=True)
+        "random": lambda: ((count * epochs, curve) for count, curve in enumerate(order, 1)),
+        "halving": lambda: stopped(order, halving(), WORKERS, has_costs=True),
     }
     if has_syne_tune():
         rules["MOASHA"] = lambda: stopped_by_moasha(order, number)
     for name, rule in rules.items():
         outcomes = list(rule())
+        parts = [
+            hypervolume(losses_of([curve for _, curve in outcomes[:count]]), reference) / hypervolume(whole, reference)
+            for count in range(1, len(outcomes) + 1)
+        ]
+        enough = (spent for (spent, _), part in zip(outcomes, parts, strict=True) if part >= ENOUGH)
+        # Without enough, all networks must be trained after all.
+        row[f"{name}: full trainings to enough"] = next(enough, outcomes[-1][0] + len(order) * epochs) / epochs
         row[f"{name}: full trainings"] = outcomes[-1][0] / epochs
-        reached = hypervolume(losses_of([curve for _, curve in outcomes]), reference)
-        row[f"{name}: hypervolume"] = reached / hypervolume(whole, reference)
+        row[f"{name}: hypervolume"] = parts[-1]
     return row
 
 
