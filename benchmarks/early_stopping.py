@@ -9,7 +9,8 @@ The curves are in results/learning_curves.json. Each of 20 repeats draws another
 trains the first 60 fully; asynchronous halving takes them in the same order, until a network that it has trained fully
 is as accurate as the best of the 60, within 0.05 points. With accuracy and parameters as objectives, both take all 200,
 and are compared by hypervolume: at the end, and by the epochs that they need for 99 % of what all networks have. So is
-Syne Tune's MOASHA, where that is installed (benchmarks/requirements.txt). Accuracies are those on held-out images; a network counts with that of its last epoch.
+Syne Tune's MOASHA, where that is installed (benchmarks/requirements.txt). Accuracies are those on held-out images; a
+network counts with that of its last epoch.
 """
 
 import json
