@@ -28,7 +28,7 @@ def check(arguments: Sequence[str]) -> int:
     images = Images(words)
 
     def validate(request: "Request") -> Any:
-        return request, images.plan(request, "layers.txt")
+        return request, images.validate(request, "layers.txt").require()[1]
 
     def show_plan(arguments: Sequence[str]) -> None:
         _show_plan(arguments, images)

@@ -1,6 +1,8 @@
 """`python -m archsearch.draw`: a model as a picture, in SVG and PNG. Trains nothing, imports no torch."""
 
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,8 +33,12 @@ def draw(arguments: Sequence[str]) -> int:
     others = [word for word in others if not word.startswith(_OUT)]
 
     def validate(request: "Request") -> Any:
-        plan = images.plan(request, "network.svg")
-        return plan, request.name, _files(outs[-1] if outs else None, request.choices["model"])
+        validated = images.validate(request, "network.svg")
+        plan = replace(validated, violations=()).require()[1]  # a model over its budget can be looked at, too
+        files = _files(outs[-1] if outs else None, request.choices["model"])
+        for violation in validated.violations:
+            print(f"WARNING: {violation}", file=sys.stderr)
+        return plan, request.name, files
 
     with traceless_overrides() as overrides:
         return dispatch(

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from archsearch.compose.request import Request
-from archsearch.compose.validate import named_dataset, validate
+from archsearch.compose.validate import ValidationResult, named_dataset, validate
 from archsearch.config.schema import LARGEST_SIZE
 from archsearch.config.settings import Settings
 from archsearch.data.info import DatasetInfo
 from archsearch.errors import ConfigError, Problem
-from archsearch.model.plan import Plan
 
 IMAGE_WORDS = ("input=", "classes=")
 
@@ -43,16 +42,16 @@ class Images:
             raise ConfigError(problems)
         return dataset
 
-    def plan(self, request: Request, kept_as: str) -> Plan:
-        """The layers of the model of `request`, for these images. Raises `ConfigError`.
+    def validate(self, request: Request, kept_as: str) -> ValidationResult:
+        """Validate the configuration of `request` for these images. Raises `ConfigError` if it resumes a run.
 
-        A run to resume is refused, because the command line lacks its model; `kept_as` is its file for the same thing.
+        Such a command line lacks the run's model; `kept_as` is the run's file of what the command would show.
         """
         resumed = request.config.get("resume")
         if resumed is not None:
             rule = f"must be left out; the run's folder has it, in {kept_as}"
             raise ConfigError([Problem("resume", f"got {resumed!r}, {rule}")])
-        return validate(request.config, self.dataset).require()[1]
+        return validate(request.config, self.dataset)
 
 
 def without_image_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

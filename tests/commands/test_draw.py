@@ -26,6 +26,13 @@ def test_out_names_the_file(command: Command, workspace: Path) -> None:
     assert "64→100" in (workspace / "pictures" / "net.svg").read_text(encoding="utf-8")
 
 
+def test_a_model_over_its_budget_is_drawn_with_a_warning(command: Command, workspace: Path) -> None:
+    done = command("model=session4", "constraints.max_params=5000", "out=net.svg", module="archsearch.draw")
+    assert (done.returncode, done.stdout) == (0, "net.svg\n")
+    assert done.stderr == "WARNING: constraints.max_params: the model has 12,954 parameters, 5,000 are allowed\n"
+    assert "Conv2d" in (workspace / "net.svg").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
