@@ -198,8 +198,16 @@ def _replaced_group(override: str, config: Mapping[str, Any]) -> Problem:
     settings = list(_flat(key, _parsed(override)))
     if settings:
         return Problem(group, f"got {value}, must be set by its settings: {' '.join(settings)}")
-    example = f"{key}.{next(iter(node))}=..." if isinstance(node, Mapping) and node else f"{key}.NAME=..."
+    example = f"{key}.{_first_setting(node) or 'NAME'}=..."
     return Problem(group, f"got {value}, must be set by its settings, as in {example}")
+
+
+def _first_setting(node: object) -> str:
+    """The path of the first setting in the mapping `node`; empty if there is none."""
+    if not isinstance(node, Mapping) or not node:
+        return ""
+    name = next(iter(node))
+    return f"{name}.{_first_setting(node[name])}".rstrip(".")
 
 
 def _parsed(override: str) -> object:

@@ -132,7 +132,8 @@ class _Reader:
     def read_blocks(self, raw: object, path: str, reserved: frozenset[str], *, may_be_empty: bool = False) -> Blocks:
         """The blocks at `path`; those with problems are left out."""
         if not isinstance(raw, Mapping) or not (raw or may_be_empty):
-            self.problems.append(Problem(path, f"got {format_value(raw)}, must be a mapping of named blocks"))
+            rule = "must be a mapping of one or more named blocks, as in {conv1: {channels: 8}}"
+            self.problems.append(Problem(path, f"got {format_value(raw)}, {rule}"))
             return ()
         if self.depth == _DEEPEST:
             self.problems.append(Problem(path, f"blocks can be nested {_DEEPEST} times at most"))

@@ -91,6 +91,7 @@ def test_other_errors_have_hydras_message(argument: str, message: str) -> None:
             ' model.blocks.conv1.channels=8 "model.blocks.conv1.kernel_size=[3, 1]"',
         ),
         ("model.head=[1]", "model.head: got [1], must be set by its settings, as in model.head.type=..."),
+        ("model.blocks=[]", "model.blocks: got [], must be set by its settings, as in model.blocks.conv1.channels=..."),
         ("model.dropout.rate=0.1", "model.dropout.rate: unknown setting, because model.dropout is 0.1"),
     ],
 )

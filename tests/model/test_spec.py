@@ -220,6 +220,8 @@ def test_keys_that_begin_with_x_hold_what_anchors_refer_to() -> None:
         (session4(**{"True": {"channels": 3}}), "model.blocks.True: YAML reads on, off, yes and no as true and false;"
          " give the block another name"),
         ({"blocks": {"head": {"type": "gap"}}}, "model.blocks.head: `head` stands beside `blocks`, not in it"),
+        (session4() | {"blocks": []}, "model.blocks: got [], must be a mapping of one or more named blocks, as in"
+         " {conv1: {channels: 8}}"),
         (session4(head={"type": "gap"}), "model.blocks.head: `head` stands beside `blocks`, not in it"),
     ],
 )  # fmt: skip
@@ -253,7 +255,8 @@ def test_errors_at_any_depth_come_together() -> None:
         "model.blocks.stage.strid: unknown setting (did you mean stride?)",
         "model.blocks.split.branches.a.c.channels: got 0, must be at least 1",
         "model.blocks.alone.branches: got {'a': {'c': {'channels': 4}}}, must be a mapping of two or more branches",
-        "model.blocks.empty.blocks: got {}, must be a mapping of named blocks",
+        "model.blocks.empty.blocks: got {}, must be a mapping of one or more named blocks,"
+        " as in {conv1: {channels: 8}}",
     ]
     assert len(problems) == len(starts)
     assert all(problem.startswith(start) for problem, start in zip(problems, starts, strict=True)), problems
