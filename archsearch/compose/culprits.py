@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from hydra import compose
+from hydra.errors import OverrideParseException
 
 from archsearch.compose.overrides import CONFIG_NAME, key_of
 
@@ -36,6 +37,8 @@ def _concerns(error: Exception, override: str) -> bool:
     if missing is not None:
         group, _, option = missing.rpartition("/")
         return option in _options(override) and key_of(override) == (group or missing)
+    if isinstance(error, OverrideParseException):
+        return error.override == override
     if isinstance(error, TypeError):  # Hydra's own, where options in a list are numbers
         return "=[" in override and "." not in key_of(override)
     if "must be a string or a list" in str(error):  # Hydra does not name the group

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 
 from archsearch.compose.composition import compose_config, plain_values
@@ -26,6 +26,7 @@ from archsearch.compose.overrides import (
     config_folder,
     key_of,
     parse_arguments,
+    quote,
 )
 from archsearch.compose.suggestions import unknown_setting
 from archsearch.compose.validate import FindDataset, named_dataset, validate
@@ -149,7 +150,7 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any], folders
     """What is wrong with `override`; `config` is the configuration without it, `folders` have the options."""
     value = override.partition("=")[2]
     problem = _file_for_a_group(override, folders) or problem_of_file(error, override, folders)
-    problem = problem or _problem_of_option(error, override, folders)
+    problem = problem or _problem_of_grammar(error, override, folders) or _problem_of_option(error, override, folders)
     if problem is not None:
         return problem
     if re.search(r"Could not override|does not exist", str(error)) and not _exists(key_of(override), config):
@@ -157,6 +158,30 @@ def _problem(error: Exception, override: str, config: Mapping[str, Any], folders
     if re.search(r"Could not override|Error merging override", str(error)) and _exists(key_of(override), config):
         return _replaced_group(override, config)
     return Problem(key_of(override), _message(error))
+
+
+def _problem_of_grammar(error: Exception, override: str, folders: Sequence[Path]) -> Problem | None:
+    """What is wrong with `override` if Hydra's grammar does not allow it; None if its option does not exist anyway."""
+    if not isinstance(error, OverrideParseException):
+        return None
+    key, _, value = override.partition("=")
+    setting, values = key_of(override), value.split(",")
+    if not set(values) <= set(group_options(folders).get(setting, values)):
+        return None
+    if not _is_parsable(f"{key}=0"):
+        return Problem(setting, "a name must consist of letters from A to Z, digits and _")
+    if re.match(r"\[|{|\w+\(", value):
+        return Problem(setting, f"got {value}, must have its brackets in pairs, and special characters in quotes")
+    quoted = ",".join(item if _is_parsable(f"{key}={item}") else quote(item) for item in values)
+    return Problem(setting, f'got {value}, must have quotes around special characters: "{key}={quoted}"')
+
+
+def _is_parsable(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(override)
+    except HydraException:
+        return False
+    return True
 
 
 def _problem_of_option(error: Exception, override: str, folders: Sequence[Path]) -> Problem | None:

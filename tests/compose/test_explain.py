@@ -1,5 +1,6 @@
 """Errors of command lines that Hydra rejects."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hydra.errors import HydraException
 from archsearch.compose.composition import compose_config, composed_sweep
 from archsearch.compose.explain import explain
 from archsearch.compose.option_files import group_options
-from archsearch.compose.overrides import complete_arguments
+from archsearch.compose.overrides import complete_arguments, config_folder
 
 TRANSFORMS = ", ".join(group_options()["augment"])
 
@@ -66,12 +67,41 @@ def test_all_errors_of_a_command_line_are_reported_at_once() -> None:
     [
         ("trainer=null", "trainer: got null, must be one of default"),
         ("model.blocks={conv1:{kernel_size:28}}", "model.blocks: "),
-        ("seed=[1", "seed: "),
     ],
 )
 def test_other_errors_have_hydras_message(argument: str, message: str) -> None:
     (problem,) = explanations(argument)
     assert problem.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("data.root=/dé", """data.root: got /dé, must have quotes around special characters: "data.root='/dé'\""""),
+        ("seed=[1", "seed: got [1, must have its brackets in pairs, and special characters in quotes"),
+        (
+            "+model.blocks.a={type: é}",
+            "model.blocks.a: got {type: é}, must have its brackets in pairs, and special characters in quotes",
+        ),
+        ("+model.blocks.é={channels: 3}", "model.blocks.é: a name must consist of letters from A to Z, digits and _"),
+    ],
+)
+def test_what_hydras_grammar_does_not_allow_is_said_in_our_words(argument: str, message: str) -> None:
+    assert explanations(argument, "trainer.epocs=3") == [
+        message, "trainer.epocs: unknown setting (did you mean epochs?)",
+    ]  # fmt: skip
+
+
+def test_an_option_with_special_characters_needs_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "conf" / "model"
+    folder.mkdir(parents=True)
+    shutil.copy(config_folder() / "model" / "session4.yaml", folder / "modèle.yaml")
+    advice = """must have quotes around special characters: "model='modèle'"""
+    assert explanations("model=modèle") == [f'model: got modèle, {advice}"']
+    assert compose_config(complete_arguments(["model='modèle'"])).model.width == 1
+    assert explanations("-m", "model=modèle,lenet5") == [f'model: got modèle,lenet5, {advice},lenet5"']
+    assert explanations("model=modéle")[0].endswith("(did you mean modèle?)")
 
 
 @pytest.mark.parametrize(
