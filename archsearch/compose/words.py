@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from archsearch.compose.known_settings import known_settings, likely_config
 from archsearch.compose.option_files import group_options
-from archsearch.compose.overrides import flags, is_flag, takes_value
+from archsearch.compose.overrides import as_word, config_folder, flags, is_flag, takes_value
 from archsearch.compose.suggestions import similar_settings
 from archsearch.errors import Problem, did_you_mean
 
@@ -72,10 +72,13 @@ def check_words(arguments: Sequence[str]) -> tuple[list[Problem], list[str]]:
 
 
 def _wrong_options(word: str) -> Problem | None:
-    """What is wrong with `word` if it chooses several options in a way that Hydra would accept, but not combine."""
+    """What is wrong with `word` if it chooses options in a way that Hydra would refuse, or accept but not combine."""
     setting, _, value = word.partition("=")
+    group = setting.lstrip("+")
     if setting in ("+augment", "++augment"):
-        return Problem("augment", f"got {word}, must be one list of all transforms, as in augment=[crop,flip]")
+        return Problem(group, f"got {word}, must be one list of all transforms, as in augment=[crop,flip]")
+    if group != setting and group in group_options([config_folder()]):
+        return Problem(group, f"got {word}, must be written without +, as in {as_word(f'{group}={value}')}")
     options = group_options().get(setting) if value.startswith("[") else None
     if options is None or setting in ("augment", "experiment"):
         return None

@@ -138,6 +138,17 @@ def test_words_of_the_wrong_form_and_other_errors_come_together(command: Command
     ]
 
 
+@pytest.mark.parametrize("word", ["+optimizer=adam", "++optimizer=adam", "+experiment=fast_session4"])
+def test_an_option_is_chosen_without_plus(command: Command, word: str) -> None:
+    done = command(word, "trainr.epochs=3", module="archsearch.check")
+    group = word.lstrip("+").partition("=")[0]
+    assert done.stderr.splitlines() == [
+        "archsearch:",
+        f"{group}: got {word}, must be written without +, as in {word.lstrip('+')}",
+        "trainr: unknown setting (did you mean trainer?)",
+    ]
+
+
 class Terminal(io.StringIO):
     """A terminal that keeps what is written."""
 
