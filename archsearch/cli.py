@@ -23,12 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from archsearch.compose.composition import compose_config, request_of, sweeps_by_configuration
+from archsearch.compose.culprits import is_refusal
 from archsearch.compose.overrides import (
     CONFIG_NAME,
     VERSION_BASE,
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
 
 _FULL_ERROR = "HYDRA_FULL_ERROR"  # Hydra's own switch: 1 shows tracebacks
 _HELP = {"-h", "--help"}
-_HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
 
 
 def train(arguments: Sequence[str]) -> int:
@@ -230,7 +228,7 @@ def translate(
     error: Exception, arguments: Sequence[str], started: bool, find_dataset: "FindDataset | None" = None
 ) -> Exception:
     """`error` as an error of archsearch's, where Hydra, OmegaConf or the file system refused the command."""
-    if not started and not isinstance(error, ArchsearchError) and _is_refusal(error):
+    if not started and not isinstance(error, ArchsearchError) and is_refusal(error):
         from archsearch.compose.explain import explain
 
         try:
@@ -246,16 +244,6 @@ def translate(
         where = f"{error.filename}: " if error.filename else ""
         return StorageError(f"{where}{error.strerror or error}; set hydra.run.dir to use another folder")
     return error
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether Hydra or a library of its own raised `error`, in whatever class."""
-    if isinstance(error, (HydraException, OmegaConfBaseException, ValueError, RecursionError)):
-        return True
-    if isinstance(error, OSError):
-        return False
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and any(f"{os.sep}{package}{os.sep}" in frames[-1].filename for package in _HYDRAS_PACKAGES)
 
 
 @contextmanager

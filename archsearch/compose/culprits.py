@@ -1,11 +1,18 @@
 """Which override of a command line is at fault where Hydra, which stops at the first mistake, refused it. No torch."""
 
+import os
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra import compose
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
 
 from archsearch.compose.overrides import CONFIG_NAME, key_of
+
+_HYDRAS_PACKAGES = ("hydra", "omegaconf", "antlr4", "yaml")
+_STANDARD_LIBRARY = str(Path(os.__file__).parent)
 
 # Added by the commands themselves.
 _OWN_OVERRIDES = (
@@ -16,6 +23,17 @@ _OWN_OVERRIDES = (
     "hydra.sweep.dir=",
     "hydra.searchpath=",
 )
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether Hydra or a library of its own raised `error`, in whatever class, or called Python so that it did."""
+    if isinstance(error, (HydraException, OmegaConfBaseException, ValueError, RecursionError)):
+        return True
+    if isinstance(error, OSError):
+        return False
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    files = [file for file in files if "-packages" in file or not file.startswith(_STANDARD_LIBRARY)]
+    return any(f"{os.sep}{package}{os.sep}" in file for file in files[-1:] for package in _HYDRAS_PACKAGES)
 
 
 def culprit_of(error: Exception, overrides: Sequence[str]) -> str | None:
@@ -39,7 +57,7 @@ def _concerns(error: Exception, override: str) -> bool:
         return option in _options(override) and key_of(override) == (group or missing)
     if isinstance(error, OverrideParseException):
         return error.override == override
-    if isinstance(error, TypeError):  # Hydra's own, where options in a list are numbers
+    if isinstance(error, TypeError) and "not iterable" in str(error):  # where options in a list are numbers
         return "=[" in override and "." not in key_of(override)
     if "must be a string or a list" in str(error):  # Hydra does not name the group
         return "." not in key_of(override) and override.endswith("=null")

@@ -149,6 +149,15 @@ def test_an_option_is_chosen_without_plus(command: Command, word: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("flags", [(), ("-m",)])
+def test_what_python_refuses_to_hydra_is_no_traceback(
+    command: Command, flags: tuple[str, ...], workspace: Path
+) -> None:
+    done = command(*flags, "augment=[crop]", "hydra.verbose=[1]", "data=digits", "tracking=none")
+    assert (done.returncode, done.stderr) == (2, "archsearch: hydra.verbose: A logger name must be a string\n")
+    assert not list(workspace.iterdir())
+
+
 class Terminal(io.StringIO):
     """A terminal that keeps what is written."""
 
