@@ -86,8 +86,8 @@ def analyze(study: Study, options: Options, data: Path) -> Findings:
     compared = _compared(study, options) if options.compare else None
     board = rank(study, baseline, compared)
     pair = _pair(board, data)
-    shown = pair.a if board.compared is not None and pair is not None else study.variants[0]
-    confusion, problem = _confusion(shown, study)
+    shown = pair.a if pair is not None else study.variants[0]
+    confusion, problem = _confusion(shown, study, pair)
     reported = pair.notes if pair is not None else ()
     is_new = problem is not None and not any(problem in note for note in reported)
     return Findings(
@@ -104,8 +104,12 @@ def analyze(study: Study, options: Options, data: Path) -> Findings:
     )
 
 
-def _confusion(variant: Variant, study: Study) -> tuple[NDArray[np.float64] | None, str | None]:
-    """The confusion matrix of a variant, or the reason why there is none."""
+def _confusion(
+    variant: Variant, study: Study, pair: PairComparison | None
+) -> tuple[NDArray[np.float64] | None, str | None]:
+    """The confusion matrix of a variant (A, if there is a pair), or the reason why there is none."""
+    if pair is not None and pair.predictions is not None:
+        return pair.predictions.confusions[0], None
     if study.info is None:
         return None, None
     try:

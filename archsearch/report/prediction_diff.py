@@ -34,8 +34,8 @@ class McNemar:
 class PredictionDiff:
     """The test predictions of two variants. `right_a` (N,) is the share of A's networks that are correct on an image.
 
-    `confusion` (classes, classes) is the confusion matrix of A minus that of B, averaged over seeds: true classes are
-    rows, predictions columns. `over_images` is the difference in accuracy of these networks, in points, with its
+    `confusions` are the confusion matrices (classes, classes) of A and B, averaged over seeds: true classes are rows,
+    predictions columns. `over_images` is the difference in accuracy of these networks, in points, with its
     interval over test images.
     """
 
@@ -44,8 +44,13 @@ class PredictionDiff:
     right_b: NDArray[np.float64]
     guesses: tuple[_Ints, _Ints]  # (seeds, N) of A and of B
     tests: Sequence[McNemar]
-    confusion: NDArray[np.float64]
+    confusions: tuple[NDArray[np.float64], NDArray[np.float64]]
     over_images: statistics.Estimate
+
+    @property
+    def confusion(self) -> NDArray[np.float64]:
+        """The confusion matrix of A minus that of B."""
+        return self.confusions[0] - self.confusions[1]
 
     def only(self, which: str, most: int) -> list[int]:
         """Up to `most` images that `A` (or `B`) classifies correctly more often than the other, clearest first."""
@@ -74,7 +79,6 @@ def prediction_diff(a: Variant, b: Variant, classes: int, images: int | None = N
     by_seed = [{seed: guesses_of[run.run_id] for seed, run in variant.runs.items()} for variant in (a, b)]
     guesses = [np.stack(list(runs.values())) for runs in by_seed]
     share_a, share_b = ((matrix == labels).mean(axis=0) for matrix in guesses)
-    matrices = [_confusion(labels, matrix, classes) for matrix in guesses]
     difference = statistics.paired(share_a.tolist(), share_b.tolist())
     return PredictionDiff(
         labels,
@@ -85,7 +89,7 @@ def prediction_diff(a: Variant, b: Variant, classes: int, images: int | None = N
             _mcnemar(seeds, *(runs[seed] == labels for runs, seed in zip(by_seed, seeds, strict=True)))
             for seeds in _pairs(a, b)
         ],
-        matrices[0] - matrices[1],
+        (_confusion(labels, guesses[0], classes), _confusion(labels, guesses[1], classes)),
         difference.times(100),
     )
 

@@ -2,6 +2,7 @@
 
 from math import isnan
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,6 +155,25 @@ def test_seeds_with_other_labels_have_no_confusion_matrix_but_a_note(tmp_path: P
     assert findings.confusion is None
     (note,) = [note for note in findings.notes if "are not shown" in note]
     assert "r2/predictions.csv has other labels" in note
+
+
+def test_the_predictions_of_each_run_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = [write_run(tmp_path / "a", right=[True] * 297)]
+    folders.append(write_run(tmp_path / "b", "model.dropout=0.5", right=[False] * 297))
+    read: list[str] = []
+    loadtxt = np.loadtxt
+
+    def counted(file: Any, **words: Any) -> Any:
+        read.append(file.name)
+        return loadtxt(file, **words)
+
+    monkeypatch.setattr(np, "loadtxt", counted)
+    (study,) = studies_of([run for folder in folders if (run := read_study_run(folder)) is not None])
+    findings = analyze(study, Options(), tmp_path)
+    assert findings.confusion is not None and findings.pair is not None
+    paths = [str(folder / "predictions.csv") for folder in folders]
+    assert sorted(path for path in read if path.endswith("predictions.csv")) == paths  # others are the data's
+    assert np.array_equal(findings.confusion, confusion_of(findings.pair.a, 10))
 
 
 @pytest.mark.parametrize(
