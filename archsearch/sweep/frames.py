@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archsearch.sweep.record import SweepRecord
-from archsearch.sweep.results import COLUMNS, STATISTICS, RunOutcome, outcomes_by_variant, outcomes_of
+from archsearch.sweep.results import STATISTICS, outcomes_by_variant, outcomes_of
 
 if TYPE_CHECKING:
     import pandas
@@ -16,9 +16,10 @@ def table_of(record: SweepRecord, folder: Path) -> pandas.DataFrame:
     """One row a run, by its number, the best on top: the settings that vary, sizes, accuracies, state."""
     import pandas
 
-    rows = [
-        {"number": outcome.number, **outcome.values, **_columns(outcome)} for outcome in outcomes_of(record, folder)
-    ]
+    rows: list[dict[str, Any]] = []
+    for outcome in outcomes_of(record, folder):
+        numbers = {name: _number(getattr(outcome, name)) for name in STATISTICS}
+        rows.append({"number": outcome.number, **outcome.values, **outcome.columns, **numbers})
     return _with_numbers(pandas.DataFrame(rows), record.keys).set_index("number")
 
 
@@ -41,12 +42,6 @@ def variants_of(record: SweepRecord, folder: Path) -> pandas.DataFrame:
 def _number(value: float | None) -> float:
     """NaN for a missing number, which keeps a column a column of numbers."""
     return float("nan") if value is None else value
-
-
-def _columns(outcome: RunOutcome) -> dict[str, Any]:
-    """The numbers and the state of a run, by the names of their columns."""
-    values = {name: getattr(outcome, name) for name in COLUMNS}
-    return values | {name: _number(values[name]) for name in ("val_best", *STATISTICS)}
 
 
 def _with_numbers(table: pandas.DataFrame, settings: list[str]) -> pandas.DataFrame:

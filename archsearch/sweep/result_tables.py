@@ -121,12 +121,12 @@ def _csv(outcomes: Sequence[RunOutcome]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["number", *(outcomes[0].values if outcomes else ()), *COLUMNS])
     for outcome in outcomes:
-        writer.writerow([outcome.number, *outcome.values.values(), *_columns(outcome).values()])
+        writer.writerow([outcome.number, *outcome.values.values(), *outcome.columns.values()])
     return text.getvalue()
 
 
 def _json(outcomes: Sequence[RunOutcome]) -> str:
-    runs = [{"number": outcome.number, "values": dict(outcome.values), **_columns(outcome)} for outcome in outcomes]
+    runs = [{"number": outcome.number, "values": dict(outcome.values), **outcome.columns} for outcome in outcomes]
     variants = []
     for variant in outcomes_by_variant(outcomes) if outcomes and "seed" in outcomes[0].values else []:
         statistics: dict[str, Any] = {}
@@ -136,7 +136,3 @@ def _json(outcomes: Sequence[RunOutcome]) -> str:
         numbers = [outcome.number for outcome in variant.outcomes]
         variants.append({"values": dict(variant.values), "runs": numbers, **statistics})
     return json.dumps({"format": _JSON_FORMAT, "runs": runs, "variants": variants}, indent=1, allow_nan=False) + "\n"
-
-
-def _columns(outcome: RunOutcome) -> dict[str, Any]:
-    return {name: getattr(outcome, name) for name in COLUMNS}

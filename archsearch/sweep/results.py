@@ -36,6 +36,11 @@ class RunOutcome:
         return self.state in ("FAILED", "KILLED", "MISSING")
 
     @property
+    def columns(self) -> dict[str, int | float | str | None]:
+        """What tables show of it, by the names of their columns."""
+        return {name: getattr(self, name) for name in COLUMNS}
+
+    @property
     def selecting(self) -> float | None:
         """The accuracy that runs are compared on: final validation, or test if no images are held out."""
         return self.val_final if self.val_final is not None else self.test
