@@ -1,7 +1,7 @@
 """Runs, the variants they are replicates of, and the studies that variants can be compared in."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import sqrt
 from pathlib import Path
@@ -12,6 +12,7 @@ from archsearch.errors import ConfigError
 from archsearch.report.class_names import is_custom, with_class_names
 from archsearch.report.statistics import deviation
 from archsearch.runs.data_file import recorded_dataset
+from archsearch.system.terminal import printable
 
 Fetch = Callable[[str], Path | None]  # a file of the run, by name; None if the run has no such file
 Curve = Sequence[tuple[int, float]]  # epochs, and accuracies in percent
@@ -102,7 +103,10 @@ class Study:
     def info(self) -> DatasetInfo | None:
         """The data set; None if archsearch does not know it."""
         run = self.variants[0].any
-        return recorded_dataset(run.data, run.fetch)
+        info = recorded_dataset(run.data, run.fetch)
+        if info is None:
+            return None
+        return replace(info, title=printable(info.title), classes=tuple(map(printable, info.classes)))
 
     @property
     def title(self) -> str:

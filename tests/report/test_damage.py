@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from archsearch.data.catalogue import DATASETS
 from archsearch.errors import ReportError
 from archsearch.report.leaderboard import rank
 from archsearch.report.pictures import ranking_plot
@@ -173,6 +175,20 @@ def test_control_characters_in_the_settings_of_a_run_are_not_printed(report: Cli
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout and "\x1b" not in (workspace / "page.html").read_text()
     assert "[31mred" in done.stdout
+
+
+def test_control_characters_in_the_description_of_the_data_are_not_printed(report: Cli, workspace: Path) -> None:
+    evil = "\x1b[31mred\x07"
+    info = DATASETS["digits"]
+    described = replace(info, name=evil, title=evil, classes=tuple(f"{evil}{name}" for name in info.classes))
+    for number, fingerprint in enumerate(("-", evil, evil)):
+        data = {"name": evil, "fingerprint": fingerprint, "fallback": None}
+        run = write_run(workspace / f"r{number}", f"model.dropout={number / 10}", data=data, right=[True, False] * 148)
+        (run / "data.json").write_text(json.dumps(replace(described, test_images=296).as_dict()))
+    done = report("run=r0,r1,r2", "html=page.html")
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout and "\x1b" not in (workspace / "page.html").read_text()
+    assert "(images ?[31mred?)" in done.stdout and "lowest on ?[31mred?1" in done.stdout
 
 
 def test_the_last_sweep_that_can_be_reported_on_is_taken_and_the_skipped_ones_are_named(
