@@ -77,16 +77,22 @@ def to_svg(figure: "Figure", title: str, tooltips: Mapping[str, str]) -> str:
             element.text = printable(tooltip)
             group.insert(0, element)
     _make_ids_unique(root, f"f{crc32(content.getvalue()):x}-")
+    for element in root.iter():  # not in the text, where a variant may be called #010203
+        element.attrib = {key: _in_page_style(value) for key, value in element.attrib.items()}
     root.set("role", "img")
     root.set("aria-label", printable(title))
     root.set("preserveAspectRatio", "xMidYMid meet")
     for side in ("width", "height"):
         root.attrib.pop(side, None)
-    text = ET.tostring(root, encoding="unicode")
+    return ET.tostring(root, encoding="unicode")
+
+
+def _in_page_style(value: str) -> str:
+    """The value of an attribute with the page's colours, and without a font, as the page has its own."""
     for colour, name in _VARIABLES.items():
-        text = text.replace(colour, f"var(--{name})")
-    text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
-    return re.sub(r"font-family: [^;\"]*; ?", "", text)  # the page's own
+        value = value.replace(colour, f"var(--{name})")
+    value = re.sub(r"font: ([\d.]+)px [^;]*", r"font-size: \1px", value)
+    return re.sub(r"font-family: [^;]*; ?", "", value)
 
 
 def _make_ids_unique(root: ET.Element, prefix: str) -> None:

@@ -68,6 +68,14 @@ def test_a_plot_names_the_settings_of_bare_values() -> None:
         assert svg is not None and "10001 · 31<" in svg and "conv3.channels ·" in svg and "conv4.kernel_size<" in svg
 
 
+def test_a_variant_named_like_a_colour_or_a_font_keeps_its_name() -> None:
+    names = ["#010203", "#0a0b0c", "font-family: x; y"]
+    svg = ranking_plot(rank(study({name: [99.1, 99.2] for name in names}, "model__activation")))
+    assert all(f"activation={name}</text>" in svg for name in names)
+    assert "fill: var(--ink)" in svg and "fill: #010203" not in svg
+    assert "font-size: 9px" in svg and "sans-serif" not in svg
+
+
 def test_one_setting_needs_no_plot_of_settings() -> None:
     assert settings_plot(rank(study({"0": [99.0], "0.1": [99.1], "0.2": [99.2]}))) is None
 
