@@ -153,6 +153,10 @@ def new_figure(width: float, height: float) -> "Figure":
 
 def save_figure(figure: "Figure", path: Path, title: str) -> None:
     """Write `figure` to `path`, with `title` above it."""
+    from matplotlib.text import Text
+
     figure.suptitle(textwrap.fill(title, int(10 * figure.get_figwidth())))
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a setting's value with $ in it is no formula
     with replacing(path) as scratch:
         figure.savefig(scratch, dpi=120)

@@ -1,11 +1,13 @@
 """The outcomes of runs as the folder of a sweep has them, and their table."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from archsearch.sweep.closing import compare_page
+from archsearch.sweep.pictures import draw_sweep
 from archsearch.sweep.record import Entry, SweepRecord
 from archsearch.sweep.result_tables import markdown, result_table
 from archsearch.sweep.results import RunOutcome, outcomes_by_variant, outcomes_of
@@ -77,3 +79,8 @@ def test_a_row_has_mean_and_deviation_and_names_the_unfinished_seeds(outcomes: l
     text = str(result_table(outcomes))
     assert "92.33  2.08" in text and "seed 6: FAILED" in text
     assert "seed 2: KILLED: its process died" in markdown(outcomes)
+
+
+def test_a_value_that_looks_like_a_formula_is_drawn_as_it_is(outcomes: list[RunOutcome], tmp_path: Path) -> None:
+    named = [replace(outcome, values={"data.root": "$\\frac$"}) for outcome in outcomes]
+    assert draw_sweep(tmp_path, named, "sweep of $\\x$") == [tmp_path / "ranking.png"]
