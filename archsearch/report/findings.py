@@ -27,6 +27,7 @@ from archsearch.report.verdict import Comparison, Verdict, compare
 from archsearch.runs.formatting import count
 
 _MOST_SENTENCES = 5
+_MOST_NAMES = 5
 _RELATIONS: dict[Verdict, str] = {
     "better": "is better",
     "worse": "is worse",
@@ -172,6 +173,11 @@ def _notes(board: Leaderboard) -> list[str]:
         some = f"{single} of {total} variants {'has' if single == 1 else 'have'} one seed"
         subject = some if single < total else "the variant has one seed" if total == 1 else "every variant has one seed"
         notes.append(f"{subject}: Wilson's interval covers other images, not other seeds")
+    scores = {variant.label: list(variant.scores().values()) for variant in study.variants}
+    equal = [f"{len(of)} of {label}" for label, of in scores.items() if len(of) > 1 and len(set(of)) == 1]
+    if equal:
+        some = ", ".join(equal[:_MOST_NAMES])
+        notes.append(f"seeds gave the same accuracy ({some}): an interval of no width is chance, not certainty")
     if board.role == "leader" and study.pairs > _LARGE_FAMILY:
         notes.append(
             f"all {study.pairs:,} pairs are tested as one family, which requires many seeds; baseline=... tests only"
@@ -185,7 +191,7 @@ def _notes(board: Leaderboard) -> list[str]:
         notes.append(f"{count(study.repeats, 'run')} left out: a later run has the same configuration and seed")
     failed = [variant.label for variant in study.variants if variant.failed]
     if failed:
-        notes.append(f"some seeds failed ({', '.join(failed[:5])}): the remaining ones may be biased")
+        notes.append(f"some seeds failed ({', '.join(failed[:_MOST_NAMES])}): the remaining ones may be biased")
     return notes
 
 

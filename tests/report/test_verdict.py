@@ -251,3 +251,10 @@ def test_the_rule_of_bouthillier_is_not_a_second_verdict() -> None:
     assert findings.pair is not None
     sentence = improvement_sentence(replace(findings.pair, validation=tied))
     assert sentence is not None and "Bouthillier" not in sentence
+
+
+def test_seeds_of_equal_accuracy_are_named_with_what_their_interval_does_not_say() -> None:
+    equal = study({"0": [99.1, 99.1, 99.1], "0.1": [99.0, 99.2, 99.1], "0.2": [98.0, 98.0], "0.3": [97.0]})
+    (note,) = [note for note in analyze(equal, Options(), Path()).notes if "same accuracy" in note]
+    names = "3 of dropout=0, 2 of dropout=0.2"
+    assert note == f"seeds gave the same accuracy ({names}): an interval of no width is chance, not certainty"
