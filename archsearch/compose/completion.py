@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from archsearch.compose.known_settings import blocks_of, known_settings, likely_config
 from archsearch.compose.option_files import group_options
-from archsearch.compose.overrides import FLAG_CHOICES, flags
+from archsearch.compose.overrides import FLAG_CHOICES, flags, holds_blocks
 from archsearch.compose.words import COMMANDS
 from archsearch.config.schema import allowed_values, groups_of
 from archsearch.config.settings import Settings
+from archsearch.model.order import HEAD, PLACES
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,11 @@ def _choices(setting: str, before: Sequence[str]) -> list[str]:
     options = group_options()
     if setting in options:
         return options[setting]
-    name = setting.rpartition(".")[2]
-    return [
-        choice for cls in known_settings(likely_config(before)).get(setting, ()) for choice in allowed_values(cls, name)
-    ]
+    config = likely_config(before)
+    block, _, name = setting.rpartition(".")
+    holder = block.rpartition(".")[0]
+    if name in PLACES and holds_blocks(holder.split(".")):
+        paths = [f"model.blocks.{path}" for path in blocks_of(config)]
+        names = [path.rpartition(".")[2] for path in paths if path.rpartition(".")[0] == holder and path != block]
+        return [*names, HEAD] if (holder, name) == ("model.blocks", "before") else names
+    return [choice for cls in known_settings(config).get(setting, ()) for choice in allowed_values(cls, name)]

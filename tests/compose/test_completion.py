@@ -32,6 +32,13 @@ from tests.support.runs import made_up_result
             "archsearch model=resnet20 model.blocks.stage1.body.conv1.g",
             {"model.blocks.stage1.body.conv1.groups="},
         ),
+        ("archsearch model.blocks.conv1.after=t", {f"model.blocks.conv1.after=trans{number}" for number in "12"}),
+        ("archsearch model.blocks.conv1.before=h", {"model.blocks.conv1.before=head"}),
+        ("archsearch model.blocks.conv3.before=conv3", set()),
+        (
+            "archsearch model=resnet20 model.blocks.stage1.body.conv1.after=",
+            {"model.blocks.stage1.body.conv1.after=conv2"},
+        ),
         ("archsearch optimizer=adam optimizer.b", {"optimizer.betas=", "optimizer.bias_lr_factor="}),
         ("archsearch che", {"check"}),
         ("archsearch help op", {"optimizer"}),
