@@ -8,6 +8,7 @@ from pathlib import Path
 from hydra import compose
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from archsearch.compose.overrides import CONFIG_NAME, key_of
 
@@ -57,6 +58,9 @@ def _concerns(error: Exception, override: str) -> bool:
         return option in _options(override) and key_of(override) == (group or missing)
     if isinstance(error, OverrideParseException):
         return error.override == override
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        file = Path(error.problem_mark.name)
+        return key_of(override) == file.parent.name and file.stem in _options(override)
     if isinstance(error, TypeError) and "not iterable" in str(error):  # where options in a list are numbers
         return "=[" in override and "." not in key_of(override)
     if "must be a string or a list" in str(error):  # Hydra does not name the group

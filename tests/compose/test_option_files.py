@@ -54,6 +54,16 @@ def test_what_is_wrong_with_a_file_is_said_in_one_line(command: Command, conf: P
     assert (done.returncode, done.stderr) == (2, f"archsearch: model: conf/model/mine.yaml{separator}{message}\n")
 
 
+def test_a_broken_file_of_another_folder_hides_no_other_error(command: Command, conf: Path) -> None:
+    (conf.rename("elsewhere") / "model" / "mine.yaml").write_text("blocks: [1\nhead: {type: gap}")
+    done = command("model=mine", "trainr.epochs=3", "--config-dir", "elsewhere", module="archsearch.check")
+    assert done.stderr.splitlines()[1:] == [
+        "model: elsewhere/model/mine.yaml, line 2: expected ',' or ']', but got ':' (while parsing a flow sequence that"
+        " begins in line 1)",
+        "trainr: unknown setting (did you mean trainer?)",
+    ]
+
+
 def test_a_file_of_another_folder_has_that_folders_name(command: Command, conf: Path) -> None:
     (conf.rename("elsewhere") / "model" / "mine.yaml").write_text("defaults: session4")
     done = command("--config-dir", "elsewhere", "model=mine", module="archsearch.check")
