@@ -11,12 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
 from archsearch.model.plan import CUSTOM
 from archsearch.runs.folder import resume_argument
 from archsearch.runs.formatting import count, duration
 from archsearch.runs.result import Result
+from archsearch.system.bar import ProgressBar
 from archsearch.system.screen import doing
 from archsearch.system.terminal import terminal_width
 from archsearch.training.metrics import EpochMetrics, Score, best_epoch
@@ -36,7 +35,7 @@ class EpochBars:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._bar: tqdm | None = None  # type: ignore[type-arg] # generic in tqdm's stubs only
+        self._bar: ProgressBar | None = None
         self._is_terminal = sys.stderr is not None and terminal_width(sys.stderr) is not None
         self._clock = clock
         self._epoch, self._started, self._logged = 0, 0.0, 0.0
@@ -62,17 +61,14 @@ class EpochBars:
     def _draw(self, progress: "EpochProgress") -> None:
         with suppress(OSError, ValueError):  # the terminal is gone
             if self._bar is None:
-                self._bar = tqdm(
+                self._bar = ProgressBar(
                     total=progress.total,
                     initial=progress.score.total,  # the rate is measured from here
                     desc=f"epoch {progress.epoch}/{progress.epochs}",
                     bar_format="{desc} {percentage:3.0f}%|{bar}| {rate_fmt}, {remaining} left{postfix}",
                     unit=" images",
                     unit_scale=True,
-                    file=sys.stderr,
-                    leave=False,
                     mininterval=0,  # progress arrives rarely enough
-                    dynamic_ncols=True,
                 )
             self._bar.set_postfix_str(_running_score(progress.score), refresh=False)
             self._bar.update(progress.score.total - self._bar.n)

@@ -7,12 +7,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from tqdm import tqdm
-
 from archsearch.runs.formatting import count
 from archsearch.search.loop import SearchLoop
 from archsearch.sweep.display import INTERRUPTED
 from archsearch.sweep.worker import LOG, AttemptEnd, Job, RunProgress
+from archsearch.system.bar import ProgressBar
 from archsearch.system.terminal import terminal_width
 
 log = logging.getLogger(__name__)
@@ -31,13 +30,13 @@ class SearchDisplay:
         self.loop, self.spending, self._clock = loop, loop.spending, clock
         self._is_untrained = is_untrained  # a function evaluates the trials
         self._training: dict[int, RunProgress | None] = {}
-        self._bar: tqdm[Any] | None = None
+        self._bar: ProgressBar | None = None
         self._context = ExitStack()
         self._last_line = self._last_bar = clock()
 
     def __enter__(self) -> "SearchDisplay":
         if terminal_width(sys.stderr) is not None:
-            bar = tqdm(total=1.0, bar_format=_BAR_FORMAT, file=sys.stderr, leave=False, dynamic_ncols=True)
+            bar = ProgressBar(total=1.0, bar_format=_BAR_FORMAT)
             bar.set_description_str("search", refresh=False)
             self._bar = self._context.enter_context(bar)
         return self

@@ -7,11 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from tqdm import tqdm
-
 from archsearch.runs.formatting import count, duration
 from archsearch.sweep.time_left import TimeLeft
 from archsearch.sweep.worker import LOG, AttemptEnd, Job, RunProgress
+from archsearch.system.bar import ProgressBar
 from archsearch.system.terminal import terminal_width
 
 log = logging.getLogger(__name__)
@@ -43,7 +42,7 @@ class Display:
         self.best: tuple[float, str] | None = None
         self._running: dict[int, list[int]] = {}  # runs by worker
         self._progress: dict[int, RunProgress] = {}
-        self._bars: list[tqdm] = []  # type: ignore[type-arg] # generic in tqdm's stubs only; the sweep's, and the workers'
+        self._bars: list[ProgressBar] = []  # the sweep's, and the workers'
         self._context = ExitStack()
         self._begun = self._last_line = clock()
 
@@ -52,14 +51,7 @@ class Display:
         if terminal_width(sys.stderr) is not None:
             formats = [_BAR_FORMAT, *["{desc}"] * min(self.workers, _MOST_LINES)]
             for position, bar_format in enumerate(formats):
-                bar = tqdm(
-                    total=1.0,
-                    bar_format=bar_format,
-                    position=position,
-                    file=sys.stderr,
-                    leave=False,
-                    dynamic_ncols=True,
-                )
+                bar = ProgressBar(total=1.0, bar_format=bar_format, position=position)
                 self._bars.append(self._context.enter_context(bar))
             self.tick()
         return self
@@ -125,7 +117,7 @@ class Display:
 
     def _state(self, width: int) -> str:
         """Time left, counts and the best so far: what stands behind the bar. It leaves the bar a part of `width`."""
-        parts = [f"{tqdm.format_interval(round(self.time_left.seconds_left()))} left"]
+        parts = [f"{ProgressBar.format_interval(round(self.time_left.seconds_left()))} left"]
         parts.append(f"{self.counts['done']:,} of {len(self.names):,} done")
         if self.counts["failed"]:
             parts.append(f"{self.counts['failed']:,} failed")
@@ -140,7 +132,7 @@ class Display:
         if not numbers:
             return "  starting" if numbers is None else "  idle"
         others = f" and {count(len(numbers) - 1, 'other run')}, as one network" if len(numbers) > 1 else ""
-        room = width - len(others) - 1
+        room = width - len(others) - 3
         return f"  {self._epoch(numbers[0]) or 'reading the data':<22}  {self._label(numbers[0])}"[:room] + others
 
     def _epoch(self, number: int) -> str:

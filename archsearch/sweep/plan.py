@@ -3,7 +3,6 @@
 `python -m archsearch.check -m` prints it; every sweep starts with it.
 """
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,7 +10,6 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
-from tqdm import tqdm
 
 from archsearch.compose.composition import task_overrides
 from archsearch.compose.overrides import as_typed, resume_of
@@ -30,6 +28,7 @@ from archsearch.sweep.estimate import estimate, slowness_here
 from archsearch.sweep.fingerprint import fingerprint
 from archsearch.sweep.grid import GridPoint, as_begun, expand
 from archsearch.sweep.record import PlannedState, SweepRecord
+from archsearch.system.bar import ProgressBar
 
 # The sections that all runs of a sweep share.
 SHARED: Mapping[str, type] = {"sweep": SweepSettings, "tracking": TrackingSettings, "ui": UiSettings}
@@ -102,15 +101,7 @@ def plan_sweep(
             points = as_begun(points, [entry.values for entry in before.entries])
         numbers, keys = list(range(len(points))), tuple(points[0].values)
     bar_format = f"validating {count(len(points), 'run')} {{percentage:3.0f}}%|{{bar}}| {{remaining}} left"
-    with tqdm(
-        total=len(points),
-        file=sys.stderr,
-        disable=None,
-        leave=False,
-        delay=1,
-        dynamic_ncols=True,
-        bar_format=bar_format,
-    ) as bar:
+    with ProgressBar(total=len(points), disable=None, delay=1, bar_format=bar_format) as bar:
         precision = fastest_precision() if before is None else before.precision
         composer, slowness = Composer(loader, master, find_dataset), slowness_here(OUTPUTS)
         runs = plan_runs(numbers, points, composer, find_dataset, slowness, bar.update, precision)
