@@ -3,7 +3,8 @@
 import logging
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -58,6 +59,16 @@ def resumed_sweep(master: DictConfig, folder: Path) -> SweepRecord | None:
             f"{folder} already holds a sweep: continue it with -m {resume_argument(folder)}, or choose another folder"
         )
     return None
+
+
+@contextmanager
+def interruption_explained(folder: Path) -> Iterator[None]:
+    """Say after Ctrl-C what is there of the sweep in `folder`, which has not trained anything yet."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(resume_line(folder) if (folder / SWEEP).exists() else "nothing was begun")
+        raise
 
 
 def recorded_store(record: SweepRecord | None) -> dict[str, str]:
@@ -117,6 +128,11 @@ def open_parent(
     if record.entries:  # a search has none yet, and could not be read
         record.write(folder)
     return recorder
+
+
+def resume_line(folder: Path) -> str:
+    """What resumes the sweep in `folder`, as a person reads it."""
+    return f"resume   python -m archsearch -m {resume_argument(folder)}  trains the remaining runs"
 
 
 def resume_argument(folder: Path) -> str:

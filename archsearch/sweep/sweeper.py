@@ -25,7 +25,15 @@ from archsearch.sweep.job import job_overrides
 from archsearch.sweep.logs import logged_to
 from archsearch.sweep.machine import environment, gpus_here, slots_here
 from archsearch.sweep.numbering import new_record, resumed_record
-from archsearch.sweep.opening import Datasets, begun_before, open_parent, recorded_store, resume_argument, resumed_sweep
+from archsearch.sweep.opening import (
+    Datasets,
+    begun_before,
+    interruption_explained,
+    open_parent,
+    recorded_store,
+    resume_line,
+    resumed_sweep,
+)
 from archsearch.sweep.plan import PlannedRun, SweepPlan, plan_sweep
 from archsearch.sweep.plan_table import invalid_runs_error, plan_summary, state_name
 from archsearch.sweep.record import Entry, SweepRecord, is_finished, sweep_lock
@@ -47,7 +55,7 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
     _check_launcher(master)
     folder = Path(str(master.hydra.sweep.dir))
     before, datasets = resumed_sweep(master, folder), Datasets()
-    with doing("planning the sweep"):
+    with interruption_explained(folder), doing("planning the sweep"):
         planned = plan_sweep(loader, master, datasets.find, before)
     with environment(recorded_store(before)):
         _run_planned(planned, before, folder, master, make_launcher, datasets)
@@ -70,7 +78,7 @@ def _run_planned(
     if _trains_here(master):
         for device in {run.settings.trainer.device for run in planned.runs if run.settings is not None}:
             check_device(device)
-    with doing("opening the MLflow store"):
+    with interruption_explained(folder), doing("opening the MLflow store"):
         store = open_store(planned.tracking)
     launcher = make_launcher()
     try:
@@ -95,7 +103,7 @@ class _Sweep:
         """Train the remaining runs, then write the table, even after an interruption."""
         remaining = [run for run in self._ready() if not is_finished(self._folder_of(run))]
         interrupted: KeyboardInterrupt | None = None
-        with logged_to(self.folder):
+        with interruption_explained(self.folder), logged_to(self.folder):
             self._announce(remaining)
             datasets.announce_fallbacks()
             with doing("starting the sweep in MLflow"):
@@ -115,8 +123,7 @@ class _Sweep:
         with logged_to(self.folder):  # again, because launchers configure logging themselves
             close_sweep(self.planned.ui, self.record, self.folder, outcomes, parent)
             if unfinished:
-                resume = resume_argument(self.folder)
-                log.warning("resume   python -m archsearch -m %s  trains the remaining runs", resume)
+                log.warning("%s", resume_line(self.folder))
         if interrupted is not None:
             raise interrupted
         if unfinished:

@@ -1,4 +1,4 @@
-"""Command lines of sweeps that are refused before anything trains."""
+"""Command lines of sweeps that are refused, or interrupted, before anything trains."""
 
 from pathlib import Path
 
@@ -52,3 +52,25 @@ def test_a_refused_sweep_leaves_nothing(
     assert done.returncode == 2, done.stderr
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not list(workspace.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [
+        ("plan_sweep", "nothing was begun"),
+        ("open_store", "nothing was begun"),
+        ("open_parent", "resume   python -m archsearch -m resume=a  trains the remaining runs"),
+    ],
+)
+def test_a_sweep_that_is_interrupted_as_it_starts_says_what_is_there(
+    command: Command, workspace: Path, monkeypatch: pytest.MonkeyPatch, step: str, line: str
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"archsearch.sweep.sweeper.{step}", interrupt)
+        done = command(*SEEDS, *TINY, "tracking=none", "hydra.sweep.dir=outputs/sweeps/a")
+    assert (done.returncode, done.stderr) == (130, "archsearch: interrupted\n")
+    assert done.stdout.splitlines()[-1] == line
+    assert (workspace / "outputs").exists() == line.startswith("resume")
