@@ -1,6 +1,7 @@
 """Figures of a run: curves, confusion matrix, worst mistakes."""
 
 import textwrap
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archsearch.system.atomic import replacing
+from archsearch.system.terminal import printable
 from archsearch.training.metrics import EpochMetrics
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {"train": "#5b7a9d", "val": "#c8553d", "test": "#3a7d44"}
 _LONGEST_NAME = 20  # characters of a class
+_LONGEST_LINE = 20  # characters above an image
+_CELL = 1.35  # inches for an image, and for what is above it
 _MOST_CLASSES = 26  # with a number in each cell of the confusion matrix
 _LABELS = {"train": "train (while learning)", "val": "validation", "test": "test"}
 
@@ -57,7 +61,7 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], classes: Sequence[s
         weight = "normal" if true == predicted else "bold"
         axes.text(predicted, true, str(number), ha="center", va="center", fontsize=9, weight=weight,
                   color="white" if dark else "#777777" if true == predicted else "black")  # fmt: skip
-    names = [textwrap.shorten(name, _LONGEST_NAME, placeholder="...") for name in classes]
+    names = _short_names(classes)
     rotation = 0 if max(map(len, names)) < 3 else 45 if count <= _MOST_CLASSES else 90
     size = min(10.0, 0.7 * 72 * (side - 2) / count)  # of the font, in points: a row of the matrix has room for it
     alignment: Any = "right" if rotation == 45 else "center"
@@ -85,30 +89,33 @@ def draw_mistakes(
     """
     wrong = np.flatnonzero(labels != predictions)
     worst = wrong[np.argsort(-confidences[wrong], kind="stable")][: columns * rows]
-    rows = max(1, -(-len(worst) // columns))
-    figure = new_figure(1.35 * columns, 1.75 * rows + 0.6)
     if not len(worst):
+        figure = new_figure(_CELL * columns, 2)
         figure.text(0.5, 0.4, "no mistakes", ha="center", fontsize=14)
         save_figure(figure, path, title)
         return
+    rows = -(-len(worst) // columns)
+    names, texts = _short_names(classes), []
+    for index in worst:
+        mistake = f"{names[labels[index]]} taken for {names[predictions[index]]}"
+        lines = textwrap.wrap(mistake, _LONGEST_LINE, break_long_words=False)
+        texts.append("\n".join([*lines, f"#{index}, {confidences[index]:.0%} sure"]))
+    most_lines = max(text.count("\n") for text in texts) + 1
+    channels, height, width = images.shape[1:]
+    scale = min(0.87 / width, 1.0 / height) * _CELL  # inches a pixel
+    cell_height, cell_width = height + round((0.14 * most_lines + 0.15) / scale), round(_CELL / scale)
+    sheet = np.full((rows * cell_height, columns * cell_width, channels), 0 if channels == 1 else 255, np.uint8)
+    figure = new_figure(_CELL * columns, rows * cell_height * scale + 0.6)
     # One image of all: separate axes would take most of the time at the end of a run.
     axes = figure.add_subplot()
     axes.set_axis_off()
-    height, width = images.shape[2:]
-    names = [textwrap.shorten(name, _LONGEST_NAME, placeholder="...") for name in classes]
-    separator = "\n" if max(map(len, classes)) > 3 else " "
-    lines = 3 if separator == "\n" else 2
-    cell_height, cell_width = round(height * (1.1 + 0.17 * lines)), round(width * 1.15)
-    is_grey = images.shape[1] == 1
-    sheet = np.full((rows * cell_height, columns * cell_width, images.shape[1]), 0 if is_grey else 255, np.uint8)
-    for position, index in enumerate(worst):
+    for position, (index, text) in enumerate(zip(worst, texts, strict=True)):
         row, column = divmod(position, columns)
-        bottom, left = (row + 1) * cell_height, column * cell_width
+        bottom, left = (row + 1) * cell_height, column * cell_width + (cell_width - width) // 2
         sheet[bottom - height : bottom, left : left + width] = images[index].transpose(1, 2, 0)
-        mistake = f"{names[labels[index]]}{separator}taken for {names[predictions[index]]}"
-        text = f"{mistake}\n#{index}, confidence {confidences[index]:.0%}"
-        axes.text(left + width / 2 - 0.5, bottom - 0.5 - 1.04 * height, text, ha="center", va="bottom", fontsize=7.5)
-    axes.imshow(sheet[..., 0] if is_grey else sheet, cmap="gray_r", vmin=0, vmax=255)
+        place = (left + width / 2 - 0.5, bottom - 0.5 - height - 0.04 / scale)
+        axes.text(*place, text, ha="center", va="bottom", fontsize=7.5)
+    axes.imshow(sheet[..., 0] if channels == 1 else sheet, cmap="gray_r", vmin=0, vmax=255)
     save_figure(figure, path, title)
 
 
@@ -157,6 +164,13 @@ def save_figure(figure: "Figure", path: Path, title: str) -> None:
 
     figure.suptitle(textwrap.fill(title, int(10 * figure.get_figwidth())))
     for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a setting's value with $ in it is no formula
-    with replacing(path) as scratch:
+        text.set_parse_math(False)  # names of classes and values of settings may contain $
+    with replacing(path) as scratch, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure.savefig(scratch, dpi=120)
+
+
+def _short_names(classes: Sequence[str]) -> list[str]:
+    """The names of `classes` without control characters, and without the middle if they are long."""
+    names = map(printable, classes)
+    return [name if len(name) <= _LONGEST_NAME else f"{name[:9]}...{name[-8:]}" for name in names]

@@ -30,6 +30,30 @@ def test_worst_mistakes_are_shown_in_colour_or_dark_on_light(
     assert share_of(colour, imread(tmp_path / "x.png")) > 0.1
 
 
+@pytest.mark.parametrize(("height", "width"), [(16, 64), (32, 32), (64, 16)])
+def test_what_is_above_an_image_covers_no_other(tmp_path: Path, height: int, width: int) -> None:
+    classes = ("Tomato___Tomato_Yellow_Leaf_Curl_Virus", "Pepper__bell___Bacterial_spot")
+    images = np.zeros((16, 3, height, width), np.uint8)
+    images[:, 0] = 255
+    labels = np.arange(16) % 2
+    draw_mistakes(tmp_path / "x.png", images, labels, 1 - labels, np.ones(16, "f"), classes, "title")
+    picture = imread(tmp_path / "x.png")[..., :3]
+    is_red: NDArray[np.bool_] = np.abs(picture - (1, 0, 0)).max(axis=2) < 0.02
+    rows, columns = is_red.max(axis=1), is_red.max(axis=0)
+    assert is_red[rows][:, columns].mean() > 0.95  # nothing is written over an image
+    is_ink = picture.min(axis=2) < 0.5
+    gaps = np.flatnonzero(~is_ink[40:].max(axis=0))  # between neighbours
+    assert len(np.flatnonzero(np.diff(gaps) > 60)) == 8
+
+
+def test_names_of_any_kind_are_drawn(tmp_path: Path) -> None:
+    classes = (r"$\bad$ _^$", "line\nbreak", "森林", "x" * 90)
+    draw_confusion(tmp_path / "x.png", np.ones((4, 4), np.int64), classes, r"$\frac$")
+    images, labels = np.zeros((4, 1, 9, 9), np.uint8), np.arange(4)
+    draw_mistakes(tmp_path / "y.png", images, labels, labels[::-1], np.ones(4, "f"), classes, r"$\frac$")
+    assert imread(tmp_path / "x.png").shape[0] > 400 and imread(tmp_path / "y.png").shape[0] > 100
+
+
 def test_thumbnails_have_the_colours_of_their_image() -> None:
     image = np.zeros((3, 5, 7), np.uint8)
     image[2] = 255
