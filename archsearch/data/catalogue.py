@@ -176,6 +176,7 @@ DATASETS = {
                 },
                 downloads=((("split", "train"),), (("split", "test"),)),
             ),
+            class_sizes=(4_948, 13_861, 10_585, 8_497, 7_458, 6_882, 5_727, 5_595, 5_045, 4_659),
         ),
         DatasetInfo(
             name="digits",

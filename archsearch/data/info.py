@@ -53,6 +53,7 @@ class DatasetInfo:
     validation_images: int = 0  # the last of the training images
     content: str | None = None
     cache: str | None = None
+    class_sizes: tuple[int, ...] = ()  # training images of each class, unless they are about equal
 
     @property
     def default_validation(self) -> int:
@@ -82,6 +83,7 @@ class DatasetInfo:
                 "shape": (channels, height, width),
                 "mean": tuple(map(float, values["mean"])),
                 "std": tuple(map(float, values["std"])),
+                "class_sizes": tuple(map(int, values.get("class_sizes", ()))),
             }
         )
 

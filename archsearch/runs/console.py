@@ -113,7 +113,7 @@ def opening_line(result: Result, data: str, splits: "Splits", epochs_trained: in
 
 def imbalance_line(classes: Sequence[str], sizes: Sequence[int]) -> str | None:
     """What is said of training images of which one class has more than twice as many as another; None otherwise."""
-    smallest, largest = min(sizes), max(sizes)
+    smallest, largest = min(sizes, default=0), max(sizes, default=0)
     if largest <= 2 * smallest:
         return None
     rare, common = classes[sizes.index(smallest)], classes[sizes.index(largest)]

@@ -113,7 +113,7 @@ class Session:
         """Search until the budget is spent or there is nothing left to propose; then train the finalists."""
         with logged_to(self.folder):
             log.info("%s", self.planned.space.describe())
-            datasets.announce_fallbacks()
+            datasets.announce()
             with doing("starting the search in MLflow"):
                 tags = {"search.sampler": self.planned.sampler}
                 parent = open_parent(self.record, self.folder, self.store, self.planned.tracking, self._name(), tags)

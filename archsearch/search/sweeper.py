@@ -21,6 +21,7 @@ from archsearch.search.engine import check_engine, engine_of
 from archsearch.search.joining import agreed_precision, check_joined, joined, note_joined
 from archsearch.search.session import GO_ON, Session
 from archsearch.search.setup import SearchPlan, plan_search
+from archsearch.sweep.logs import logged_to
 from archsearch.sweep.machine import environment
 from archsearch.sweep.numbering import hydra_arguments, sweep_id
 from archsearch.sweep.opening import Datasets, recorded_store, resume_argument, resumed_sweep
@@ -40,7 +41,7 @@ def run_search(loader: ConfigLoader, master: DictConfig, write_page: WritePage |
         raise ResumeError(f"resume: {folder} has no {STUDY}, so it is no search; name one, or restore that file")
     if before is not None:
         evaluation.check_same_kind(before, function)
-    with doing("planning the search"):
+    with logged_to(None), doing("planning the search"):
         planned = plan_search(loader, master, find_dataset, None if before is None else before.precision)
     if function is not None:
         evaluation.check_untrained(planned.overrides, planned.search)

@@ -14,15 +14,17 @@ SWEEP_LOG = "sweep.log"
 
 
 @contextmanager
-def logged_to(folder: Path) -> Iterator[None]:
-    """Send archsearch's log messages to stdout and to `sweep.log` in `folder`, and to no other handler.
+def logged_to(folder: Path | None) -> Iterator[None]:
+    """Send archsearch's log messages to stdout and, if there is a `folder`, its `sweep.log`, and to no other handler.
 
     A message may be a `TextTable`: it fits the terminal, and is plain and whole in the file.
     """
-    console, file = _Screen(sys.stdout), _LogFile(folder / SWEEP_LOG, encoding="utf-8")
-    console.setFormatter(_MessageOnly())
-    file.setFormatter(_WholeTables(LOG_LINE))
-    with messages_to(console, file):
+    handlers: list[logging.Handler] = [_Screen(sys.stdout)]
+    handlers[0].setFormatter(_MessageOnly())
+    if folder is not None:
+        handlers.append(_LogFile(folder / SWEEP_LOG, encoding="utf-8"))
+        handlers[1].setFormatter(_WholeTables(LOG_LINE))
+    with messages_to(*handlers):
         yield
 
 

@@ -16,7 +16,7 @@ from archsearch.config.settings import DataSettings, Settings, TrackingSettings
 from archsearch.data.info import DatasetInfo
 from archsearch.data.load import ResolvedDataset, resolve_dataset, source_of
 from archsearch.errors import ResumeError, TrackingError, first_line
-from archsearch.runs.console import data_banner
+from archsearch.runs.console import data_banner, imbalance_line
 from archsearch.runs.folder import OUTPUTS, SWEEP
 from archsearch.sweep.record import SweepRecord
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
@@ -40,11 +40,14 @@ class Datasets:
             self._resolved[key] = resolve_dataset(key)
         return self._resolved[key].info
 
-    def announce_fallbacks(self) -> None:
-        """Warn of data sets that stand in for others."""
+    def announce(self) -> None:
+        """Warn of data sets that stand in for others, and say whose classes have very different sizes."""
         for dataset in self._resolved.values():
             if dataset.fallback is not None:
                 log.warning(data_banner(dataset.info.title, dataset.fallback))
+            imbalance = imbalance_line(dataset.info.classes, dataset.info.class_sizes)
+            if imbalance is not None:
+                log.info("%s", imbalance)
 
 
 def resumed_sweep(master: DictConfig, folder: Path) -> SweepRecord | None:

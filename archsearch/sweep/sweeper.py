@@ -55,7 +55,7 @@ def run_sweep(loader: ConfigLoader, master: DictConfig, make_launcher: Callable[
     _check_launcher(master)
     folder = Path(str(master.hydra.sweep.dir))
     before, datasets = resumed_sweep(master, folder), Datasets()
-    with interruption_explained(folder), doing("planning the sweep"):
+    with interruption_explained(folder), logged_to(None), doing("planning the sweep"):
         planned = plan_sweep(loader, master, datasets.find, before)
     with environment(recorded_store(before)):
         _run_planned(planned, before, folder, master, make_launcher, datasets)
@@ -105,7 +105,7 @@ class _Sweep:
         interrupted: KeyboardInterrupt | None = None
         with interruption_explained(self.folder), logged_to(self.folder):
             self._announce(remaining)
-            datasets.announce_fallbacks()
+            datasets.announce()
             with doing("starting the sweep in MLflow"):
                 parent = open_parent(self.record, self.folder, self.store, self.planned.tracking)
         started = time.monotonic()

@@ -118,6 +118,8 @@ def test_every_public_data_set_has_consistent_facts() -> None:
     for info in DATASETS.values():
         assert len(info.mean) == len(info.std) == info.shape[0]
         assert len(set(info.classes)) == len(info.classes)
+        if info.class_sizes:
+            assert sum(info.class_sizes) == info.train_images and len(info.class_sizes) == len(info.classes)
         if info.files is not None:
             assert hasattr(datasets, info.files.torchvision)
     assert list(DATASETS["emnist_balanced"].classes) == datasets.EMNIST.classes_split_dict["balanced"]

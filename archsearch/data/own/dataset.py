@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache as once
@@ -35,7 +36,7 @@ from archsearch.system.memory import note_memory, readable_size
 log = logging.getLogger(__name__)
 
 _ROWS = 4096  # images copied at once
-_FORMAT = 2  # of the cache; incremented when the same files give other arrays
+_FORMAT = 3  # of the cache; incremented when the same files give another entry
 
 
 def own_dataset(data: DataSettings) -> DatasetInfo:
@@ -100,7 +101,7 @@ def _build(data: DataSettings, name: str) -> Entry:
     from archsearch.data.own.decode import common_shape, decoded  # imports Pillow, which public data sets do not need
 
     collection = _collect(data)
-    _check_names(collection.classes, _place(data))
+    _check_classes(collection.classes, _place(data))
     shape = common_shape(collection, data)
     order = np.argsort(collection.parts, kind="stable")
     rows = np.empty_like(order)
@@ -128,9 +129,18 @@ def _build(data: DataSettings, name: str) -> Entry:
     return entry
 
 
-def _check_names(classes: Sequence[str], source: str) -> None:
-    """Raise `DataError` unless all names are valid Unicode: lone surrogates can be neither written nor drawn."""
-    for name in classes:
+def _check_classes(classes: Sequence[str], source: str) -> None:
+    """Raise `DataError` unless there are two or more, with names that differ and are valid Unicode.
+
+    Lone surrogates can be neither written nor drawn.
+    """
+    if len(classes) < 2:
+        raise DataError(f"{source}: must have images of two classes or more, got those of {len(classes)}")
+    for name, amount in Counter(classes).items():
+        if amount > 1:
+            raise DataError(f"{source}: classes must have different names, got {name!r} {amount} times")
+        if not name.strip():
+            raise DataError(f"{source}: a class must have a name, got the label {name!r}")
         try:
             name.encode()
         except UnicodeEncodeError as error:
@@ -143,8 +153,6 @@ def _check_parts(
     """Raise `DataError` unless there are training images of every class, and test images."""
     amounts = np.bincount(labels[parts == TRAIN], minlength=len(collection.classes))
     lacking = [name for name, amount in zip(collection.classes, amounts, strict=True) if not amount]
-    if len(collection.classes) < 2:
-        raise DataError(f"{source}: must have images of two classes or more, got those of {len(collection.classes)}")
     if lacking or not (parts == TEST).any():
         subject = f"training images of {some(lacking)}" if lacking else "test images"
         problem = f"; {_named(collection, broken)[0]}" if broken else ""
@@ -193,5 +201,6 @@ def _described(
         mean=mean,
         std=std,
         validation_images=int(amounts[VALIDATION]),
+        class_sizes=tuple(np.bincount(labels[:count], minlength=len(collection.classes)).tolist()),
         content=content_hash(images[:count], labels[:count], images[count:], labels[count:]),
     )

@@ -10,6 +10,7 @@ from archsearch.runs.prepare import prepare
 from tests.data.own.conftest import WriteImages
 from tests.support.requests import ask
 from tests.support.runs import interrupt_in, result_in, train_in
+from tests.support.sweeps import HERE, train_sweep
 
 QUICK = ("model=session5_step1", "trainer.batch_size=8", "trainer.epochs=2", "tracking=none", "data.size=28")
 
@@ -71,6 +72,18 @@ def test_class_accuracy_and_imbalance_are_recorded(
         accuracies = result["class_accuracy"][split]
         assert list(accuracies) == ["cats", "dogs", "eels"]
         assert result["final"][f"{key}/balanced_accuracy"] == pytest.approx(sum(accuracies.values()) / 3)
+
+
+def test_a_sweep_says_what_is_left_out_and_that_classes_have_very_different_sizes(
+    workspace: Path, photographs: Path, write_images: WriteImages
+) -> None:
+    write_images("photographs/eels", 40, size=(28, 28))
+    (photographs / "eels" / "empty.png").touch()
+    done = train_sweep(workspace, HERE, *own(photographs), "trainer.epochs=1", "seed=1,2", "tracking.log_model=false")
+    lines = done.stdout.splitlines()
+    assert done.returncode == 0
+    assert lines[1].startswith("WARNING: 1 of 71 images left out, because they cannot be read: eels/empty.png (empty)")
+    assert len([line for line in lines if line.startswith("classes have from 10 (cats) to 34 (eels) images")]) == 1
 
 
 def test_another_size_is_another_data_set(workspace: Path, photographs: Path, write_images: WriteImages) -> None:
