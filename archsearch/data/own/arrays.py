@@ -21,6 +21,7 @@ _NAMES = {
     TEST: (("test_images", "test_labels"), ("x_test", "y_test")),
 }
 _CLASSES = "classes"
+_READ = {name for pairs in _NAMES.values() for pair in pairs for name in pair} | {_CLASSES}
 _COLOURS = (1, 3)  # numbers of channels
 
 
@@ -82,15 +83,19 @@ def collect(path: Path) -> Collection:
 
 
 def _read_archive(path: Path) -> Mapping[str, NDArray[Any]]:
+    if not zipfile.is_zipfile(path):  # NumPy would read a single array, or advise to unpickle
+        raise DataError(f"{path}: must be a whole NumPy archive (.npz), as np.savez writes it")
+    arrays, name = {}, ""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: must be a NumPy archive (.npz) with images and labels, is a single array")
-            return {name: archive[name] for name in archive.files}
-    except DataError:
-        raise
+            for name in archive.files:
+                arrays[name] = archive[name] if name in _READ else np.empty(0)  # others are only named
     except Exception as error:  # NumPy, zipfile and zlib raise nearly anything for damaged files
+        if "Object arrays" in str(error):
+            rule = "holds Python objects, which are not read: they could be code; save texts as array.astype(str)"
+            raise DataError(f"{path}: {name} {rule}") from error
         raise DataError(f"{path}: cannot be read as a NumPy archive: {error}") from error
+    return arrays
 
 
 def _read_folder(path: Path) -> Mapping[str, NDArray[Any]]:
@@ -107,13 +112,14 @@ def _read_folder(path: Path) -> Mapping[str, NDArray[Any]]:
 
 def _pixels(images: NDArray[Any], subject: str) -> Bytes:
     """`images` as bytes (N, channels, height, width)."""
+    shape = " x ".join(map(str, images.shape))
     if images.ndim == 3:
         images = images[:, None]
     elif images.ndim == 4 and images.shape[3] in _COLOURS:
         images = images.transpose(0, 3, 1, 2)
     if images.ndim != 4 or images.shape[1] not in _COLOURS or 0 in images.shape:
-        rule = "must be images x height x width, or that x 1 or 3 channels"
-        raise DataError(f"{subject}: got shape {' x '.join(map(str, images.shape))}, {rule}")
+        rule = "must be images x height x width, or that x 1 or 3 channels, and none of them 0"
+        raise DataError(f"{subject}: got shape {shape}, {rule}")
     if images.dtype == np.uint8:
         return np.asarray(images, np.uint8)
     if images.dtype.kind not in "biuf":

@@ -52,7 +52,7 @@ def scan(root: Path) -> list[State]:
 
 def collect(root: Path, states: list[State]) -> Collection:
     """The images among the files `states` of `root`. Raises `DataError` if they do not form classes."""
-    # A folder train/ with images in itself is a class.
+    # A folder train/ with images in itself is a class, if others are, too.
     has_parts = any(_part(name) == TRAIN and len(Path(name).parts) > 2 for name, _, _ in states)
     images, others, parts, labels = [], [], [], []
     for name, _, _ in states:
@@ -65,10 +65,10 @@ def collect(root: Path, states: list[State]) -> Collection:
         parts.append(part)
         labels.append(inner[0])
     classes = tuple(sorted({label for label, part in zip(labels, parts, strict=True) if part == TRAIN}))
-    if len(classes) < 2:
-        classes_there = f"found images of {len(classes)} class{'' if len(classes) == 1 else 'es'}"
+    if len(classes) < 2 or all(name.lower() in _PARTS for name in classes):
+        there = f"found images of {some(classes)}" if classes else "found no images in folders"
         rule = "must have a folder of images for each class, either all in one folder or in train/, val/ and test/"
-        raise DataError(f"data.root={root}: {rule}; {classes_there}, among {len(states):,} files")
+        raise DataError(f"data.root={root}: {rule}; {there}, among {len(states):,} files")
     unknown = sorted({label for label in labels if label not in classes})
     if unknown:
         raise DataError(f"data.root={root}: no training images of {some(unknown)}; every class needs some in train/")
@@ -80,9 +80,18 @@ def collect(root: Path, states: list[State]) -> Collection:
     def read() -> Iterator[Path]:
         return (root / name for name in images)
 
-    notes = (f"{len(others):,} files are no images of a class: {some(others)}",) if others else ()
+    tops = {Path(name).parts[0] for name in images if _part(name) == TRAIN} if has_parts else {""}
+    empty = [name for top in sorted(tops) for name in _folders(root, top) if Path(name).name not in classes]
+    notes = [f"left out, because they are no images of a class: {some(others)}"] if others else []
+    notes += [f"left out, because they have no images: {some(empty)}"] if empty else []
     chosen = with_test_part(hashed, label_numbers, np.array(parts, np.int64))
-    return Collection(classes, images, label_numbers, chosen, read=read, notes=notes)
+    return Collection(classes, images, label_numbers, chosen, read=read, notes=tuple(notes))
+
+
+def _folders(root: Path, top: str) -> list[str]:
+    """The folders in the folder `top` of `root` that are not hidden, with their path below `root`."""
+    folders = (path for path in (root / top).iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(str(path.relative_to(root)) for path in folders)
 
 
 def _part(name: str) -> int | None:

@@ -13,7 +13,9 @@ from archsearch.data.own.collection import TEST, TRAIN, VALIDATION, Collection, 
 from archsearch.data.own.split import with_test_part
 from archsearch.errors import DataError
 
-_PARTS = {"train": TRAIN, "val": VALIDATION, "test": TEST}  # how names of files or of their folders begin
+# How names of files or of their folders begin, in any case.
+_PARTS = {"train": TRAIN, "val": VALIDATION, "test": TEST}
+_IMAGES = ("image", "img")  # columns, before others that hold bytes
 _LABELS = ("label", "labels", "fine_label", "class")  # columns, if the metadata name none
 _ROWS = 256  # images in memory at once, beside those that are being decoded
 
@@ -22,7 +24,8 @@ def files_of(path: Path) -> list[Path]:
     """The Parquet files of `path`, a file or a folder, in order. Raises `DataError` if there are none."""
     if path.is_file():
         return [path]
-    files = sorted(file for file in path.rglob("*.parquet") if not file.name.startswith("."))
+    found = sorted(path.rglob("*.parquet"))
+    files = [file for file in found if not any(part[0] == "." for part in file.relative_to(path).parts)]
     if not files:
         raise DataError(f"data.path={path}: must be a Parquet file, or a folder with .parquet files, is neither")
     return files
@@ -64,7 +67,7 @@ def collect(path: Path) -> Collection:
 def _part(file: Path) -> int:
     for name in (file.name, file.parent.name):
         for prefix, part in _PARTS.items():
-            if name.startswith(prefix):
+            if name.lower().startswith(prefix):
                 return part
     return TRAIN
 
@@ -101,10 +104,12 @@ def _columns(file: Path) -> tuple[tuple[str, str], tuple[str, ...]]:
         if any(matches(field.type) for matches in binary)
         or (types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
     ]
+    images.sort(key=lambda name: name not in _IMAGES)
     labels = [name for name in (*names, *_LABELS) if name in schema.names]
     if not images or not labels:
         rule = "must have a column with the bytes of image files, and one named label"
-        raise DataError(f"{file}: {rule}, got the columns {', '.join(schema.names)}")
+        columns = ", ".join(f"{field.name} ({field.type})" for field in schema)
+        raise DataError(f"{file}: {rule}, got the columns {columns}")
     return (images[0], labels[0]), names.get(labels[0], ())
 
 

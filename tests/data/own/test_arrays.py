@@ -1,6 +1,7 @@
 """NumPy archives and files in MNIST's format."""
 
 import gzip
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ def test_more_than_256_classes_keep_their_labels(tmp_path: Path) -> None:
     assert len(data.info.classes) == 300 and data.train_labels.max() == 299 and data.info.std == (1.0,)
 
 
+def test_other_arrays_are_not_read(tmp_path: Path) -> None:
+    assert read(tmp_path, images=GREY, labels=LABELS, about=np.array({"by": "me"})).info.train_images == 21
+
+
 def test_numbers_from_0_to_1_become_bytes(tmp_path: Path) -> None:
     data = read(tmp_path, images=GREY / 255, labels=LABELS)
     assert {bytes(image) for image in data.train_images} <= {bytes(image) for image in GREY}
@@ -78,6 +83,9 @@ def test_numbers_from_0_to_1_become_bytes(tmp_path: Path) -> None:
         ({"images": GREY.astype(str), "labels": LABELS}, "images: got <U3, must be uint8, or"),
         ({"images": GREY, "labels": np.array([b"\xff", b"b", b"c"])[LABELS]}, r"class '\\udcff' must be valid UTF-8"),
         ({"images": GREY, "labels": LABELS * 0}, "must have images of two classes or more, got those of 1"),
+        ({"images": GREY, "labels": np.array(["", "b", "c"])[LABELS]}, "a class must have a name, got the label ''"),
+        ({"images": GREY, "labels": NAMES[LABELS].astype(object)}, r"labels holds Python objects.*array.astype\(str\)"),
+        ({"images": GREY[:0], "labels": LABELS[:0]}, "images: got shape 0 x 7 x 9, must be .* and none of them 0"),
     ],
 )
 def test_arrays_that_are_no_data_set_are_refused(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
@@ -101,8 +109,11 @@ def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "damaged.npz").write_bytes(content)
     with pytest.raises(DataError, match=r"damaged.npz: cannot be read as a NumPy archive: Error -3"):
         read(tmp_path / "damaged.npz")
+    np.save(tmp_path / "single.npy", GREY)
+    (tmp_path / "pickle.npz").write_bytes(pickle.dumps(LABELS))
     (tmp_path / "x.npz").write_bytes(b"PK of nothing")
-    with pytest.raises(DataError, match=r"x.npz: cannot be read as a NumPy archive"):
-        read(tmp_path / "x.npz")
+    for name in ("single.npy", "pickle.npz", "x.npz"):
+        with pytest.raises(DataError, match=rf"{name}: must be a whole NumPy archive \(.npz\), as np.savez writes it$"):
+            read(tmp_path / name)
     with pytest.raises(DataError, match=r"y.npz: must be a NumPy archive .*, is neither"):
         read(tmp_path / "y.npz")

@@ -127,11 +127,16 @@ def test_what_cannot_be_read_is_named_and_left_out(
     (photographs / "dogs" / ".hidden.png").write_bytes(b"not looked at")
     (photographs / "dogs" / "itself.png").symlink_to("itself.png")
     (photographs / "dogs" / "list.txt").touch()
+    (photographs / "eels").mkdir()
     write_images("photographs/.thumbnails", 3)
     with caplog.at_level(logging.WARNING):
         data = read(photographs)
     assert data.info.train_images + data.info.test_images == 30 == len(data.train_images) + len(data.test_images)
-    assert "4 of 34 images left out" in caplog.text and "1 files are no images of a class: dogs/list.txt" in caplog.text
+    assert (
+        "4 of 34 images left out" in caplog.text
+        and "left out, because they are no images of a class: dogs/list.txt" in caplog.text
+    )
+    assert "left out, because they have no images: eels" in caplog.text
     loop = "dogs/itself.png (Too many levels of symbolic links)"
     for name in ("cats/empty.png (empty)", "cats/broken.jpg (cannot identify image file)", "dogs/half.png", loop):
         assert name in caplog.text
@@ -143,7 +148,10 @@ def test_what_cannot_be_read_is_named_and_left_out(
     ("layout", "message"),
     [
         ((), "must be a folder with a folder of images for each class, is none"),
-        (("one",), "found images of 1 class"),
+        (("one",), "found images of one, among 3 files"),
+        (("val/a", "val/b", "test/a"), "either all in one folder or in train/, .* found images of test, val, among 9"),
+        (("train", "test"), "found images of test, train, among 6 files"),
+        (("train/more/a", "empty"), "found images of more"),
         (("train/a", "train/b", "test/c"), "no training images of c"),
     ],
 )

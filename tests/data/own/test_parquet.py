@@ -44,7 +44,9 @@ def test_the_parts_of_a_folder_are_read(tmp_path: Path) -> None:
     first = write(tmp_path / "data" / "train-00000-of-00002.parquet", [0, 1] * 5)
     second = write(tmp_path / "data" / "train-00001-of-00002.parquet", [1, 0, 1])
     validation = write(tmp_path / "data" / "validation-00000-of-00001.parquet", [1, 0])
-    test = write(tmp_path / "data" / "test-00000-of-00001.parquet", [0, 1, 1, 0])
+    test = write(tmp_path / "data" / "Test-00000-of-00001.parquet", [0, 1, 1, 0])
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / ".cache" / "train.parquet").write_bytes(b"a part of a download")
     data = load(info_of(tmp_path), tmp_path)
     assert (data.info.classes, data.info.shape, data.info.validation_images) == (NAMES, (3, 6, 8), 2)
     np.testing.assert_array_equal(data.train_images, np.concatenate([first, second, validation]))
@@ -76,6 +78,13 @@ def test_images_may_be_in_columns_of_other_libraries(tmp_path: Path, kind: pa.Da
     assert info_of(tmp_path).train_images == 16
 
 
+def test_a_column_named_image_comes_before_others_with_bytes(tmp_path: Path) -> None:
+    write(tmp_path / "all.parquet", [0, 1] * 9)
+    table = pq.read_table(tmp_path / "all.parquet")
+    pq.write_table(table.add_column(0, "id", pa.array([b"id"] * 18)), tmp_path / "all.parquet")
+    assert info_of(tmp_path).train_images == 16
+
+
 @pytest.mark.parametrize("metadata", [b"no JSON", b'{"info": {"features": ["label"]}}'])
 def test_metadata_of_another_form_are_ignored(tmp_path: Path, metadata: bytes) -> None:
     write(tmp_path / "all.parquet", [0, 1] * 9, names=None)
@@ -103,7 +112,12 @@ def test_what_is_no_image_data_set_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x.parquet: cannot be read as Parquet"):
         info_of(tmp_path)
     pq.write_table(pa.table({"text": ["a"]}), tmp_path / "x.parquet")
-    with pytest.raises(DataError, match=r"x.parquet: must have a column with the bytes of image files.*columns text"):
+    with pytest.raises(
+        DataError, match=r"x.parquet: must have a column with the bytes .*, got the columns text \(string"
+    ):
+        info_of(tmp_path)
+    write(tmp_path / "x.parquet", [0, 1] * 9, names=("cat", "cat"))
+    with pytest.raises(DataError, match=r"classes must have different names, got 'cat' 2 times"):
         info_of(tmp_path)
     write(tmp_path / "x.parquet", [0, 1, 2])
     with pytest.raises(DataError, match=r"labels must be integers from 0 to 1, got 0 to 2"):
