@@ -69,7 +69,8 @@ class ChosenRun:
     def name(self) -> str:
         """Its model and its settings; the names of runs of a sweep have only those that vary."""
         name = str(self.result.get("name", ""))
-        return name if name.startswith(self.model) else f"{self.model} {name}"
+        is_named = name.startswith(self.model) or f"model={self.model}" in name.split()
+        return name if is_named else f"{self.model} {name}"
 
     def __str__(self) -> str:
         """One line: id, name, seed, accuracies, and why it was chosen."""

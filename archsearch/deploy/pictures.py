@@ -42,6 +42,8 @@ def read_picture(file: str | bytes, shape: Shape) -> Pixels:
     try:
         if isinstance(file, str) and not Path(file).is_file():  # reading a pipe would wait for ever
             raise DataError("there is no such file" if not Path(file).exists() else "not a regular file")
+        if not (file if isinstance(file, bytes) else Path(file).stat().st_size):
+            raise DataError("empty")
         with opened(file if isinstance(file, bytes) else Path(file)) as picture:
             return converted(picture, shape)
     except UnidentifiedImageError:

@@ -39,6 +39,8 @@ def test_a_run_of_a_sweep_is_named_by_its_model_too(workspace: Path) -> None:
     folder.mkdir(parents=True)
     made_up_result(epoch(1), name="dropout=0.1 seed=2", choices={"model": "resnet20"}).write(folder)
     assert str(choose_run("last")) == "run 01234567, resnet20 dropout=0.1 seed=2, val 95.00 %, test 97.00 %"
+    made_up_result(epoch(1), name="model=resnet20 seed=2", choices={"model": "resnet20"}).write(folder)
+    assert choose_run("last").name == "model=resnet20 seed=2"
 
 
 def test_a_run_is_named_by_its_id_or_last(workspace: Path) -> None:

@@ -139,6 +139,13 @@ def test_file_names_need_not_be_utf8(trained: Path, pictures: Path, form: str) -
         assert os.fsdecode(name) in [answer["file"] for answer in json.loads(out)]
 
 
+def test_what_is_empty_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    for content in (str(tmp_path / "a.png"), b""):  # a file, and what standard input had
+        with pytest.raises(DataError, match=r"^empty$"):
+            read_picture(content, GREY)
+
+
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name, problem in (("", "not a regular file"), ("no.png", "no such file"), ("pipe", "not a regular file")):
