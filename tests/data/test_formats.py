@@ -10,6 +10,7 @@ import pytest
 
 from archsearch.data.catalogue import DATASETS
 from archsearch.data.files import read_files
+from archsearch.data.formats import parse_cifar, read_content
 from archsearch.data.info import DatasetInfo
 from archsearch.errors import DataError
 from tests.data.test_files import idx
@@ -44,6 +45,20 @@ def test_cifars_batches_are_read(tmp_path: Path, name: str, files: int) -> None:
     np.testing.assert_array_equal(images, written)
     assert labels.tolist() == [number % 10 for number in range(20)] * files and labels.dtype == np.uint8
     assert test_images.shape == (20, 3, 32, 32) and test_labels.shape == (20,)
+
+
+def test_pickles_of_python_2_are_read(tmp_path: Path) -> None:
+    """The real files are: their texts and the bytes of their arrays are strings of Python 2."""
+    written = np.random.default_rng(0).integers(0, 256, (2, 3072), dtype=np.uint8)
+    (tmp_path / "batch").write_bytes(
+        b"\x80\x02}(U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01K\x02M\x00\x0c\x86cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R"
+        b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+        b"T" + written.nbytes.to_bytes(4, "little") + written.tobytes() + b"tbU\x06labels](K\x07K\x01eu."
+    )  # fmt: skip
+    images, labels = parse_cifar(read_content(tmp_path / "batch"), (3, 32, 32))
+    np.testing.assert_array_equal(images.reshape(2, -1), written)
+    assert labels.tolist() == [7, 1]
 
 
 def test_torchvision_reads_the_same_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
