@@ -5,16 +5,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from archsearch.data.catalogue import DATASETS
+from archsearch.data.files import read_files
 from tests.support.processes import REPOSITORY
 
 SCRIPTS = (
-    "branches", "gpu_epoch", "overhead", "plots", "png_folder", "report_scale", "speed", "stacked", "startup",
-    "sweep_overhead", "time_to_accuracy", "verdicts",
+    "branches", "generated_sets", "gpu_epoch", "overhead", "plots", "png_folder", "report_scale", "speed", "stacked",
+    "startup", "sweep_overhead", "time_to_accuracy", "verdicts",
 )  # fmt: skip
 Load = Callable[[str], ModuleType]
 
@@ -34,6 +37,18 @@ def test_every_script_explains_itself(script: str, load: Load, capsys: pytest.Ca
     with pytest.raises(SystemExit, match="0"):
         module.main(["--help"])
     assert (module.__doc__ or "").splitlines()[0] in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "svhn", "emnist_balanced", "emnist_letters"])
+def test_generated_sets_are_read_from_their_files(name: str, load: Load, tmp_path: Path) -> None:
+    info = DATASETS[name]
+    assert info.files is not None
+    info = replace(info, train_images=200, test_images=40, files=replace(info.files, checksums={}))
+    load("generated_sets").write(info, info.files, tmp_path)
+    images, labels, _, test_labels = read_files(info, tmp_path)
+    assert set(labels) == set(range(len(info.classes))) and images.shape == (200, *info.shape)
+    picture = next((tmp_path / f"{name}-png").glob("*-0.png"))
+    assert picture.name == f"{info.classes[test_labels[0]]}-0.png"
 
 
 def test_simulated_verdicts_are_tabulated(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
