@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from archsearch.deploy.chosen import choose_run
 from archsearch.deploy.pictures import CHANNELS, Pixels, find_files, from_arrays, read_picture
@@ -23,6 +22,7 @@ from archsearch.errors import DataError, RunError
 from archsearch.model.classifier import Classifier, Preprocessing
 from archsearch.model.tree import Shape
 from archsearch.runs.formatting import count
+from archsearch.system.bar import ProgressBar
 
 _BATCH = 256  # images of an array at a time
 
@@ -85,7 +85,7 @@ def _answers(
 ) -> Iterator[Answer]:
     """The answers for the files that can be read; `unreadable` receives the others, each with the reason."""
     read = partial(_read, shape=classifier.preprocessing.shape)
-    bar = tqdm(total=len(files), unit=" images", file=sys.stderr, leave=False, disable=None, dynamic_ncols=True)
+    bar = ProgressBar(total=len(files), unit=" images", disable=None)
     with bar, ThreadPoolExecutor() as pool:
         for start in range(0, len(files), options.batch_size):
             batch = files[start : start + options.batch_size]

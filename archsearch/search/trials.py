@@ -24,7 +24,7 @@ _MOST_SLICES = 20_000  # in all of them, of what `hypervolume` does with more th
 class Trial:
     """A trial: what became of it, and `values`, the objectives after its last epoch, which are empty without one.
 
-    `history` has a row an epoch. A trial that a function evaluated has a single row, of no epoch.
+    `history` has one row per epoch. A trial that a function evaluated has a single row, of no epoch.
     """
 
     outcome: RunOutcome

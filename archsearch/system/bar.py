@@ -5,9 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-_CTRL_C = (
-    2  # columns of the ^C that a terminal shows; at the right edge it would wrap, and the bar remain on the screen
-)
+_CTRL_C = 2  # columns of the ^C that a terminal shows; at the right edge it would wrap, and the bar would stay
 
 
 class ProgressBar(tqdm):  # type: ignore[type-arg] # generic in tqdm's stubs only

@@ -9,13 +9,13 @@ from itertools import islice
 from typing import TypeVar
 
 from PIL import Image
-from tqdm import tqdm
 
 from archsearch.config.settings import DataSettings
 from archsearch.data.formats import Bytes
 from archsearch.data.own.collection import Collection, Content
 from archsearch.data.pixels import opened, pixels_of, shape_of
 from archsearch.errors import ConfigError, DataError, Problem
+from archsearch.system.bar import ProgressBar
 
 Shape = tuple[int, int, int]
 T = TypeVar("T")
@@ -64,7 +64,7 @@ def _in_parallel(collection: Collection, work: Callable[[Content], T], activity:
     with (
         warnings.catch_warnings(action="ignore"),  # of Pillow, about odd metadata; not in threads, which share filters
         ThreadPoolExecutor(os.cpu_count()) as threads,
-        tqdm(desc=f"{activity} {total:,} images", total=total, disable=None, leave=False) as bar,
+        ProgressBar(desc=f"{activity} {total:,} images", total=total, disable=None) as bar,
     ):
         while window := list(islice(contents, _WINDOW)):
             yield from threads.map(work, window)
