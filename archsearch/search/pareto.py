@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 Losses = NDArray[np.float64]
 
 
-def best_first(losses: Losses) -> list[int]:
-    """Row numbers from best to worst: by front, within a front the most isolated first (Deb et al., NSGA-II, 2002)."""
+def best_first(losses: Losses, most: int | None = None) -> list[int]:
+    """Row numbers from best to worst: by front, within a front the most isolated first (Deb et al., NSGA-II, 2002).
+
+    Only the best `most`, if given.
+    """
+    most = len(losses) if most is None else most
     if losses.shape[1] == 1:
-        return [int(index) for index in np.argsort(losses[:, 0], kind="stable")]
+        return [int(index) for index in np.argsort(losses[:, 0], kind="stable")[:most]]
     ranked: list[int] = []
     for front in fronts(losses):
+        if len(ranked) >= most:
+            break
         isolated = np.argsort(-crowding(losses[front]), kind="stable")
         ranked += [int(index) for index in front[isolated]]
-    return ranked
+    return ranked[:most]
 
 
 def fronts(losses: Losses) -> list[NDArray[np.intp]]:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Pending
 
 from archsearch.errors import ConfigError, Problem, first_line
 from archsearch.search.objectives import directions_of
-from archsearch.search.storage import latest_of, with_latest
+from archsearch.search.storage import LatestValues, latest_of
 
 # A machine that vanishes without a word is noticed within a minute, by both sides: the server then releases its lock.
 _CONNECTION: Mapping[str, Any] = {
@@ -128,6 +128,7 @@ class _Storage(_CachedStorage):
     def __init__(self, backend: RDBStorage) -> None:
         super().__init__(backend)
         self._latest: Mapping[int, Sequence[float]] = {}
+        self._values = LatestValues()
 
     def refresh(self, study_attributes: Mapping[str, Any]) -> None:
         """Take the latest values from the attributes of the study."""
@@ -147,7 +148,7 @@ class _Storage(_CachedStorage):
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """All trials of a study, with their latest values."""
-        return with_latest(super().get_all_trials(study_id, deepcopy, states), self._latest)
+        return self._values.set_in(super().get_all_trials(study_id, deepcopy), self._latest, states)
 
 
 def is_away(error: BaseException) -> bool:

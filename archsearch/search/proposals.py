@@ -79,7 +79,8 @@ class Proposer:
         self.sampler, self.objectives, self.seed, self.duplicates = sampler, tuple(objectives), seed, duplicates
         self.lock = nullcontext() if lock is None else lock
         self._check_lock, self.process = check_lock, process
-        self._finished: dict[int, tuple[Sequence[float] | None, Member | None]] = {}  # by trial: its values and itself
+        self._known: list[tuple[FrozenTrial, Member | None]] = []  # the trials that were read last, in their order
+        self._count = 0  # of the study's trials, while one is proposed
         self._check_study()
 
     def propose(self) -> Proposal | None:
@@ -87,6 +88,7 @@ class Proposer:
         with self.lock:
             self._fail_unfinished()
             members = self.members()
+            self._count = len(self._known)
             checked, trial = self._chosen(members)
             if checked is None:
                 return None
@@ -114,8 +116,7 @@ class Proposer:
 
     def running(self) -> list[Proposal]:
         """The proposals that are being trained, or were when their process died."""
-        trials = self.study.get_trials(deepcopy=False)
-        return [_read(trial)[0] for trial in trials if trial.state.name == "RUNNING" and _PROPOSAL in trial.user_attrs]
+        return [_read(trial)[0] for trial in self._running() if _PROPOSAL in trial.user_attrs]
 
     def failed(self) -> set[int]:
         """The numbers of the proposals whose training failed."""
@@ -129,9 +130,14 @@ class Proposer:
 
     def members(self) -> list[Member]:
         """All proposals as samplers see them, in the order in which they were trained, those not yet trained last."""
-        trials = self.study.get_trials(deepcopy=False)
-        trials.sort(key=lambda trial: (trial.datetime_complete is None, trial.datetime_complete, trial.number))
-        return [member for member in map(self._member, trials) if member is not None]
+        known: list[tuple[FrozenTrial, Member | None]] = []
+        for index, trial in enumerate(self.study.get_trials(deepcopy=False)):
+            is_known = index < len(self._known) and self._known[index][0] is trial and trial.state.is_finished()
+            known.append(self._known[index] if is_known else (trial, self._member(trial)))
+        self._known = known
+        members = [(trial.datetime_complete, member) for trial, member in known if member is not None]
+        members.sort(key=lambda pair: (pair[0] is None, pair[0]))  # stable, so equal ones stay in the order of numbers
+        return [member for _, member in members]
 
     def _chosen(self, members: Sequence[Member]) -> "tuple[Checked | None, optuna.Trial | None]":
         """What to propose, and its trial if Optuna chose it."""
@@ -180,16 +186,23 @@ class Proposer:
         self.study.sampler = chooser
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            return self.study.ask(distributions)
+            trial = self.study.ask(distributions)
+        self._count += 1
+        return trial
 
     def _fail_unfinished(self) -> None:
         """Fail the trials of processes that died while asking: nobody else asks as long as the lock is held."""
-        for trial in self.study.get_trials(deepcopy=False):
-            if trial.state.name == "RUNNING" and _PROPOSAL not in trial.user_attrs:
+        for trial in self._running():
+            if _PROPOSAL not in trial.user_attrs:
                 self.tell(trial.number, None, "FAIL")
 
+    def _running(self) -> "list[FrozenTrial]":
+        from optuna.trial import TrialState
+
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
     def _random(self) -> Random:
-        return Random(f"{self.seed}/{len(self.study.get_trials(deepcopy=False))}")
+        return Random(f"{self.seed}/{self._count}")
 
     def _proposal(self, number: int, checked: Checked, members: Sequence[Member]) -> Proposal:
         candidate = checked.candidate
@@ -211,18 +224,13 @@ class Proposer:
         )
 
     def _member(self, trial: "FrozenTrial") -> Member | None:
-        if trial.number in self._finished and self._finished[trial.number][0] == trial.values:
-            return self._finished[trial.number][1]
-        member = None
-        if _PROPOSAL in trial.user_attrs:
-            proposal, params = _read(trial)
-            is_trained = trial.state.name == "COMPLETE" and trial.values is not None
-            losses = losses_of(self.objectives, trial.values) if is_trained else None
-            candidate = Candidate(params, proposal.model, proposal.parent, proposal.change)
-            member = Member(trial.number, candidate, proposal.identity, losses, trial.state.name == "RUNNING")
-        if trial.state.is_finished():
-            self._finished[trial.number] = trial.values, member
-        return member
+        if _PROPOSAL not in trial.user_attrs:
+            return None
+        proposal, params = _read(trial)
+        is_trained = trial.state.name == "COMPLETE" and trial.values is not None
+        losses = losses_of(self.objectives, trial.values) if is_trained else None
+        candidate = Candidate(params, proposal.model, proposal.parent, proposal.change)
+        return Member(trial.number, candidate, proposal.identity, losses, trial.state.name == "RUNNING")
 
     def _check_study(self) -> None:
         """Note in the study what it searches, or compare it with that."""

@@ -82,7 +82,7 @@ class Halving:
     reduction: int
     _standings: dict[int, dict[int, Standing]] = field(default_factory=dict)  # by rung and trial
     _going_on: dict[int, set[int]] = field(default_factory=dict)  # trials that were named, by the rung that they leave
-    _orders: dict[int, list[int]] = field(default_factory=dict)  # the trials of each rung, the best first
+    _orders: dict[int, list[int]] = field(default_factory=dict)  # the trials of each rung's share, the best first
 
     def record(self, trial: int, epoch: int, standing: Standing) -> None:
         """`trial` has stopped after `epoch` epochs. It has been on all rungs below, and has left them."""
@@ -108,7 +108,7 @@ class Halving:
             standings, going_on = self._standings.get(rung, {}), self._going_on.setdefault(rung, set())
             share = -(-len(standings) // self.reduction) if is_last else len(standings) // self.reduction
             if rung not in self._orders:
-                self._orders[rung] = _best_first(standings)
+                self._orders[rung] = _best_first(standings, -(-len(standings) // self.reduction))
             for trial in self._orders[rung][:share]:
                 if trial not in going_on:
                     going_on.add(trial)
@@ -159,12 +159,12 @@ class MedianStopping:
         return self._waiting.pop(0) if self._waiting else None
 
 
-def _best_first(standings: Mapping[int, Standing]) -> list[int]:
+def _best_first(standings: Mapping[int, Standing], most: int) -> list[int]:
     if not standings:
         return []
     losses = np.array([(-standing.accuracy, *standing.costs) for standing in standings.values()])
     trials = list(standings)
-    return [trials[row] for row in best_first(losses)]
+    return [trials[row] for row in best_first(losses, most)]
 
 
 def rungs_of(first: int, epochs: int, reduction: int) -> tuple[int, ...]:

@@ -55,12 +55,16 @@ class _Storage(JournalStorage):
     Otherwise its samplers would know of a trial that trained on only what it had reached when it first stopped.
     """
 
+    def __init__(self, backend: JournalFileBackend) -> None:
+        super().__init__(backend)
+        self._latest = LatestValues()
+
     def get_all_trials(
         self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         """All trials of a study, with their latest values."""
-        trials = super().get_all_trials(study_id, deepcopy, states)
-        return with_latest(trials, latest_of(self.get_study_user_attrs(study_id)))
+        latest = latest_of(self.get_study_user_attrs(study_id))
+        return self._latest.set_in(super().get_all_trials(study_id, deepcopy), latest, states)
 
 
 def latest_of(attributes: Mapping[str, Any]) -> dict[int, Sequence[float]]:
@@ -68,17 +72,34 @@ def latest_of(attributes: Mapping[str, Any]) -> dict[int, Sequence[float]]:
     return {int(name.removeprefix(LATEST)): values for name, values in attributes.items() if name.startswith(LATEST)}
 
 
-def with_latest(trials: Sequence[FrozenTrial], latest: Mapping[int, Sequence[float]]) -> list[FrozenTrial]:
-    """`trials`, with the values that they have reached since Optuna was told of them, if any."""
-    return [_with_values(trial, latest[trial.number]) if trial.number in latest else trial for trial in trials]
+class LatestValues:
+    """Sets in trials the values that they have reached since Optuna was told of them. Copies a trial once for that."""
 
+    def __init__(self) -> None:
+        self._copies: dict[int, tuple[FrozenTrial, Sequence[float], FrozenTrial]] = {}  # by number; of what, and with
 
-def _with_values(trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:
-    if trial.state != TrialState.COMPLETE:
-        return trial
-    changed = copy(trial)
-    changed.values = list(values)
-    return changed
+    def set_in(
+        self,
+        trials: Sequence[FrozenTrial],
+        latest: Mapping[int, Sequence[float]],
+        states: Container[TrialState] | None,
+    ) -> list[FrozenTrial]:
+        """All `trials` of a study, in the order of their numbers, with `latest`; then only those in `states`."""
+        changed = list(trials)
+        for number, values in latest.items():
+            if number < len(changed):  # another process may have added it since
+                changed[number] = self._with_values(changed[number], values)
+        return changed if states is None else [trial for trial in changed if trial.state in states]
+
+    def _with_values(self, trial: FrozenTrial, values: Sequence[float]) -> FrozenTrial:
+        if trial.state != TrialState.COMPLETE:
+            return trial
+        before, with_values, changed = self._copies.get(trial.number, (None, (), trial))
+        if before is not trial or with_values != values:
+            changed = copy(trial)
+            changed.values = list(values)
+            self._copies[trial.number] = trial, values, changed
+        return changed
 
 
 class _Backend(JournalFileBackend):
