@@ -50,7 +50,7 @@ def export(options: ExportOptions) -> None:
     formats = formats_of(options)
     run = choose_run(options.run, options.sweep)
     folder = Path(options.out) if options.out else OUTPUTS / "exports" / run.id[:8]
-    from archsearch.deploy.source import module_name
+    from archsearch.runs.source import module_name
 
     run.plan  # noqa: B018 # raises if the network is not from a model
     print(run, file=sys.stderr)
@@ -129,7 +129,7 @@ def _write_source(run: ChosenRun, path: Path) -> Iterator[str]:
     from safetensors.torch import save
 
     from archsearch.deploy.checks import largest_difference
-    from archsearch.deploy.source import source_of
+    from archsearch.runs.source import source_of
 
     file, weights = path.with_suffix(".py"), path.with_suffix(".safetensors")
     text = source_of(run.plan, run.info, run.name, path.name)

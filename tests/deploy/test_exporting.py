@@ -84,7 +84,7 @@ def test_a_file_with_other_logits_does_not_appear(tmp_path: Path, monkeypatch: p
     assert largest_difference(run.classifier, lambda pixels: run.classifier(pixels).detach().numpy(), "x") == 0
     with pytest.raises(RunError, match=r"x: its logits differ from PyTorch's by 0\.01 in a batch of 1"):
         largest_difference(run.classifier, lambda pixels: run.classifier(pixels).detach().numpy() + 0.01, "x")
-    monkeypatch.setattr("archsearch.deploy.source.np.atleast_1d", lambda value: np.array(value) + 0.1)
+    monkeypatch.setattr("archsearch.runs.source.np.atleast_1d", lambda value: np.array(value) + 0.1)
     with pytest.raises(RunError, match="format=source: its logits differ"):
         list(write_format("source", run, tmp_path / "a"))
     assert not list(tmp_path.iterdir())

@@ -9,8 +9,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 
 from archsearch.deploy.checks import example_pixels
-from archsearch.deploy.source import class_name, module_name, source_of
 from archsearch.model.plan import Plan
+from archsearch.runs.source import class_name, module_name, source_of
 from tests.support.deployed import MadeUpRun
 from tests.support.drawn import PARTS, Drawn, models
 from tests.support.models import MNIST, lower
