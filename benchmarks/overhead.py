@@ -4,7 +4,7 @@
 usage: python benchmarks/overhead.py [--rounds 5] [--epochs 2]
 
 Both train the default recipe on MNIST for a few epochs. Added time is the difference between the two before the first
-epoch, during the epochs (a process beside them imports MLflow and torch while the first epoch is trained) and after the
+epoch, during the epochs (a process beside them imports MLflow while the first epoch is trained) and after the
 last one, plus all of the time between epochs, where both write checkpoints. It is reported relative to a run of all the
 epochs of the default recipe, and to one of the reference's 19 epochs on all images. The tracking store exists already,
 as it does for all but the first run in a folder. ARCHSEARCH_DATA names the folder with the MNIST files.

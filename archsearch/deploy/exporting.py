@@ -22,7 +22,7 @@ from archsearch.system.screen import doing
 if TYPE_CHECKING:
     from torch import Tensor
 
-NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch": (), "source": ("safetensors",)}
+NEEDS = {"onnx": ("onnx", "onnxscript", "onnxruntime"), "torch": (), "source": ()}
 
 
 def formats_of(options: ExportOptions) -> list[str]:
@@ -101,16 +101,14 @@ def _write_torch(run: ChosenRun, path: Path) -> Iterator[str]:
     import torch
 
     from archsearch.deploy.checks import EXAMPLES, cannot_export, example_pixels, largest_difference
+    from archsearch.model.program import program_of
 
     file = path.with_suffix(".pt2")
     names = {"class_names.json": json.dumps(run.classifier.class_names)}
     with replacing(file) as scratch, warnings.catch_warnings(action="ignore"):
         example = example_pixels(run.classifier, EXAMPLES)
         try:
-            shapes = ({0: torch.export.Dim.AUTO},)
-            program = torch.export.export(run.classifier, (example,), dynamic_shapes=shapes)
-            for node in program.graph.nodes:
-                node.meta.pop("stack_trace", None)  # with paths of this machine
+            program = program_of(run.classifier, example)
             torch.export.save(program, scratch, extra_files=names)
         except Exception as error:  # whatever the network's own layers do
             raise cannot_export("torch", error) from error
@@ -126,17 +124,15 @@ def _write_torch(run: ChosenRun, path: Path) -> Iterator[str]:
 
 def _write_source(run: ChosenRun, path: Path) -> Iterator[str]:
     import torch
-    from safetensors.torch import save
 
     from archsearch.deploy.checks import largest_difference
-    from archsearch.runs.source import source_of
+    from archsearch.runs.source import source_of, weights_of
 
     file, weights = path.with_suffix(".py"), path.with_suffix(".safetensors")
     text = source_of(run.plan, run.info, run.name, path.name)
-    state = {name: value.contiguous().clone() for name, value in run.classifier.network.state_dict().items()}
     with replacing(file) as scratch, replacing(weights) as scratch_weights:
         scratch.write_text(text, encoding="utf-8")
-        scratch_weights.write_bytes(save(state))  # save_file makes it readable to its owner only
+        scratch_weights.write_bytes(weights_of(run.classifier.network))
         values: dict[str, Any] = {"__name__": path.name, "__file__": str(scratch)}
         exec(compile(text, str(file), "exec"), values)
         network = values["load"]()

@@ -6,10 +6,11 @@ from archsearch.deploy.checks import EXAMPLES, example_pixels
 from archsearch.deploy.chosen import ChosenRun, choose_run
 from archsearch.deploy.words import RegisterOptions
 from archsearch.errors import TrackingError
-from archsearch.model.classifier import Classifier
 from archsearch.runs.folder import OUTPUTS
+from archsearch.runs.model_files import model_files
 from archsearch.system.screen import doing
-from archsearch.tracking.registry import Example, register_model
+from archsearch.tracking.models import ModelFiles
+from archsearch.tracking.registry import register_model
 from archsearch.tracking.store import Store, resolve_store
 
 
@@ -19,8 +20,9 @@ def register(options: RegisterOptions) -> None:
     store = _store_of(run)
     print(run, file=sys.stderr)
 
-    def make() -> tuple[Classifier, Example]:
-        return run.classifier, example_pixels(run.classifier, EXAMPLES).numpy()
+    def make() -> ModelFiles:
+        example = example_pixels(run.classifier, EXAMPLES)
+        return model_files(run.classifier, run.plan, run.info, run.model, run.name, example)
 
     with doing("registering the model"):
         version = register_model(store, run.id, options.name, options.alias, make)

@@ -4,11 +4,8 @@ import copy
 import hashlib
 import inspect
 import re
-import warnings
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from math import prod
 from types import CodeType, FunctionType
 from typing import Any
@@ -129,17 +126,6 @@ def count_network(network: nn.Module, shape: Shape, classes: int, *, channels_la
     parameters = list(network.parameters())
     trainable = sum(parameter.numel() for parameter in parameters if parameter.requires_grad)
     return CountedPlan(shape, tuple(layers), sum(parameter.numel() for parameter in parameters), trainable)
-
-
-def why_not_exportable(network: nn.Module, images: Tensor) -> str | None:
-    """Why torch.export, which MLflow uses, cannot export `network` for batches like `images`; None if it can."""
-    try:
-        # torch prints whole graphs where it fails.
-        with warnings.catch_warnings(action="ignore"), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            torch.export.export(network.eval(), (images,), dynamic_shapes=[{0: torch.export.Dim.AUTO}])
-    except Exception as error:  # whatever the network's own code does
-        return first_line(error)
-    return None
 
 
 def _count_into(layers: list[Layer], network: nn.Module) -> Iterator[Any]:

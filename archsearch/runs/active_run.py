@@ -12,9 +12,8 @@ from typing import Any, Protocol
 import torch
 
 from archsearch.data.load import Dataset
-from archsearch.errors import ArchsearchError, TrackingError
+from archsearch.errors import ArchsearchError, TrackingError, first_line
 from archsearch.model.classifier import as_images
-from archsearch.model.custom import why_not_exportable
 from archsearch.runs.artifacts import draw_augmentation, draw_figures, write_config_and_layers, write_predictions
 from archsearch.runs.console import (
     closing_summary,
@@ -34,6 +33,7 @@ from archsearch.runs.folder import (
     WRITTEN_AT_THE_END,
     note_begun,
 )
+from archsearch.runs.model_files import model_files
 from archsearch.runs.prepare import PreparedRun
 from archsearch.runs.recording import Recording, final_metrics, unrecorded
 from archsearch.runs.result import Result, State, read_result
@@ -153,21 +153,25 @@ class ActiveRun:
 
     def log_model_and_figures(self, evaluation: Evaluation) -> None:
         """Record the model and draw the figures, as far as the settings ask for them."""
-        if self.prepared.log_model:  # before the figures: a recorder process exports it while this process draws
-            example = as_images(torch.tensor(self.data.test_images[:_EXAMPLES]))
-            with doing("recording the model"):
-                classifier = classifier_of(copy.deepcopy(self.trainer.trained).cpu(), self.data.info)
-                is_custom = self.prepared.network is not None and self.prepared.store is not None
-                problem = why_not_exportable(classifier, example) if is_custom else None
-                if problem is None:
-                    self.recorder.log_model(classifier, example.numpy())
-                else:  # not a gap in the record, which resuming would have to fill
-                    log.warning("MLflow gets no model: torch.export cannot export %s: %s", self.result.name, problem)
+        if self.prepared.log_model and self.prepared.store is not None:
+            with doing("recording the model"):  # before the figures: a recorder process does it while this one draws
+                self._log_model()
         if self.prepared.log_figures:
             with doing("drawing figures"):
                 figures = draw_figures(self.folder, self.result.name, self.result.history, evaluation, self.data)
                 figures += draw_augmentation(self.folder, self.prepared.settings, self.trainer.splits.train)
             self.recorder.log_artifacts(figures)
+
+    def _log_model(self) -> None:
+        classifier = classifier_of(copy.deepcopy(self.trainer.trained).cpu(), self.data.info)
+        example = as_images(torch.tensor(self.data.test_images[:_EXAMPLES]))
+        model, name = self.prepared.request.choices["model"], self.result.name
+        try:
+            files = model_files(classifier, self.prepared.plan, self.data.info, model, name, example)
+        except Exception as error:  # of layers of a person's own; not a gap in the record, for resuming to fill
+            log.warning("MLflow gets no model: torch.export cannot export %s: %s", name, first_line(error))
+        else:
+            self.recorder.log_model(files)
 
     def stop(self) -> Result:
         """Record that the run stops here, before its last epoch. It can go on from its checkpoint."""

@@ -27,7 +27,7 @@ def recorder_process(prepared: PreparedRun) -> Iterator[RecorderProcess | None]:
         yield None
         return
     experiment = prepared.settings.tracking.experiment
-    with closing(RecorderProcess(prepared.store, experiment, models=prepared.log_model)) as process:
+    with closing(RecorderProcess(prepared.store, experiment)) as process:
         yield process
 
 

@@ -1,4 +1,4 @@
-"""A network as one plain PyTorch file, with its preprocessing, and its weights beside it. Needs no archsearch."""
+"""A network as one plain PyTorch file, with its preprocessing, and its weights in another. Needs no archsearch."""
 
 import inspect
 import json
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from archsearch.data.info import DatasetInfo
 from archsearch.model import layers as own_layers
@@ -24,7 +25,7 @@ _HEAD = '''"""{summary}
 
     from {module} import CLASSES, load
 
-    network = load()  # the weights are in {module}.safetensors, beside this file
+    network = load()  # its weights: {module}.safetensors beside this file, or the file that you name
     logits = network(pixels)  # uint8 {layout} -> (N, {classes})
     CLASSES[int(logits[0].argmax())]
 """
@@ -66,10 +67,10 @@ def sequence(layers: dict[str, nn.Module]) -> nn.Sequential:
     return nn.Sequential(OrderedDict(layers))
 
 
-def load() -> {name}:
+def load(weights: str | Path | None = None) -> {name}:
     """The trained network, in eval mode."""
     network = {name}()
-    network.load_state_dict(load_file(Path(__file__).with_suffix(".safetensors")))
+    network.load_state_dict(load_file(weights or Path(__file__).with_suffix(".safetensors")))
     return network.eval()
 '''
 
@@ -134,6 +135,20 @@ def source_of(plan: Plan, info: DatasetInfo, title: str, module: str) -> str:
     return text + parallel + "".join(f"\n\n{part}\n" for part in parts)
 
 
+def weights_of(network: nn.Module) -> bytes:
+    """The content of the file with the weights of `network`."""
+    from safetensors.torch import save
+
+    # Not `save_file`, which makes the file readable to its owner only.
+    return save({name: value.contiguous().clone() for name, value in network.state_dict().items()})
+
+
+def foreign_layers(plan: Plan) -> list[str]:
+    """The classes that a source file must import from modules of neither torch nor archsearch, as `module:Class`."""
+    known = ("torch.nn:", f"{own_layers.__name__}:")
+    return sorted({layer.kind for layer in plan.layers if ":" in layer.kind and not layer.kind.startswith(known)})
+
+
 def module_name(model: str) -> str:
     """A name for a Python module, from that of a model."""
     name = re.sub(r"\W+", "_", model, flags=re.ASCII).strip("_").lower() or "network"
@@ -151,11 +166,9 @@ def _imports(plan: Plan, own: set[str]) -> Iterator[str]:
     yield from ("from safetensors.torch import load_file", "from torch import Tensor, nn")
     if own & {"BlurPool2d", "PadChannels"}:
         yield "from torch.nn import functional"
-    theirs = {layer.kind for layer in plan.layers if ":" in layer.kind and layer.type_name not in own}
-    for kind in sorted(theirs):
+    for kind in foreign_layers(plan):
         module, _, name = kind.partition(":")
-        if module != "torch.nn":
-            yield f"from {module} import {name}"
+        yield f"from {module} import {name}"
 
 
 def _assignment(node: Node) -> Iterator[str]:
@@ -197,8 +210,6 @@ def _call(layer: Layer) -> str:
     module, _, name = layer.kind.rpartition(":")
     cls: Any = getattr(own_layers, name, None) if module == own_layers.__name__ else None
     if not module or module == "torch.nn":
-        from torch import nn
-
         cls, name = getattr(nn, name), f"nn.{name}"
     parameters = {} if cls is None else inspect.signature(cls).parameters
     required = [key for key, parameter in parameters.items() if parameter.default is inspect.Parameter.empty]

@@ -2,8 +2,8 @@
 
 A tracking store may become unreachable during hours of training. Once a run has started, MLflow's errors are
 therefore never raised. While the store is unreachable, writes stay in a queue, in order, and are retried after later
-epochs and at the end of the run. A write that fails although the store is reachable (for example, a model that cannot
-be exported) is retried once and then dropped, so that it does not block the queue. Repeating a write is safe, because
+epochs and at the end of the run. A write that fails although the store is reachable (for example, of a file that is
+missing) is retried once and then dropped, so that it does not block the queue. Repeating a write is safe, because
 metrics carry the time of their epoch. If the file of a SQLite store is deleted or replaced, nothing more is sent.
 """
 
@@ -15,21 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from archsearch.errors import TrackingError
 from archsearch.tracking.messages import error_line
-from archsearch.tracking.models import model_arguments, quiet_export
+from archsearch.tracking.models import ModelFiles, log_model
 from archsearch.tracking.recorder import Recorder, RunInfo
 from archsearch.tracking.run_opening import OPENING_ATTEMPTS, RunOpening
-from archsearch.tracking.store import Store, restored_mlflow
+from archsearch.tracking.store import Store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
-
-    from archsearch.model.classifier import Classifier
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +108,8 @@ class MlflowRecorder(Recorder):
         for path in paths:
             self._send(lambda path=path: self.client.log_artifact(self.run_id, str(path)))  # type: ignore[misc]
 
-    def log_model(self, classifier: "Classifier", example: NDArray[np.uint8]) -> None:
-        self._send(lambda: self._write_model(classifier, example))
+    def log_model(self, model: ModelFiles) -> None:
+        self._send(lambda: log_model(self.store, self.run_id, model))
 
     def set_description(self, text: str) -> None:
         self._description = text
@@ -151,19 +146,6 @@ class MlflowRecorder(Recorder):
     def _lost(self) -> bool:
         """Whether the file of a SQLite store is not the one that the run began in."""
         return self.store.identity() != self._identity
-
-    def _write_model(self, classifier: "Classifier", example: NDArray[np.uint8]) -> None:
-        import mlflow
-
-        # Models are logged through the fluent API, which needs an active run. `finish` sets the run's final state.
-        with restored_mlflow():
-            mlflow.set_tracking_uri(self.store.uri)
-            mlflow.start_run(run_id=self.run_id, log_system_metrics=False)
-            try:
-                with quiet_export():
-                    mlflow.pytorch.log_model(name="model", **model_arguments(classifier, example))
-            finally:
-                mlflow.end_run("RUNNING")
 
     def _send_batch(self) -> None:
         if self._batch:

@@ -1,42 +1,87 @@
-"""Trained networks in MLflow's model format, with signature, input example, class names and requirements."""
+"""Trained networks in MLflow's model format: files that are written elsewhere, as torch is not imported here."""
 
 import warnings
-from contextlib import suppress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archsearch.model.classifier import Classifier, Preprocessing
+from archsearch.tracking.store import Store, restored_mlflow
 
 
-def warm_up_model_logging() -> None:
-    """Save a tiny model to a temporary folder, because the first save spends seconds on imports."""
+@dataclass(frozen=True)
+class ModelFiles:
+    """A trained network as the content of files that MLflow can load, and what MLflow says about it."""
+
+    package: str
+    """Python package whose `_load_pyfunc` makes the model of the file `weights`. No two packages share a name."""
+    code: Mapping[str, str]
+    """the package's files: names and texts"""
+    weights: str
+    """name of the file with the weights"""
+    content: bytes
+    """of the file with the weights"""
+    class_names: tuple[str, ...]
+    requirements: tuple[str, ...]
+    """what must be installed to load it, beside MLflow"""
+    example: NDArray[np.uint8]
+    """a batch of raw pixels"""
+    logits: NDArray[np.float32]
+    """of the example"""
+
+
+def log_model(store: Store, run_id: str, model: ModelFiles) -> str | None:
+    """Log `model` as that of a run in `store`, whose state stays as it is. Returns the model's id, if MLflow has one.
+
+    Raises MLflow's errors, and `OSError` if the files cannot be written.
+    """
     import mlflow
-    from torch import nn
+    from mlflow.models import Model, infer_signature
 
-    with suppress(Exception), quiet_export(), TemporaryDirectory(prefix="archsearch-") as folder:
-        tiny = Classifier(Preprocessing((1, 1, 1), 0, 1), nn.Sequential(nn.Flatten(), nn.Linear(1, 1)), ["a"])
-        mlflow.pytorch.save_model(path=f"{folder}/model", **model_arguments(tiny, np.zeros((2, 1, 1), np.uint8)))
+    # MLflow's imports warn of its own code.
+    quiet = warnings.catch_warnings(action="ignore", category=UserWarning)
+    with TemporaryDirectory(prefix="archsearch-") as folder, restored_mlflow(), quiet:
+        package, weights = Path(folder) / model.package, Path(folder) / model.weights
+        package.mkdir()
+        for name, text in model.code.items():
+            (package / name).write_text(text, encoding="utf-8")
+        weights.write_bytes(model.content)
+        mlflow.set_tracking_uri(store.uri)
+        state = mlflow.get_run(run_id).info.status
+        mlflow.start_run(run_id=run_id, log_system_metrics=False)
+        try:
+            logged = Model.log(
+                None,
+                _PythonFunction,
+                name="model",
+                validate_serving_input=False,
+                loader_module=model.package,
+                code_paths=[str(package)],
+                data_path=str(weights),
+                signature=infer_signature(model.example, model.logits),
+                input_example=model.example,
+                pip_requirements=list(model.requirements),
+                metadata={"class_names": list(model.class_names)},
+            )
+        finally:
+            mlflow.end_run(state)
+    return None if logged.model_id is None else str(logged.model_id)
 
 
-def model_arguments(classifier: Classifier, example: NDArray[np.uint8]) -> dict[str, Any]:
-    """Keyword arguments for `mlflow.pytorch.log_model` and `save_model`. `example` is a batch of raw pixels."""
-    import torch
-    from mlflow.models import infer_signature
+class _PythonFunction:
+    """MLflow's flavor `python_function`. Unlike `mlflow.pyfunc.log_model`, `Model.log` need not load the model with it.
 
-    with torch.inference_mode():
-        output = classifier.eval()(torch.from_numpy(example)).numpy()
-    return {
-        "pytorch_model": classifier,
-        "signature": infer_signature(example, output),
-        "input_example": example,
-        "pip_requirements": [f"torch=={torch.__version__.split('+')[0]}"],
-        "metadata": {"class_names": list(classifier.class_names)},
-    }
+    Loading would import torch, to see whether the model answers to its example.
+    """
 
+    @staticmethod
+    def save_model(path: str, mlflow_model: Any, *, validate_serving_input: bool, **arguments: Any) -> None:
+        """What `Model.log` calls, with its own arguments."""
+        import mlflow.pyfunc
 
-def quiet_export() -> "warnings.catch_warnings[None]":
-    """Ignore torch's warnings about its export format."""
-    return warnings.catch_warnings(action="ignore", category=UserWarning)
+        del validate_serving_input  # for `Model.log`
+        mlflow.pyfunc.save_model(path, mlflow_model=mlflow_model, **arguments)

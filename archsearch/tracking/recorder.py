@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from archsearch.tracking.messages import redact
 from archsearch.tracking.store import Store
 
 if TYPE_CHECKING:
-    from archsearch.model.classifier import Classifier
+    from archsearch.tracking.models import ModelFiles
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,8 @@ class Recorder:
     def log_artifacts(self, paths: list[Path]) -> None:
         """Record files."""
 
-    def log_model(self, classifier: "Classifier", example: NDArray[np.uint8]) -> None:
-        """Record a trained network (on the CPU) with its signature. `example` is two or more images of raw pixels."""
+    def log_model(self, model: "ModelFiles") -> None:
+        """Record a trained network."""
 
     def set_description(self, text: str) -> None:
         """Set the description that MLflow shows with the run."""

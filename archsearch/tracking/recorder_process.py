@@ -1,33 +1,25 @@
 """Records a run in a separate process, so that training never waits for MLflow.
 
-MLflow takes seconds to import and to open its store, and to export a model. The process does this while the training
-process imports torch, trains and draws figures. It also waits for a store that hangs, and tries a store that cannot be
-opened again until it can. It ends with the process that started it. If it ends first, training continues, and resuming
-the run records what is missing.
+MLflow takes seconds to import and to open its store. The process does this while the training process imports torch,
+and records the model while that one draws figures. It does not import torch itself. It also waits for a store that
+hangs, and tries a store that cannot be opened again until it can. It ends with the process that started it. If it ends
+first, training continues, and resuming the run records what is missing.
 """
 
 import logging
 import pickle
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from archsearch.errors import TrackingError
 from archsearch.system.interrupts import blocked_signals
+from archsearch.tracking.models import ModelFiles
 from archsearch.tracking.recorder import AbsentRecorder, Recorder, RunInfo
 from archsearch.tracking.recorder_server import Delay, LogMessage, RecordState, Refusal, serve
 from archsearch.tracking.store import Store
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from archsearch.model.classifier import Classifier
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +30,10 @@ OPENING_PATIENCE = 15.0  # seconds that the end of a run waits for a store that 
 class RecorderProcess(Recorder):
     """A `MlflowRecorder` in a separate process, which starts to import MLflow at once. Call `close` at the end.
 
-    The run belongs to `experiment` of `store`; `begin` opens it. With `models`, the process prepares to log a model.
+    The run belongs to `experiment` of `store`; `begin` opens it.
     """
 
-    def __init__(self, store: Store, experiment: str, *, models: bool) -> None:
+    def __init__(self, store: Store, experiment: str) -> None:
         self.store = store
         self._state: RecordState | None = None
         self._refusal: str | None = None
@@ -50,7 +42,7 @@ class RecorderProcess(Recorder):
         self._started = False  # whether `begin` was called
         context = get_context("spawn")
         self._connection, connection = context.Pipe()
-        arguments = (connection, store, experiment, models)
+        arguments = (connection, store, experiment)
         self._process = context.Process(target=serve, args=arguments, name="record", daemon=True)
         with blocked_signals():
             self._process.start()
@@ -93,13 +85,8 @@ class RecorderProcess(Recorder):
     def log_artifacts(self, paths: list[Path]) -> None:
         self._send("log_artifacts", [path.absolute() for path in paths])
 
-    def log_model(self, classifier: "Classifier", example: NDArray[np.uint8]) -> None:
-        try:
-            portable = _Portable(pickle.dumps(classifier) if _importable(classifier) else _by_value(classifier))
-        except Exception as error:  # a network of one's own can hold anything
-            log.warning("WARNING: MLflow gets no model: the network cannot be sent to its process: %s", error)
-            return
-        self._send("log_model", portable, example)
+    def log_model(self, model: ModelFiles) -> None:
+        self._send("log_model", model)
 
     def set_description(self, text: str) -> None:
         self._send("set_description", text)
@@ -163,24 +150,3 @@ class RecorderProcess(Recorder):
         self._failure = f"the process that records this run has died (exit status {status})"
         if self._refusal is None:
             log.warning("WARNING: %s\n  training continues; results are kept in the run's folder", self._failure)
-
-
-@dataclass(frozen=True)
-class _Portable:
-    """A pickled network, which arrives as the network itself."""
-
-    pickled: bytes
-
-    def __reduce__(self) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
-        return pickle.loads, (self.pickled,)
-
-
-def _importable(network: "nn.Module") -> bool:
-    """Whether another process can import the classes of `network`: not those of a script or a notebook."""
-    return not any(type(module).__module__ == "__main__" for module in network.modules())
-
-
-def _by_value(network: "nn.Module") -> bytes:
-    import cloudpickle
-
-    return bytes(cloudpickle.dumps(network))

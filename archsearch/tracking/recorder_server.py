@@ -12,10 +12,9 @@ from typing import Any
 
 from archsearch.errors import TrackingError
 from archsearch.system.interrupts import SIGNALS
-from archsearch.system.process import end_process, gc_paused, skip_teardown
+from archsearch.system.process import end_process, skip_teardown
 from archsearch.tracking.messages import redact
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
-from archsearch.tracking.models import warm_up_model_logging
 from archsearch.tracking.run_opening import OPENING_ATTEMPTS, RunOpening
 from archsearch.tracking.store import Store, import_store
 
@@ -58,7 +57,7 @@ class RecordState:
     finished: bool = False
 
 
-def serve(connection: Connection, store: Store, experiment: str, models: bool) -> None:
+def serve(connection: Connection, store: Store, experiment: str) -> None:
     """The process's main function: do what the messages on `connection` ask for."""
     skip_teardown()
     for number in SIGNALS:  # the training process handles them
@@ -71,10 +70,7 @@ def serve(connection: Connection, store: Store, experiment: str, models: bool) -
     ended = threading.Event()
     threading.Thread(target=_fill_inbox, args=(connection, inbox, ended), daemon=True).start()
     with suppress(OSError, EOFError):  # the training process has ended
-        with gc_paused():
-            import_store(store)
-            if models:
-                warm_up_model_logging()
+        import_store(store)
         _, (info, run_id) = _next_call(inbox)  # begin
         _record(connection, inbox, ended, RunOpening(store, experiment, info, run_id))
     end_process(0)

@@ -6,31 +6,27 @@ from contextlib import redirect_stderr
 from io import StringIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from archsearch.errors import TrackingError
-from archsearch.model.classifier import Classifier
-from archsearch.tracking.models import model_arguments, quiet_export
+from archsearch.tracking.models import ModelFiles, log_model
 from archsearch.tracking.reader import Reader, tracking_errors
 from archsearch.tracking.store import Store, restored_mlflow
 
-Example = NDArray[np.uint8]
 
-
-def register_model(
-    store: Store, run_id: str, name: str, alias: str | None, make: Callable[[], tuple[Classifier, Example]]
-) -> str:
+def register_model(store: Store, run_id: str, name: str, alias: str | None, make: Callable[[], ModelFiles]) -> str:
     """Register the model of a run in `store` as a new version of `name`, which `alias` names from now on.
 
-    A run without a model that takes raw pixels gets the one that `make` returns, with its input example. Returns the
-    version. Raises `TrackingError`.
+    A run without a model that takes raw pixels gets the one that `make` returns. Returns the version. Raises
+    `TrackingError`.
     """
     reader = Reader.open(store)
     with tracking_errors(store), restored_mlflow(), warnings.catch_warnings(action="ignore"):
         import mlflow
 
         mlflow.set_tracking_uri(store.uri)
-        model_id = _model_of(reader, run_id) or _log_model(reader, run_id, *make())
+        model_id = _model_of(reader, run_id) or log_model(store, run_id, make())
+        if model_id is None:
+            raise TrackingError(f"tracking store {store}: it keeps no models")
         with redirect_stderr(StringIO()):  # where MLflow tells what it does
             version = mlflow.register_model(f"models:/{model_id}", name).version
         if alias is not None:
@@ -50,19 +46,3 @@ def _model_of(reader: Reader, run_id: str) -> str | None:
         if [spec.type for spec in specs if isinstance(spec, TensorSpec)] == [np.dtype(np.uint8)]:
             return str(output.model_id)
     return None
-
-
-def _log_model(reader: Reader, run_id: str, classifier: Classifier, example: Example) -> str:
-    """Log `classifier` as the model of a run that has ended; returns its id."""
-    import mlflow
-
-    status = reader.client.get_run(run_id).info.status
-    mlflow.start_run(run_id=run_id, log_system_metrics=False)
-    try:
-        with quiet_export():
-            info = mlflow.pytorch.log_model(name="model", **model_arguments(classifier, example))
-    finally:
-        mlflow.end_run(status)
-    if info.model_id is None:
-        raise TrackingError(f"tracking store {reader.store}: it keeps no models")
-    return str(info.model_id)

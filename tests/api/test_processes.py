@@ -11,6 +11,8 @@ import pytest
 from nbclient import NotebookClient
 
 import archsearch
+from archsearch.data.catalogue import DATASETS
+from archsearch.data.load import load
 from tests.support.processes import REPOSITORY, Cli, wait_until
 from tests.support.requests import QUICK
 from tests.support.runs import mlflow_client, result_in, steps_of, without_times
@@ -74,6 +76,8 @@ def test_a_script_has_the_numbers_and_the_record_of_the_command(cli: Cli, worksp
 
 
 def test_a_network_that_a_script_defines_is_recorded_with_its_model(workspace: Path) -> None:
+    import mlflow
+
     output = run_script(workspace, NETWORK)
     assert output.count("the script runs") == 1
     run = archsearch.load(output.splitlines()[-1])
@@ -86,6 +90,9 @@ def test_a_network_that_a_script_defines_is_recorded_with_its_model(workspace: P
     assert steps_of(client, run.id) == [1, 2]
     models = client.search_logged_models([record.info.experiment_id])
     assert [model.source_run_id for model in models] == [run.id]
+    images = load(DATASETS["digits"], Path("unused")).test_images[:, 0]
+    logits = mlflow.pyfunc.load_model(models[0].artifact_location).predict(images)
+    assert [run.class_names[label] for label in logits.argmax(axis=1)] == list(run.predictions["prediction"].map(str))
     assert {"layers.txt", "predictions.csv"} <= {item.path for item in client.list_artifacts(run.id)}
 
 

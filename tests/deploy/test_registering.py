@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from archsearch.register import register
 from archsearch.results import Run
+from archsearch.tracking.store import restored_mlflow
 from tests.support.mlflow_server import free_port
 from tests.support.processes import wait_until
 from tests.support.requests import QUICK
@@ -98,6 +101,30 @@ def test_a_run_without_a_model_gets_one_and_takes_the_alias(
     assert "models:/other/2" in capfd.readouterr().out
     assert register([f"run={RUN.parent / 'b'}", "name=other"]) == 0  # does not log it again
     assert len(client.get_run(run_id).outputs.model_outputs) == 1
+
+
+@pytest.mark.e2e
+def test_a_model_that_an_earlier_version_recorded_is_registered(
+    recorded: Path, digits: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It was MLflow's flavor `pytorch`, whose files need no archsearch either."""
+    import mlflow
+
+    folder = RUN.parent / "old"
+    train_in(folder, *QUICK, "tracking.log_figures=false", "tracking.log_model=false", "seed=3")
+    tracking, run = result_in(folder)["tracking"], Run(folder)
+    with restored_mlflow(), warnings.catch_warnings(action="ignore"), torch.inference_mode():
+        mlflow.set_tracking_uri(tracking["uri"])
+        classifier, example = run.classifier(), digits[:2]
+        signature = mlflow.models.infer_signature(example, classifier(torch.from_numpy(example)).numpy())
+        with mlflow.start_run(run_id=run.id):
+            model = mlflow.pytorch.log_model(
+                classifier, name="model", signature=signature, input_example=example, pip_requirements=["torch"]
+            )
+        assert register([f"run={folder}", "name=old"]) == 0
+        assert mlflow_client(recorded).get_model_version("old", "1").source == f"models:/{model.model_id}"
+        logits = mlflow.pyfunc.load_model("models:/old/1").predict(digits[:10])
+    assert [run.class_names[label] for label in logits.argmax(axis=1)] == list(run.predict(digits[:10])["prediction"])
 
 
 @pytest.mark.parametrize(

@@ -1,27 +1,12 @@
-"""Networks of one's own are counted with hooks, and tried before they are exported."""
+"""Networks of one's own are counted with hooks."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import archsearch
-from archsearch.model.custom import CountedPlan, count_network, why_not_exportable
-from tests.support.networks import Net, network
-
-
-class Branching(Net):
-    """A network that torch.export cannot export, because its code depends on the values of images."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        logits = super().forward(images)
-        return logits * 2 if logits.sum().item() > 0 else logits
-
-
-def test_a_network_that_cannot_be_exported_is_told_from_one_that_can(capfd: pytest.CaptureFixture[str]) -> None:
-    images = torch.zeros(2, 1, 28, 28)
-    assert why_not_exportable(Net(), images) is None
-    assert "data-dependent" in (why_not_exportable(Branching(), images) or "")
-    assert capfd.readouterr() == ("", "")
+from archsearch.model.custom import CountedPlan, count_network
+from tests.support.networks import network
 
 
 def test_counting_changes_neither_the_network_nor_torchs_random_state() -> None:

@@ -47,7 +47,7 @@ def outage(server: MlflowServer, folder: Path) -> dict[str, Any]:
         server.kill()
         return False
 
-    return train_in(folder / RUN, *PLAIN, f"tracking.uri={server.uri}", stop=kill)
+    return train_in(folder / RUN, *QUICK, f"tracking.uri={server.uri}", stop=kill)
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,7 @@ def test_resuming_sends_what_is_missing_and_nothing_twice(
         (row["epoch"], row["val/accuracy"]) for row in outage["history"]
     ]
     assert "curves.png" in {artifact.path for artifact in client.list_artifacts(outage["run_id"])}
+    assert run.outputs is not None and len(run.outputs.model_outputs) == 1
 
 
 def test_resuming_changes_no_result(outage: dict[str, Any], resumed: dict[str, Any]) -> None:

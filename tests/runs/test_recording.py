@@ -20,7 +20,7 @@ from archsearch.runs.result import Result
 from archsearch.runs.train import train_run
 from archsearch.tracking.recorder_process import RecorderProcess
 from archsearch.training.trainer import EpochProgress
-from tests.support.processes import children_of, start, wait_until
+from tests.support.processes import REPOSITORY, children_of, start, wait_until
 from tests.support.requests import QUICK, ask
 from tests.support.runs import RUN, mlflow_client, result_in, steps_of, train_in
 
@@ -36,6 +36,20 @@ def train(*overrides: str, watch: Watch = lambda *_: None) -> Result:
         assert process is not None
         recorder = process
         return train_run(prepared, RUN, lambda progress: watch(recorder, progress), recorder_process=recorder)
+
+
+# Writes down which processes import torch.
+WATCH = """
+import os, sys
+
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch._C":
+            with open(os.environ["TORCH_IMPORTS"], "a") as file:
+                print(os.getpid(), file=file)
+
+sys.meta_path.insert(0, Watch())
+"""
 
 
 def recorded_run() -> Any:
@@ -69,6 +83,19 @@ def hanging_server(released: threading.Event) -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+@pytest.mark.e2e
+def test_the_process_that_records_a_run_with_its_model_does_not_import_torch(workspace: Path) -> None:
+    (workspace / "sitecustomize.py").write_text(WATCH)
+    imports = workspace / "imports"
+    environment = {"PYTHONPATH": f"{workspace}{os.pathsep}{REPOSITORY}", "TORCH_IMPORTS": str(imports)}
+    process = start(*QUICK, "tracking.log_figures=false", cwd=workspace, **environment)
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 0 and errors == "", output + errors
+    assert imports.read_text().split() == [str(process.pid)]
+    (model,) = mlflow_client().search_logged_models(["1"])
+    assert model.source_run_id == recorded_run().info.run_id and model.status == "READY"
 
 
 @pytest.mark.e2e

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import mlflow
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -10,6 +12,7 @@ from mlflow.exceptions import MlflowException
 from archsearch.errors import TrackingError
 from archsearch.tracking.mlflow_params import run_number
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
+from archsearch.tracking.models import ModelFiles
 from archsearch.tracking.recorder import DataInfo, RunInfo
 from archsearch.tracking.store import Store, import_mlflow, open_experiment
 
@@ -91,6 +94,38 @@ def test_a_file_that_does_not_exist_does_not_hold_back_the_rest(database: Store,
     client, _ = open_experiment(database, "archsearch")
     assert [artifact.path for artifact in client.list_artifacts(recorder.run_id)] == ["x.txt"]
     assert client.get_run(recorder.run_id).info.status == "FINISHED"
+
+
+MODEL = ModelFiles(
+    "net_1", {"__init__.py": ""}, "net.pt2", b"weights", ("a",), ("torch",),
+    np.zeros((2, 4, 4), np.uint8), np.zeros((2, 1), np.float32),
+)  # fmt: skip
+
+
+def test_a_model_is_logged_without_changing_the_runs_state_or_mlflows_store(database: Store) -> None:
+    before = mlflow.get_tracking_uri()
+    recorder = MlflowRecorder.start(database, "archsearch", INFO)
+    recorder.log_metrics({"test/accuracy": 90.0}, 0, 1000)
+    recorder.log_model(MODEL)
+    assert stored(database, recorder.run_id).info.status == "RUNNING"
+    assert mlflow.get_tracking_uri() == before and mlflow.active_run() is None
+    recorder.finish("FINISHED")
+    assert recorder.describe()["complete"] is True
+    client, experiment = open_experiment(database, "archsearch")
+    (model,) = [model for model in client.search_logged_models([experiment]) if model.source_run_id == recorder.run_id]
+    assert (model.status, [metric.key for metric in model.metrics or []]) == ("READY", ["test/accuracy"])
+
+
+def test_a_model_whose_files_cannot_be_written_does_not_hold_back_the_rest(
+    database: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    recorder = MlflowRecorder.start(database, "archsearch", INFO)
+    recorder.log_model(MODEL)
+    recorder.finish("FINISHED")
+    assert "WARNING: MLflow rejected a part of the record" in caplog.text and str(tmp_path / "missing") in caplog.text
+    assert recorder.describe()["complete"] is False
+    assert stored(database, recorder.run_id).info.status == "FINISHED"
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def captured_log() -> Iterator[list[str]]:
 
 
 def process_for(folder: Path) -> RecorderProcess:
-    return RecorderProcess(Store(f"sqlite:///{folder}/mlflow.db"), "archsearch", models=False)
+    return RecorderProcess(Store(f"sqlite:///{folder}/mlflow.db"), "archsearch")
 
 
 def kill_child() -> None:
@@ -152,7 +152,7 @@ def runs_of(store: Store, name: str) -> list[Any]:
 
 
 def test_a_run_that_begins_while_the_store_is_locked_is_recorded_when_it_is_not(shared: Store) -> None:
-    with captured_log() as messages, closing(RecorderProcess(shared, "archsearch", models=False)) as process:
+    with captured_log() as messages, closing(RecorderProcess(shared, "archsearch")) as process:
         with write_lock(shared):
             process.begin(RunInfo("late", {"seed": 1}, {}), None)
             process.log_metrics({"val/accuracy": 99.0}, 1, 1000)
@@ -168,7 +168,7 @@ def test_a_run_that_begins_while_the_store_is_locked_is_recorded_when_it_is_not(
 
 def test_a_store_that_stays_locked_leaves_the_record_incomplete(shared: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_process, "OPENING_PATIENCE", 0.5)
-    with closing(RecorderProcess(shared, "archsearch", models=False)) as process, write_lock(shared):
+    with closing(RecorderProcess(shared, "archsearch")) as process, write_lock(shared):
         process.begin(RunInfo("never", {}, {}), None)
         assert process.opened(wait=True) and process.run_id is None
         process.finish("FINISHED")
@@ -179,7 +179,7 @@ def test_a_store_that_stays_locked_leaves_the_record_incomplete(shared: Store, m
 
 def begin_and_die(store: Store, name: str, epochs: int) -> None:
     """A training process that is killed after some epochs."""
-    process = RecorderProcess(store, "archsearch", models=False)
+    process = RecorderProcess(store, "archsearch")
     process.begin(RunInfo(name, {"seed": 1}, {"folder": "/a"}), None)
     process.opened(wait=True)
     for epoch in range(1, epochs + 1):
@@ -210,7 +210,7 @@ def test_a_run_that_is_killed_before_a_file_names_it_leaves_no_run(shared: Store
 
 def test_passwords_in_lines_of_the_process_are_removed(tmp_path: Path) -> None:
     store = Store(f"http://me:Gh3im-Nis@127.0.0.1:{free_port()}")
-    with captured_log() as messages, closing(RecorderProcess(store, "archsearch", models=False)) as process:
+    with captured_log() as messages, closing(RecorderProcess(store, "archsearch")) as process:
         process.begin(INFO, None)
         wait_until(lambda: not process.opened() and bool(messages))
         described = process.describe()
