@@ -68,6 +68,7 @@ def model_files(
     Raises whatever torch.export raises about layers of a person's own.
     """
     module = module_name(model)
+    title = title if title.startswith(model) else f"{model} {title}"  # the runs of a sweep have only what varies
     if isinstance(plan, CountedPlan) or foreign_layers(plan):
         program, content = program_of(classifier, example), io.BytesIO()
         with warnings.catch_warnings(action="ignore"):

@@ -61,7 +61,7 @@ def files_of(
     shape = (plan.input_shape[0], plan.input_shape[1], plan.input_shape[2])
     info = DatasetInfo("x", "X", CLASSES, shape, 1, 1, (0.3,) * shape[0], (0.2,) * shape[0])
     classifier = classifier_of(build_plan(plan) if network is None else network, info)
-    return classifier, model_files(classifier, plan, info, model, f"{model} seed={seed}", images_of(shape, 2))
+    return classifier, model_files(classifier, plan, info, model, f"seed={seed}", images_of(shape, 2))
 
 
 def images_of(shape: tuple[int, ...], count: int) -> torch.Tensor:
@@ -158,6 +158,7 @@ def test_mlflow_knows_what_they_take_and_give_and_need(logged: dict[str, Logged]
 def test_a_network_of_torchs_and_archsearchs_layers_becomes_a_source_file_that_names_no_other_module() -> None:
     _, files = from_blocks(GREY)
     assert set(files.code) == {"__init__.py", "my_net.py"} and files.weights == "my_net.safetensors"
+    assert files.code["my_net.py"].startswith('"""my-net seed=1: 28x28 images')
     assert "class MyNet(nn.Module)" in files.code["my_net.py"] and "archsearch" not in "".join(files.code.values())
 
 
