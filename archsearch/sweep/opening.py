@@ -19,6 +19,7 @@ from archsearch.errors import ResumeError, TrackingError, first_line
 from archsearch.runs.console import data_banner, imbalance_line
 from archsearch.runs.folder import OUTPUTS, SWEEP
 from archsearch.sweep.record import SweepRecord
+from archsearch.system.memory import note_memory
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
 from archsearch.tracking.recorder import Recorder, RunInfo
 from archsearch.tracking.store import Store
@@ -41,8 +42,9 @@ class Datasets:
         return self._resolved[key].info
 
     def announce(self) -> None:
-        """Warn of data sets that stand in for others, and say whose classes have very different sizes."""
+        """Warn of data sets that stand in for others; say which are large, and whose classes differ much in size."""
         for dataset in self._resolved.values():
+            note_memory(dataset.info.bytes, f"{dataset.info.title}, which all runs share,")
             if dataset.fallback is not None:
                 log.warning(data_banner(dataset.info.title, dataset.fallback))
             imbalance = imbalance_line(dataset.info.classes, dataset.info.class_sizes)

@@ -7,6 +7,7 @@ import pytest
 import archsearch
 from archsearch.errors import ConfigError
 from archsearch.runs.prepare import prepare
+from archsearch.sweep.opening import Datasets
 from tests.data.own.conftest import WriteImages
 from tests.support.requests import ask
 from tests.support.runs import interrupt_in, result_in, train_in
@@ -84,6 +85,18 @@ def test_a_sweep_says_what_is_left_out_and_that_classes_have_very_different_size
     assert done.returncode == 0
     assert lines[1].startswith("WARNING: 1 of 71 images left out, because they cannot be read: eels/empty.png (empty)")
     assert len([line for line in lines if line.startswith("classes have from 10 (cats) to 34 (eels) images")]) == 1
+
+
+def test_a_sweep_says_what_its_images_need(
+    workspace: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    del workspace
+    monkeypatch.setattr("archsearch.system.memory._MUCH", 10_000)
+    datasets = Datasets()
+    datasets.find(prepare(ask(*own(photographs))).settings)
+    with caplog.at_level("INFO"):
+        datasets.announce()
+    assert "photographs, which all runs share, needs" in caplog.text
 
 
 def test_another_size_is_another_data_set(workspace: Path, photographs: Path, write_images: WriteImages) -> None:
