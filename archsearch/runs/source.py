@@ -4,8 +4,9 @@ import inspect
 import json
 import keyword
 import re
+import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from archsearch.model.tree import Layer, Node, Parallel, Sequence
 _INDENT = "    "
 
 _WIDTH = 100  # of lines that a long name or many classes would make longer
-_TAKEN = {"OrderedDict", "Path", "Tensor"}  # names of classes that the file imports
+_TAKEN = {"OrderedDict", "Path", "Tensor", "False", "None", "True"}  # names that the file's class cannot have
+_IMPORTED = {"torch", "safetensors", "numpy", *sys.stdlib_module_names}  # modules that a file of that name would hide
+_LONGEST_NAME = 80  # characters of a module; file systems take 255 bytes, with what others add
 
 _HEAD = '''"""{summary}
 
@@ -123,7 +126,7 @@ def source_of(plan: Plan, info: DatasetInfo, title: str, module: str) -> str:
         shape=tuple(info.shape),
         mean=_numbers(info.mean),
         std=_numbers(info.std),
-        name=class_name(module),
+        name=class_name(module, {kind.partition(":")[2] for kind in foreign_layers(plan)}),
         params=plan.params,
         constructor="\n".join(line for node in plan.nodes for line in _assignment(node)),
         forward="\n".join(f"        x = {_reference(node)}(x)  # {_size(node)}" for node in plan.nodes),
@@ -151,14 +154,15 @@ def foreign_layers(plan: Plan) -> list[str]:
 
 def module_name(model: str) -> str:
     """A name for a Python module, from that of a model."""
-    name = re.sub(r"\W+", "_", model, flags=re.ASCII).strip("_").lower() or "network"
-    return f"network_{name}" if not name.isidentifier() or keyword.iskeyword(name) else name
+    name = re.sub(r"\W+", "_", model, flags=re.ASCII).strip("_").lower()[:_LONGEST_NAME] or "network"
+    is_free = name.isidentifier() and not keyword.iskeyword(name) and name not in _IMPORTED
+    return name if is_free else f"network_{name}"
 
 
-def class_name(module: str) -> str:
-    """A name for its class."""
+def class_name(module: str, imported: Collection[str] = ()) -> str:
+    """A name for its class, other than those of classes that are `imported`."""
     name = "".join(part[:1].upper() + part[1:] for part in module.split("_"))
-    return f"{name}Network" if name in _TAKEN or hasattr(own_layers, name) else name
+    return f"{name}Network" if name in _TAKEN or name in imported or hasattr(own_layers, name) else name
 
 
 def _imports(plan: Plan, own: set[str]) -> Iterator[str]:

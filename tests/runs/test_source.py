@@ -74,10 +74,19 @@ def test_a_long_name_and_many_classes_take_several_lines() -> None:
     ("model", "module", "cls"),
     [("resnet20_b", "resnet20_b", "Resnet20B"), ("a/b-c", "a_b_c", "ABC"), ("3d", "network_3d", "Network3d"),
      ("class", "network_class", "NetworkClass"), ("parallel", "parallel", "ParallelNetwork"),
-     ("path", "path", "PathNetwork"), ("ü", "network", "Network")],
+     ("path", "path", "PathNetwork"), ("ü", "network", "Network"), ("none", "none", "NoneNetwork"),
+     ("random", "network_random", "NetworkRandom"), ("torch", "network_torch", "NetworkTorch")],
 )  # fmt: skip
-def test_names_are_identifiers(model: str, module: str, cls: str) -> None:
+def test_names_are_identifiers_and_hide_nothing(model: str, module: str, cls: str) -> None:
     assert module_name(model) == module and class_name(module) == cls
+
+
+def test_a_class_is_not_named_as_a_layer_of_ones_own_that_its_file_imports() -> None:
+    assert class_name("scale", {"Scale"}) == "ScaleNetwork"
+
+
+def test_a_long_name_of_a_model_leaves_room_in_names_of_files() -> None:
+    assert module_name("a" * 250) == "a" * 80
 
 
 def test_a_block_can_have_the_name_of_a_keyword() -> None:
