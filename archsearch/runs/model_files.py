@@ -39,7 +39,7 @@ class Logits:
     def predict(self, pixels: numpy.ndarray, params: object = None) -> numpy.ndarray:
         """Raw pixels, uint8 as in the model's input example -> logits (N, classes)."""
         with torch.inference_mode():
-            return self.network(torch.from_numpy(numpy.array(pixels))).numpy()
+            return self.network(torch.from_numpy(numpy.array(pixels))).float().numpy()
 
 
 def _load_pyfunc(path: str) -> Logits:
@@ -82,7 +82,7 @@ def model_files(
             f"{module}.py": source_of(plan, info, title, module),
         }
     with torch.inference_mode():
-        logits = classifier.eval()(example).numpy()
+        logits = classifier.eval()(example).float().numpy()
     return ModelFiles(
         # MLflow puts the package's folder on `sys.path`, and Python imports each name once: other code, other name.
         package=f"{module}_{hashlib.blake2b(repr(code).encode(), digest_size=4).hexdigest()}",

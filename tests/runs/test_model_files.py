@@ -84,6 +84,23 @@ def own_network() -> tuple[Classifier, ModelFiles]:
     return files_of(count_network(module, GREY, len(CLASSES), channels_last=True), "custom", module.eval())
 
 
+class HalfPrecision(torch.nn.Module):
+    """A network that computes, and answers, in bfloat16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(28 * 28, len(CLASSES), dtype=torch.bfloat16)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.linear(images.flatten(1).bfloat16())
+        return logits
+
+
+def half_precision() -> tuple[Classifier, ModelFiles]:
+    module = HalfPrecision()
+    return files_of(count_network(module, GREY, len(CLASSES), channels_last=True), "custom", module)
+
+
 def from_blocks(shape: tuple[int, ...], seed: int = 1) -> tuple[Classifier, ModelFiles]:
     model = {"blocks": BLOCKS, "head": {"type": "linear"}}
     return files_of(lower(model, shape, len(CLASSES)), "my-net", seed=seed)
@@ -95,6 +112,7 @@ MODELS: dict[str, Callable[[], tuple[Classifier, ModelFiles]]] = {
     "colour": lambda: from_blocks(COLOUR),
     "layer of one's own": lambda: files_of(plan_with_a_layer_of_ones_own(), "scaled"),
     "network of one's own": own_network,
+    "half precision": half_precision,
 }
 
 
@@ -118,10 +136,10 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Logged]:
         classifier, files = make()
         run = client.create_run(experiment)
         model_id = log_model(store, run.info.run_id, files)
-        assert model_id is not None and client.get_run(run.info.run_id).info.status == "RUNNING"
+        assert client.get_run(run.info.run_id).info.status == "RUNNING"
         images = images_of(classifier.preprocessing.shape, 5)
         with torch.inference_mode():
-            expected = classifier(images).numpy()
+            expected = classifier(images).float().numpy()
         models[name] = Logged(folder / "artifacts" / "models" / model_id / "artifacts", files, images.numpy(), expected)
     return models
 
