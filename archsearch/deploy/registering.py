@@ -5,7 +5,7 @@ import sys
 from archsearch.deploy.checks import EXAMPLES, example_pixels
 from archsearch.deploy.chosen import ChosenRun, choose_run
 from archsearch.deploy.words import RegisterOptions
-from archsearch.errors import TrackingError
+from archsearch.errors import RunError, TrackingError, first_line
 from archsearch.runs.folder import OUTPUTS
 from archsearch.runs.model_files import model_files
 from archsearch.system.screen import doing
@@ -21,8 +21,12 @@ def register(options: RegisterOptions) -> None:
     print(run, file=sys.stderr)
 
     def make() -> ModelFiles:
-        example = example_pixels(run.classifier, EXAMPLES)
-        return model_files(run.classifier, run.plan, run.info, run.model, run.name, example)
+        classifier, plan = run.classifier, run.plan
+        try:
+            return model_files(classifier, plan, run.info, run.model, run.name, example_pixels(classifier, EXAMPLES))
+        except Exception as error:  # of layers of a person's own
+            problem = f"torch.export cannot export its network: {first_line(error)}"
+            raise RunError(f"run {run.id[:8]}: {problem}") from error
 
     with doing("registering the model"):
         version = register_model(store, run.id, options.name, options.alias, make)

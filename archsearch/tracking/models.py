@@ -34,12 +34,13 @@ class ModelFiles:
     """of the example"""
 
 
-def log_model(store: Store, run_id: str, model: ModelFiles) -> str | None:
-    """Log `model` as that of a run in `store`, whose state stays as it is. Returns the model's id, if MLflow has one.
+def log_model(store: Store, run_id: str, model: ModelFiles) -> str:
+    """Log `model` as that of a run in `store`, which stays as it is otherwise.
 
-    Raises MLflow's errors, and `OSError` if the files cannot be written.
+    Returns the model's id. Raises MLflow's errors, and `OSError` if the files cannot be written.
     """
     import mlflow
+    from mlflow import MlflowClient
     from mlflow.models import Model, infer_signature
 
     # MLflow's imports warn of its own code.
@@ -51,25 +52,27 @@ def log_model(store: Store, run_id: str, model: ModelFiles) -> str | None:
             (package / name).write_text(text, encoding="utf-8")
         weights.write_bytes(model.content)
         mlflow.set_tracking_uri(store.uri)
-        state = mlflow.get_run(run_id).info.status
-        mlflow.start_run(run_id=run_id, log_system_metrics=False)
-        try:
-            logged = Model.log(
-                None,
-                _PythonFunction,
-                name="model",
-                validate_serving_input=False,
-                loader_module=model.package,
-                code_paths=[str(package)],
-                data_path=str(weights),
-                signature=infer_signature(model.example, model.logits),
-                input_example=model.example,
-                pip_requirements=list(model.requirements),
-                metadata={"class_names": list(model.class_names)},
-            )
-        finally:
-            mlflow.end_run(state)
-    return None if logged.model_id is None else str(logged.model_id)
+        run = MlflowClient(store.uri).get_run(run_id)
+        # `Model.log` would make it in the experiment of the active run. To start and end the run changes its end time.
+        made = MlflowClient(store.uri).create_logged_model(
+            run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params
+        )
+        Model.log(
+            None,
+            _PythonFunction,
+            name="model",
+            run_id=run_id,
+            model_id=made.model_id,
+            validate_serving_input=False,
+            loader_module=model.package,
+            code_paths=[str(package)],
+            data_path=str(weights),
+            signature=infer_signature(model.example, model.logits),
+            input_example=model.example,
+            pip_requirements=list(model.requirements),
+            metadata={"class_names": list(model.class_names)},
+        )
+    return str(made.model_id)
 
 
 class _PythonFunction:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archsearch.errors import TrackingError, did_you_mean
+from archsearch.errors import ArchsearchError, TrackingError, did_you_mean
 from archsearch.tracking.messages import cause, error_line
 from archsearch.tracking.mlflow_params import printable
 from archsearch.tracking.store import Store, check_store, import_mlflow, require_store
@@ -115,7 +115,7 @@ def tracking_errors(store: Store) -> Iterator[None]:
     """Raise what MLflow, SQLAlchemy or a database driver raises as `TrackingError`."""
     try:
         yield
-    except TrackingError:
+    except ArchsearchError:
         raise
     except Exception as error:
         raise TrackingError(f"tracking store {store}: {error_line(error)}") from cause(error)

@@ -7,7 +7,6 @@ from io import StringIO
 
 import numpy as np
 
-from archsearch.errors import TrackingError
 from archsearch.tracking.models import ModelFiles, log_model
 from archsearch.tracking.reader import Reader, tracking_errors
 from archsearch.tracking.store import Store, restored_mlflow
@@ -25,8 +24,6 @@ def register_model(store: Store, run_id: str, name: str, alias: str | None, make
 
         mlflow.set_tracking_uri(store.uri)
         model_id = _model_of(reader, run_id) or log_model(store, run_id, make())
-        if model_id is None:
-            raise TrackingError(f"tracking store {store}: it keeps no models")
         with redirect_stderr(StringIO()):  # where MLflow tells what it does
             version = mlflow.register_model(f"models:/{model_id}", name).version
         if alias is not None:
@@ -35,14 +32,21 @@ def register_model(store: Store, run_id: str, name: str, alias: str | None, make
 
 
 def _model_of(reader: Reader, run_id: str) -> str | None:
-    """The id of the run's last model that takes raw pixels. Earlier versions recorded models without preprocessing."""
+    """The id of the run's last model that takes raw pixels, and is whole: not one whose files could not be stored.
+
+    Earlier versions recorded models without preprocessing.
+    """
     import mlflow
     from mlflow.types import TensorSpec
 
-    run = reader.client.get_run(run_id)
-    for output in reversed(run.outputs.model_outputs if run.outputs is not None else []):
-        signature = mlflow.models.get_model_info(f"models:/{output.model_id}").signature
+    experiments = [reader.client.get_run(run_id).info.experiment_id]
+    newest_first = [{"field_name": "creation_timestamp", "ascending": False}]
+    models = reader.client.search_logged_models(experiments, f"source_run_id = '{run_id}'", order_by=newest_first)
+    for model in models:
+        if model.status != "READY":
+            continue
+        signature = mlflow.models.get_model_info(f"models:/{model.model_id}").signature
         specs = signature.inputs.inputs if signature is not None else []
         if [spec.type for spec in specs if isinstance(spec, TensorSpec)] == [np.dtype(np.uint8)]:
-            return str(output.model_id)
+            return str(model.model_id)
     return None

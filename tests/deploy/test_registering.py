@@ -90,10 +90,11 @@ def test_a_run_without_a_model_gets_one_and_takes_the_alias(
 ) -> None:
     import mlflow
 
+    client, run_id = mlflow_client(recorded), result_in(RUN.parent / "b")["run_id"]
+    broken = client.create_logged_model(client.get_run(run_id).info.experiment_id, source_run_id=run_id)
+    client.finalize_logged_model(broken.model_id, "FAILED")  # as when the disk was full
     for name in (RUN, RUN.parent / "b"):
         assert register([f"run={name}", "name=other", "alias=champion"]) == 0
-    run_id = result_in(RUN.parent / "b")["run_id"]
-    client = mlflow_client(recorded)
     version = client.get_model_version_by_alias("other", "champion")
     assert (str(version.version), version.run_id) == ("2", run_id)
     assert client.get_run(run_id).info.status == "FINISHED"
@@ -148,6 +149,21 @@ def test_what_cannot_be_registered_is_refused(
 ) -> None:
     assert register([f"run={RUN}", *words]) == 2
     assert message in capfd.readouterr().err
+
+
+@pytest.mark.e2e
+def test_a_network_that_cannot_be_exported_is_no_error_of_the_store(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("data-dependent branch\nin detail")
+
+    folder = RUN.parent / "refused"
+    train_in(folder, *QUICK, "tracking.log_figures=false", "tracking.log_model=false", "seed=4")
+    monkeypatch.setattr("archsearch.deploy.registering.model_files", refuse)
+    assert register([f"run={folder}", "name=a"]) == 1
+    errors = capfd.readouterr().err
+    assert "torch.export cannot export its network: data-dependent branch" in errors and "tracking store" not in errors
 
 
 @pytest.mark.e2e

@@ -12,9 +12,9 @@ from mlflow.exceptions import MlflowException
 from archsearch.errors import TrackingError
 from archsearch.tracking.mlflow_params import run_number
 from archsearch.tracking.mlflow_recorder import MlflowRecorder
-from archsearch.tracking.models import ModelFiles
+from archsearch.tracking.models import ModelFiles, log_model
 from archsearch.tracking.recorder import DataInfo, RunInfo
-from archsearch.tracking.store import Store, import_mlflow, open_experiment
+from archsearch.tracking.store import Store, import_mlflow, open_experiment, restored_mlflow
 
 import_mlflow()
 
@@ -114,6 +114,21 @@ def test_a_model_is_logged_without_changing_the_runs_state_or_mlflows_store(data
     client, experiment = open_experiment(database, "archsearch")
     (model,) = [model for model in client.search_logged_models([experiment]) if model.source_run_id == recorder.run_id]
     assert (model.status, [metric.key for metric in model.metrics or []]) == ("READY", ["test/accuracy"])
+
+
+def test_a_model_that_is_logged_later_changes_neither_when_its_run_ended_nor_the_active_run(database: Store) -> None:
+    recorder = MlflowRecorder.start(database, "other", INFO)
+    recorder.finish("FINISHED")
+    before = stored(database, recorder.run_id).info
+    with restored_mlflow():
+        mlflow.set_tracking_uri(database.uri)
+        with mlflow.start_run():  # a notebook may have one
+            model_id = log_model(database, recorder.run_id, MODEL)
+    run = stored(database, recorder.run_id)
+    assert (run.info.status, run.info.end_time) == ("FINISHED", before.end_time)
+    assert [output.model_id for output in run.outputs.model_outputs] == [model_id]
+    model = MlflowClient(database.uri).get_logged_model(model_id)
+    assert (model.experiment_id, model.status, model.params) == (before.experiment_id, "READY", run.data.params)
 
 
 def test_a_model_whose_files_cannot_be_written_does_not_hold_back_the_rest(
