@@ -49,7 +49,7 @@ from archsearch.training.trainer import Evaluation, Splits
 
 log = logging.getLogger(__name__)
 
-_EXAMPLES = 2  # images in a model's input example; torch.export specialises on a batch of 1
+_EXAMPLES = [0, -1]  # test images in a model's input example; two, as torch.export specialises on a batch of 1
 
 
 class RunTrainer(Protocol):
@@ -164,7 +164,7 @@ class ActiveRun:
 
     def _log_model(self) -> None:
         classifier = classifier_of(copy.deepcopy(self.trainer.trained).cpu(), self.data.info)
-        example = as_images(torch.tensor(self.data.test_images[:_EXAMPLES]))
+        example = as_images(torch.tensor(self.data.test_images[_EXAMPLES]))
         model, name = self.prepared.request.choices["model"], self.result.name
         try:
             files = model_files(classifier, self.prepared.plan, self.data.info, model, name, example)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 
@@ -159,3 +160,18 @@ def test_the_notebook_runs(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> 
     sweep = archsearch.load(next(workspace.glob("outputs/sweeps/*")))
     assert isinstance(sweep, archsearch.Sweep)
     assert list(sweep.table["state"]) == ["FINISHED"] * 6
+
+
+def test_a_model_that_was_tested_on_one_image_answers_for_several(workspace: Path) -> None:
+    """torch.export, which makes it, takes an example of one image to mean that there is never another number."""
+    import mlflow
+
+    images, labels = np.zeros((21, 28, 28), np.uint8), np.arange(21) % 2
+    np.savez(
+        workspace / "own.npz",
+        train_images=images[1:], train_labels=labels[1:], test_images=images[:1], test_labels=labels[:1],
+    )  # fmt: skip
+    own = "'data=arrays', 'data.path=own.npz', 'data.validation=2', 'trainer.batch_size=6'"
+    run_script(workspace, NETWORK.replace('"data=digits"', own).replace("(784, 10)", "(784, 2)"))
+    (model,) = mlflow_client().search_logged_models(["1"])
+    assert mlflow.pyfunc.load_model(model.artifact_location).predict(images[:3]).shape == (3, 2)
