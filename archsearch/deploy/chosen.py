@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from archsearch.errors import ReportError, ResumeError
 from archsearch.runs.folder import CHECKPOINT, find_run, find_sweep
-from archsearch.runs.formatting import count
+from archsearch.runs.formatting import count, with_model
 from archsearch.runs.result import RESULT, read_result
 from archsearch.sweep.record import SweepRecord
 from archsearch.sweep.results import outcomes_of
@@ -68,9 +68,7 @@ class ChosenRun:
     @property
     def name(self) -> str:
         """Its model and its settings; the names of runs of a sweep have only those that vary."""
-        name = str(self.result.get("name", ""))
-        is_named = name.startswith(self.model) or f"model={self.model}" in name.split()
-        return name if is_named else f"{self.model} {name}"
+        return with_model(str(self.result.get("name", "")), self.model)
 
     def __str__(self) -> str:
         """One line: id, name, seed, accuracies, and why it was chosen."""

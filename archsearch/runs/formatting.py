@@ -8,6 +8,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def with_model(name: str, model: str) -> str:
+    """The name of a run with that of its model: the names of runs of a sweep have only what varies."""
+    return name if name.startswith(model) or f"model={model}" in name.split() else f"{model} {name}"
+
+
 def duration(seconds: float) -> str:
     """`45 s`, `12 min`, `3.5 h`."""
     if seconds < 100:

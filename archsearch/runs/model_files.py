@@ -17,6 +17,7 @@ from archsearch.model.classifier import Classifier
 from archsearch.model.custom import CountedPlan
 from archsearch.model.plan import Plan
 from archsearch.model.program import program_of
+from archsearch.runs.formatting import with_model
 from archsearch.runs.source import foreign_layers, module_name, source_of, weights_of
 from archsearch.tracking.models import ModelFiles
 
@@ -68,7 +69,6 @@ def model_files(
     Raises whatever torch.export raises about layers of a person's own.
     """
     module = module_name(model)
-    title = title if title.startswith(model) else f"{model} {title}"  # the runs of a sweep have only what varies
     if isinstance(plan, CountedPlan) or foreign_layers(plan):
         program, content = program_of(classifier, example), io.BytesIO()
         with warnings.catch_warnings(action="ignore"):
@@ -79,7 +79,7 @@ def model_files(
         suffix, weights, needs = ".safetensors", weights_of(classifier.network), ["torch", "safetensors"]
         code = {
             "__init__.py": _LOADER.format(module=module, load=_LOAD_SOURCE.format(module=module)),
-            f"{module}.py": source_of(plan, info, title, module),
+            f"{module}.py": source_of(plan, info, with_model(title, model), module),
         }
     with torch.inference_mode():
         logits = classifier.eval()(example).float().numpy()

@@ -25,7 +25,7 @@ from archsearch.runs.console import (
     opening_line,
     shorter_epoch_lines,
 )
-from archsearch.runs.formatting import aligned, count, duration
+from archsearch.runs.formatting import aligned, count, duration, with_model
 from archsearch.runs.result import Result
 from archsearch.training.metrics import Score
 from archsearch.training.trainer import EpochProgress, Splits
@@ -46,6 +46,11 @@ def splits(train: int, validation: int | None) -> Splits:
 
 def test_counts_agree_with_their_nouns() -> None:
     assert [count(number, "run") for number in (0, 1, 2, 1000)] == ["0 runs", "1 run", "2 runs", "1,000 runs"]
+
+
+def test_a_run_is_named_with_its_model_once() -> None:
+    names = ("session4 seed=2", "model=session4 seed=2", "seed=2")
+    assert [with_model(name, "session4") for name in names] == [*names[:2], "session4 seed=2"]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(45, "45 s"), (720, "12 min"), (12_600, "3.5 h")])
