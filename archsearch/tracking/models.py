@@ -15,23 +15,20 @@ from archsearch.tracking.store import Store, restored_mlflow
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """A trained network as the content of files that MLflow can load, and what MLflow says about it."""
+    """A trained network as the content of files that MLflow can load, and what MLflow says about it.
+
+    `package` is a Python package whose `_load_pyfunc` makes the model from the file `weights`. No two packages share a
+    name.
+    """
 
     package: str
-    """Python package whose `_load_pyfunc` makes the model of the file `weights`. No two packages share a name."""
-    code: Mapping[str, str]
-    """the package's files: names and texts"""
-    weights: str
-    """name of the file with the weights"""
-    content: bytes
-    """of the file with the weights"""
+    code: Mapping[str, str]  # the package's files: names and texts
+    weights: str  # name of the file with the weights
+    content: bytes  # of that file
     class_names: tuple[str, ...]
-    requirements: tuple[str, ...]
-    """what must be installed to load it, beside MLflow"""
-    example: NDArray[np.uint8]
-    """a batch of raw pixels"""
-    logits: NDArray[np.float32]
-    """of the example"""
+    requirements: tuple[str, ...]  # what must be installed to load it, beside MLflow
+    example: NDArray[np.uint8]  # a batch of raw pixels
+    logits: NDArray[np.float32]  # of the example
 
 
 def log_model(store: Store, run_id: str, model: ModelFiles) -> str:
@@ -52,9 +49,10 @@ def log_model(store: Store, run_id: str, model: ModelFiles) -> str:
             (package / name).write_text(text, encoding="utf-8")
         weights.write_bytes(model.content)
         mlflow.set_tracking_uri(store.uri)
-        run = MlflowClient(store.uri).get_run(run_id)
+        client = MlflowClient(store.uri)
+        run = client.get_run(run_id)
         # `Model.log` would make it in the experiment of the active run. To start and end the run changes its end time.
-        made = MlflowClient(store.uri).create_logged_model(
+        made = client.create_logged_model(
             run.info.experiment_id, name="model", source_run_id=run_id, params=run.data.params
         )
         Model.log(
