@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from archsearch.runs.formatting import count, duration
 from archsearch.sweep.time_left import TimeLeft
 from archsearch.sweep.worker import LOG, AttemptEnd, Job, RunProgress
-from archsearch.system.bar import ProgressBar
+from archsearch.system.bar import MARGIN, ProgressBar
 from archsearch.system.terminal import terminal_width
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class Display:
         if not numbers:
             return "  starting" if numbers is None else "  idle"
         others = f" and {count(len(numbers) - 1, 'other run')}, as one network" if len(numbers) > 1 else ""
-        room = width - len(others) - 3
+        room = width - len(others) - MARGIN - 1
         return f"  {self._epoch(numbers[0]) or 'reading the data':<22}  {self._label(numbers[0])}"[:room] + others
 
     def _epoch(self, number: int) -> str:

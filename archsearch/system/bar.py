@@ -5,7 +5,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-_CTRL_C = 2  # columns of the ^C that a terminal shows; at the right edge it would wrap, and the bar would stay
+MARGIN = 2  # columns of the ^C that a terminal shows; at the right edge it would wrap, and the bar would stay
 
 
 class ProgressBar(tqdm):  # type: ignore[type-arg] # generic in tqdm's stubs only
@@ -19,4 +19,4 @@ class ProgressBar(tqdm):  # type: ignore[type-arg] # generic in tqdm's stubs onl
         """What tqdm formats the bar with: its width, among others."""
         values = super().format_dict
         width = values.get("ncols")
-        return values if width is None else {**values, "ncols": max(1, width - _CTRL_C)}
+        return values if width is None else {**values, "ncols": max(1, width - MARGIN)}
