@@ -89,7 +89,8 @@ def explain(error: Exception, arguments: Sequence[str], find_dataset: FindDatase
         inside_interpolation(culprit, base, overrides) or _problem(reason, culprit, config, folders)
         for reason, culprit in refused
     ]
-    problems = [*reasons, *map(_several, several), *others]
+    settled = {problem.path for problem in reasons}  # without their overrides, settings have values of nobody's
+    problems = [*reasons, *map(_several, several), *(other for other in others if other.path not in settled)]
     return ConfigError(problems or [Problem("command line", _message(error))])
 
 

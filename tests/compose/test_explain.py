@@ -92,6 +92,11 @@ def test_what_hydras_grammar_does_not_allow_is_said_in_our_words(argument: str, 
     ]  # fmt: skip
 
 
+def test_a_setting_whose_value_is_refused_has_no_other_error() -> None:
+    (problem,) = explanations("data=image_folder", "data.root=~/photographs", "data.size=32")
+    assert problem.startswith("data.root: got ~/photographs, must have quotes")
+
+
 def test_an_option_with_special_characters_needs_quotes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "conf" / "model"
