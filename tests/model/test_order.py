@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archsearch.model.blocks.base import Block, register_block
+from archsearch.model.lowering import Lowering
 from archsearch.model.order import block_order
 from archsearch.model.spec import parse_model
 from tests.support.models import lower
@@ -163,6 +164,9 @@ def test_a_block_of_ones_own_cannot_have_these_settings() -> None:
     class Late(Block):
         type: Literal["late"] = "late"
         after: str = ""
+
+        def lower(self, lowering: Lowering) -> None:
+            del lowering
 
     with pytest.raises(ValueError, match="cannot have settings named after or before: every block has them"):
         register_block(Late)

@@ -1,6 +1,7 @@
 """What every block has, the settings that blocks inherit from the model, and the registry of blocks. No torch."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass as plain_dataclass
 from dataclasses import replace
@@ -58,7 +59,7 @@ class Defaults:
 
 
 @plain_dataclass(frozen=True)
-class Block:
+class Block(ABC):
     """A block of a model: a frozen pydantic dataclass with its settings, registered with `register_block`."""
 
     nested: ClassVar[Mapping[str, Literal["blocks", "branches"]]] = {}
@@ -71,9 +72,9 @@ class Block:
         del width
         return self, channels
 
+    @abstractmethod
     def lower(self, lowering: Lowering) -> None:
         """Append the block's layers."""
-        raise NotImplementedError
 
 
 T = TypeVar("T")
