@@ -286,6 +286,6 @@ def _shape(shape: object) -> tuple[tuple[int, ...] | None, list[Problem]]:
 
 def _integer(value: object) -> int | None:
     try:
-        return None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type]  # NumPy's, too
+        return None if isinstance(value, bool) else operator.index(value)  # type: ignore[arg-type] # any object: it refuses what is no integer
     except TypeError:
         return None

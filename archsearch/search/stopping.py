@@ -65,7 +65,7 @@ class NoStopping:
     def settle(self, trial: int) -> None:
         """Nothing depends on it."""
 
-    def next_step(self, *, is_last: bool = False) -> Step | None:  # noqa: ARG002
+    def next_step(self, *, is_last: bool = False) -> Step | None:  # noqa: ARG002 # the protocol's signature
         """No trial trains on."""
         return None
 
@@ -154,7 +154,7 @@ class MedianStopping:
         """It waits no longer; others are compared with what it has reached."""
         self.settle(trial)
 
-    def next_step(self, *, is_last: bool = False) -> Step | None:  # noqa: ARG002
+    def next_step(self, *, is_last: bool = False) -> Step | None:  # noqa: ARG002 # the protocol's signature
         """The trial that has waited longest."""
         return self._waiting.pop(0) if self._waiting else None
 
