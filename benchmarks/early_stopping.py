@@ -151,6 +151,7 @@ def repeat(curves: Sequence[Curve], number: int, halving: Callable[[], Stopping]
     spent = events[-1][0] + RANDOM * epochs if first is None else first  # without it, the 60 must be trained after all
     whole = losses_of(order)
     reference = whole.max(axis=0)
+    of_all = hypervolume(whole, reference)
     row: Row = {"epochs of random's best": spent / (RANDOM * epochs), "random's best is missed": float(first is None)}
     rules: dict[str, Callable[[], Iterator[tuple[int, Curve]]]] = {
         "random": lambda: ((count * epochs, curve) for count, curve in enumerate(order, 1)),
@@ -161,7 +162,7 @@ def repeat(curves: Sequence[Curve], number: int, halving: Callable[[], Stopping]
     for name, rule in rules.items():
         outcomes = list(rule())
         parts = [
-            hypervolume(losses_of([curve for _, curve in outcomes[:count]]), reference) / hypervolume(whole, reference)
+            hypervolume(losses_of([curve for _, curve in outcomes[:count]]), reference) / of_all
             for count in range(1, len(outcomes) + 1)
         ]
         enough = (spent for (spent, _), part in zip(outcomes, parts, strict=True) if part >= ENOUGH)
