@@ -31,6 +31,7 @@ def curves_plot(board: Leaderboard) -> str | None:
         figure = new_figure(WIDTH, 3.1)
         axes = figure.add_subplot()
         lowest: list[float] = []
+        highest: list[float] = []
         for (_, epochs), name, colour, style in zip(curves, names.texts, _COLOURS, _STYLES, strict=False):
             x = sorted(epochs)
             means = [float(np.mean(epochs[epoch])) for epoch in x]
@@ -38,9 +39,10 @@ def curves_plot(board: Leaderboard) -> str | None:
             axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
             axes.plot(x, means, style, color=colour, linewidth=1.5, label=name)
             lowest += low[ceil(_START * len(x)) :] or low
-        _, top = axes.get_ylim()
-        bottom = min(lowest)
-        axes.set_ylim(bottom - 0.05 * max(top - bottom, 0.01), top)
+            highest += high
+        bottom, top = min(lowest), max(highest)
+        margin = 0.05 * max(top - bottom, 0.01)
+        axes.set_ylim(bottom - margin, top + margin)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("epoch")
         axes.set_ylabel(f"{board.study.judged_on} accuracy, %")

@@ -84,6 +84,14 @@ def test_learning_curves_need_a_history() -> None:
     assert curves_plot(rank(study({"0": [99.0], "0.1": [99.1]}))) is None
 
 
+def test_learning_curves_end_near_the_best_accuracy() -> None:
+    history = [(epoch, 10.0 if epoch == 1 else 97 + epoch / 10) for epoch in range(1, 21)]
+    svg = curves_plot(rank(study({"0": [99.0], "0.1": [99.1]}, history=lambda: history)))
+    assert svg is not None
+    ticks = [float(text) for text in re.findall(r">([\d.]+)</text>", svg)]
+    assert max(ticks) < 100 and min(tick for tick in ticks if tick > 20) > 97  # epochs are up to 20
+
+
 @pytest.fixture
 def page(report: Cli, workspace: Path) -> str:
     """The page of a sweep whose runs have a history and are recorded in a store."""
