@@ -1,15 +1,21 @@
-"""Inference in bfloat16 on the CPU, with the predictions of float32."""
+"""Inference in bfloat16 on the CPU, with the predictions of float32.
+
+torch's ReLU and pooling take as long as a third of the convolutions in bfloat16. Here they are other operations of
+torch with the same results, several times as fast (docs/speed.md).
+"""
 
 import copy
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from archsearch.model.layers import Parallel
 from archsearch.training.layers import is_sequence
 
 _CLOSE = 1 / 16  # of the largest logit: two logits that are closer than this could change places by rounding
+_AT_ONCE = 16  # close images per call: oneDNN prepares a convolution for each new batch size, which takes milliseconds
 # Layers that are as fast in bfloat16, or faster. torch's norms are slower.
 _FAST = (nn.Conv2d, nn.Linear, nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity)
 
@@ -19,18 +25,20 @@ def in_bfloat16(network: nn.Module) -> Callable[[Tensor], Tensor]:
 
     Images whose two largest logits are close are computed once more in float32, so that predictions are those of
     `network`. All other logits are rounded to bfloat16. Returns `network` itself if it has layers that are slower in
-    bfloat16, or that archsearch does not know.
+    bfloat16, or that archsearch does not know, or parameters that are not finite.
     """
-    if not _is_fast(network):
+    if not _is_fast(network) or not all(parameter.isfinite().all() for parameter in network.parameters()):
         return network
-    rounded = copy.deepcopy(network).to(torch.bfloat16)
+    rounded = _with_fast_layers(copy.deepcopy(network).to(torch.bfloat16))
 
     def forward(images: Tensor) -> Tensor:
         logits: Tensor = rounded(images.to(torch.bfloat16)).to(images.dtype)
         highest = logits.topk(2, dim=1).values
-        close = highest[:, 0] - highest[:, 1] < _CLOSE * logits.abs().amax(dim=1)
-        if close.any():
-            logits[close] = network(images[close].contiguous(memory_format=torch.channels_last))
+        close = (highest[:, 0] - highest[:, 1] < _CLOSE * logits.abs().amax(dim=1)).nonzero().flatten()
+        for start in range(0, len(close), _AT_ONCE):
+            chosen = close[start : start + _AT_ONCE]
+            again = images[functional.pad(chosen, (0, _AT_ONCE - len(chosen)))]
+            logits[chosen] = network(again.contiguous(memory_format=torch.channels_last))[: len(chosen)]
         return logits
 
     return forward
@@ -40,3 +48,64 @@ def _is_fast(module: nn.Module) -> bool:
     if is_sequence(module) or isinstance(module, Parallel):
         return all(map(_is_fast, module.children()))
     return isinstance(module, _FAST)
+
+
+def _with_fast_layers(module: nn.Module) -> nn.Module:
+    """The bfloat16 network `module`, with layers in place of torch's slow ones."""
+    if is_sequence(module):
+        return nn.Sequential(*map(_with_fast_layers, module))
+    if isinstance(module, Parallel):
+        return module.with_branches(_with_fast_layers)
+    if type(module) is nn.ReLU:
+        return _ReLU(module.inplace)
+    if type(module) is nn.MaxPool2d and _is_of_2x2(module) and module.dilation in (1, (1, 1)):
+        return _MaxPool()
+    if type(module) is nn.AvgPool2d and _is_of_2x2(module) and module.divisor_override is None:
+        return _AvgPool()
+    return module
+
+
+def _is_of_2x2(pool: nn.MaxPool2d | nn.AvgPool2d) -> bool:
+    """Whether the windows of `pool` are the 2x2 pixels side by side; an odd last row or column is left out."""
+    return (
+        pool.kernel_size in (2, (2, 2))
+        and pool.stride in (2, (2, 2))
+        and pool.padding in (0, (0, 0))
+        and not pool.ceil_mode
+    )
+
+
+class _ReLU(nn.Module):
+    """A negative number in bfloat16 is also negative as an integer of 16 bits, and those have fast comparisons.
+
+    So is nan with a sign, which becomes 0. Finite parameters give none, unless values overflow.
+    """
+
+    def __init__(self, inplace: bool) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, images: Tensor) -> Tensor:
+        bits = images.view(torch.int16)
+        if self.inplace:
+            bits.clamp_(min=0)
+            return images
+        return bits.clamp(min=0).view(torch.bfloat16)
+
+
+class _MaxPool(nn.Module):
+    """The maxima of rows, then of columns."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        height, width = (size // 2 * 2 for size in images.shape[-2:])
+        rows = torch.maximum(images[..., 0:height:2, :], images[..., 1:height:2, :])
+        return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
+
+
+class _AvgPool(nn.Module):
+    """A convolution of each channel; a quarter is exact in bfloat16, and sums are in float32."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        channels = images.shape[1]
+        quarters = images.new_full((channels, 1, 2, 2), 0.25)
+        return functional.conv2d(images, quarters, stride=2, groups=channels)

@@ -1,5 +1,8 @@
 """Inference in bfloat16."""
 
+import copy
+
+import pytest
 import torch
 from torch import nn
 
@@ -52,3 +55,37 @@ def test_branches_are_computed_in_bfloat16() -> None:
     blocks = {"stem": conv, "block": {"type": "residual", "body": {"conv": conv}, "norm": "none"}}
     network = folded(trained(lower({"blocks": blocks, "head": {"type": "gap"}})))
     assert in_bfloat16(network) is not network
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.ReLU(),
+        nn.ReLU(inplace=True),
+        nn.MaxPool2d(2),
+        nn.AvgPool2d(2),
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.AvgPool2d(2, padding=1),
+        nn.MaxPool2d(3, stride=2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [(6, 8), (7, 9)], ids=str)
+def test_layers_compute_what_those_of_torch_compute(layer: nn.Module, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    images = torch.randn(200, 12, *size).contiguous(memory_format=torch.channels_last)
+    network = nn.Sequential(nn.Conv2d(12, 12, 1), layer, nn.Flatten(), nn.LazyLinear(10))
+    with torch.inference_mode():
+        exact = network(images)
+        rounded = copy.deepcopy(network).bfloat16()(images.bfloat16()).float()
+        logits = in_bfloat16(network)(images)
+    is_rounded = (logits == rounded).all(dim=1)
+    assert is_rounded.sum() > 100
+    torch.testing.assert_close(logits[~is_rounded], exact[~is_rounded])  # those with close logits
+
+
+def test_a_network_whose_parameters_are_not_finite_stays_in_float32() -> None:
+    linear = nn.Linear(2, 3)
+    linear.weight = nn.Parameter(torch.full((3, 2), -torch.nan))
+    network = nn.Sequential(nn.Flatten(), linear, nn.ReLU())
+    assert in_bfloat16(network) is network
