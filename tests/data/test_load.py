@@ -1,5 +1,7 @@
 """Resolving, loading and splitting data sets."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +62,21 @@ def test_digits_have_the_shapes_and_statistics_of_their_info(digits: Dataset) ->
     pixels = digits.train_images / 255
     assert pixels.mean() == pytest.approx(digits.info.mean[0], abs=1e-4)
     assert pixels.std() == pytest.approx(digits.info.std[0], abs=1e-4)
+
+
+def test_digits_are_the_same_if_scikit_learn_keeps_them_elsewhere(
+    digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("archsearch.data.load.find_spec", lambda name: None)
+    assert load(DATASETS["digits"], Path("unused")).fingerprint == digits.fingerprint
+
+
+@pytest.mark.e2e
+def test_digits_are_read_without_importing_scikit_learn() -> None:
+    read = "from archsearch.data.load import load; load(DATASETS['digits'], Path('unused'))"
+    imports = "import sys; from pathlib import Path; from archsearch.data.catalogue import DATASETS"
+    command = [sys.executable, "-c", f"{imports}; {read}; assert 'sklearn' not in sys.modules"]
+    subprocess.run(command, check=True, timeout=60)
 
 
 def test_mnist_has_the_shapes_and_statistics_of_its_info(mnist_root: Path) -> None:
