@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -107,8 +108,11 @@ def _open(
     if checkpoint is not None and checkpoint.data_fingerprint != data.fingerprint:
         root = prepared.settings.data.root
         raise ResumeError(f"resume: the data in data.root={root} differ from those that the run started with")
+    settings = prepared.settings
+    if complete:  # it is only evaluated: do not compile what trains it
+        settings = replace(settings, trainer=replace(settings.trainer, fused=False))
     with memory_explained():
-        trainer = make_trainer(prepared.settings, prepared.plan, data, device, network=prepared.network)
+        trainer = make_trainer(settings, prepared.plan, data, device, network=prepared.network)
     if checkpoint is not None:
         try:
             trainer.load_state_dict(checkpoint.trainer)
