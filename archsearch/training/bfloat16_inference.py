@@ -1,6 +1,6 @@
 """Inference in bfloat16 on the CPU, with the predictions of float32.
 
-torch's ReLU and pooling take as long as a third of the convolutions in bfloat16. Here they are other operations of
+torch's ReLU and pooling take as long as a quarter of the convolutions in bfloat16. Here they are other operations of
 torch with the same results, several times as fast (docs/speed.md).
 """
 
@@ -29,7 +29,7 @@ def in_bfloat16(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """
     if not _is_fast(network) or not all(parameter.isfinite().all() for parameter in network.parameters()):
         return network
-    rounded = _with_fast_layers(copy.deepcopy(network).to(torch.bfloat16))
+    rounded = with_fast_layers(copy.deepcopy(network).to(torch.bfloat16))
 
     def forward(images: Tensor) -> Tensor:
         logits: Tensor = rounded(images.to(torch.bfloat16)).to(images.dtype)
@@ -50,12 +50,12 @@ def _is_fast(module: nn.Module) -> bool:
     return isinstance(module, _FAST)
 
 
-def _with_fast_layers(module: nn.Module) -> nn.Module:
+def with_fast_layers(module: nn.Module) -> nn.Module:
     """The bfloat16 network `module`, with layers in place of torch's slow ones."""
     if is_sequence(module):
-        return nn.Sequential(*map(_with_fast_layers, module))
+        return nn.Sequential(*map(with_fast_layers, module))
     if isinstance(module, Parallel):
-        return module.with_branches(_with_fast_layers)
+        return module.with_branches(with_fast_layers)
     if type(module) is nn.ReLU:
         return _ReLU(module.inplace)
     if type(module) is nn.MaxPool2d and _is_of_2x2(module) and module.dilation in (1, (1, 1)):

@@ -16,8 +16,8 @@ from archsearch.data.files import read_files
 from tests.support.processes import REPOSITORY
 
 SCRIPTS = (
-    "branches", "generated_sets", "gpu_epoch", "overhead", "plots", "png_folder", "report_scale", "speed", "stacked",
-    "startup", "sweep_overhead", "time_to_accuracy", "verdicts",
+    "branches", "generated_sets", "gpu_epoch", "inference", "overhead", "plots", "png_folder", "report_scale", "speed",
+    "stacked", "startup", "sweep_overhead", "time_to_accuracy", "verdicts",
 )  # fmt: skip
 Load = Callable[[str], ModuleType]
 
@@ -115,6 +115,13 @@ def test_a_trial_of_the_plain_loop_writes_its_rates(mnist_root: Path, tmp_path: 
     run(tmp_path, "speed", "--candidates", "loop", *few, ARCHSEARCH_DATA=str(mnist_root.resolve()))
     results = json.loads(path.read_text())
     assert results["summary"]["loop"]["images_per_second"]["n"] == 1 and results["targets"] == []
+
+
+@pytest.mark.e2e
+def test_each_layer_is_timed_with_the_layer_in_its_place(tmp_path: Path) -> None:
+    lines = run(tmp_path, "inference", "--images", "10", "--rounds", "1").splitlines()
+    assert sum(line.startswith("Conv2d") for line in lines) == 7
+    assert [len(line.split()) for line in lines if line.startswith(("ReLU", "AvgPool2d", "all"))] == [4] * 9 + [3]
 
 
 @pytest.mark.slow
