@@ -155,6 +155,7 @@ def check(capture: pytest.CaptureFixture[str], arguments: Sequence[str]) -> None
     assert "Traceback" not in done.stderr, (arguments, done.stderr)
 
 
+@pytest.mark.timeout(1200)
 @settings(
     max_examples=1000, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
