@@ -9,10 +9,11 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional
 
 from archsearch.model.layers import Parallel
-from archsearch.training.layers import is_sequence
+from archsearch.training.layers import is_plain, is_sequence
 
 _CLOSE = 1 / 16  # of the largest logit: two logits that are closer than this could change places by rounding
 _AT_ONCE = 16  # close images per call: oneDNN prepares a convolution for each new batch size, which takes milliseconds
@@ -24,24 +25,41 @@ def in_bfloat16(network: nn.Module) -> Callable[[Tensor], Tensor]:
     """What the folded `network` computes, from images (N, channels, height, width) to logits (N, classes), in bfloat16.
 
     Images whose two largest logits are close are computed once more in float32, so that predictions are those of
-    `network`. All other logits are rounded to bfloat16. Returns `network` itself if it has layers that are slower in
-    bfloat16, or that archsearch does not know, or parameters that are not finite.
+    `network`. All other logits are rounded to bfloat16. Where values could overflow, float32 computes all. Returns
+    `network` itself if it has hooks, or layers that are slower in bfloat16 or that archsearch does not know.
     """
-    if not _is_fast(network) or not all(parameter.isfinite().all() for parameter in network.parameters()):
+    if not is_plain(network) or not _is_fast(network):
         return network
     rounded = with_fast_layers(copy.deepcopy(network).to(torch.bfloat16))
+    safe = -1.0  # no pixel up to this makes values overflow
 
     def forward(images: Tensor) -> Tensor:
+        nonlocal safe
+        largest = images.abs().max()
+        if not largest <= safe:
+            if not _stays_finite(network, largest.expand(1, *images.shape[1:]).clone()):
+                return network(images)  # type: ignore[no-any-return]
+            safe = float(largest)
         logits: Tensor = rounded(images.to(torch.bfloat16)).to(images.dtype)
         highest = logits.topk(2, dim=1).values
         close = (highest[:, 0] - highest[:, 1] < _CLOSE * logits.abs().amax(dim=1)).nonzero().flatten()
-        for start in range(0, len(close), _AT_ONCE):
-            chosen = close[start : start + _AT_ONCE]
-            again = images[functional.pad(chosen, (0, _AT_ONCE - len(chosen)))]
+        count = min(_AT_ONCE, len(images))
+        for start in range(0, len(close), count):
+            chosen = close[start : start + count]
+            again = images[functional.pad(chosen, (0, count - len(chosen)))]
             logits[chosen] = network(again.contiguous(memory_format=torch.channels_last))[: len(chosen)]
         return logits
 
     return forward
+
+
+def _stays_finite(network: nn.Module, image: Tensor) -> bool:
+    """Whether no value in `network` overflows for an image whose pixels are no larger than those of `image`.
+
+    With absolute weights, each layer computes an upper bound of its absolute values.
+    """
+    weights = {name: parameter.abs() for name, parameter in network.named_parameters()}
+    return bool(functional_call(network, weights, (image,)).isfinite().all())
 
 
 def _is_fast(module: nn.Module) -> bool:
@@ -78,7 +96,7 @@ def _is_of_2x2(pool: nn.MaxPool2d | nn.AvgPool2d) -> bool:
 class _ReLU(nn.Module):
     """A negative number in bfloat16 is also negative as an integer of 16 bits, and those have fast comparisons.
 
-    So is nan with a sign, which becomes 0. Finite parameters give none, unless values overflow.
+    So is nan with a sign, which becomes 0.
     """
 
     def __init__(self, inplace: bool) -> None:

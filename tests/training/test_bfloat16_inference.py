@@ -84,8 +84,45 @@ def test_layers_compute_what_those_of_torch_compute(layer: nn.Module, size: tupl
     torch.testing.assert_close(logits[~is_rounded], exact[~is_rounded])  # those with close logits
 
 
-def test_a_network_whose_parameters_are_not_finite_stays_in_float32() -> None:
-    linear = nn.Linear(2, 3)
-    linear.weight = nn.Parameter(torch.full((3, 2), -torch.nan))
-    network = nn.Sequential(nn.Flatten(), linear, nn.ReLU())
+@pytest.mark.parametrize("weight", [-torch.nan, 1e20])
+def test_what_is_not_finite_in_float32_is_not_finite(weight: float) -> None:
+    signs = torch.tensor([[1.0, 1.0], [1.0, -1.0]])
+    layers = [nn.Linear(2, 2, bias=False) for _ in range(3)]
+    for layer in layers:
+        layer.weight = nn.Parameter(weight * signs)  # in bfloat16, inf - inf is nan with a sign
+    network = nn.Sequential(nn.Flatten(), layers[0], layers[1], nn.ReLU(), layers[2])
+    images = torch.ones(3, 2, 1, 1)
+    with torch.inference_mode():
+        logits, exact = in_bfloat16(network)(images), network(images)
+    assert not exact.isfinite().any()
+    torch.testing.assert_close(logits, exact, equal_nan=True)
+
+
+def test_a_network_with_hooks_stays_in_float32() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(2, 3), nn.ReLU())
+    network[2].register_forward_hook(lambda module, inputs, outputs: outputs + 1)
     assert in_bfloat16(network) is network
+
+
+class _Counted(nn.Linear):
+    """Notes the sizes of its batches in float32."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 3)
+        self.weight = nn.Parameter(torch.ones(3, 2))  # so that all logits are close
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.sizes: list[int] = []
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        if values.dtype == torch.float32:
+            self.sizes.append(len(values))
+        return super().forward(values)
+
+
+def test_close_images_are_computed_16_at_a_time_if_there_are_as_many() -> None:
+    layer = _Counted()
+    with torch.inference_mode():
+        rounded = in_bfloat16(nn.Sequential(nn.Flatten(), layer))
+        rounded(torch.ones(4, 2, 1, 1))
+        rounded(torch.ones(40, 2, 1, 1))
+    assert layer.sizes == [1, 4, 16, 16, 16]  # the first call is for the largest pixel
