@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from archsearch.model.layers import Parallel
-from archsearch.training.layers import is_plain, is_sequence
+from archsearch.training.layers import halves, is_plain, is_sequence
 
 _CLOSE = 1 / 16  # of the largest logit: two logits that are closer than this could change places by rounding
 _AT_ONCE = 16  # close images per call: oneDNN prepares a convolution for each new batch size, which takes milliseconds
@@ -76,21 +76,9 @@ def with_fast_layers(module: nn.Module) -> nn.Module:
         return module.with_branches(with_fast_layers)
     if type(module) is nn.ReLU:
         return _ReLU(module.inplace)
-    if type(module) is nn.MaxPool2d and _is_of_2x2(module) and module.dilation in (1, (1, 1)):
-        return _MaxPool()
-    if type(module) is nn.AvgPool2d and _is_of_2x2(module) and module.divisor_override is None:
-        return _AvgPool()
+    if halves(module):
+        return _MaxPool() if isinstance(module, nn.MaxPool2d) else _AvgPool()
     return module
-
-
-def _is_of_2x2(pool: nn.MaxPool2d | nn.AvgPool2d) -> bool:
-    """Whether the windows of `pool` are the 2x2 pixels side by side; an odd last row or column is left out."""
-    return (
-        pool.kernel_size in (2, (2, 2))
-        and pool.stride in (2, (2, 2))
-        and pool.padding in (0, (0, 0))
-        and not pool.ceil_mode
-    )
 
 
 class _ReLU(nn.Module):

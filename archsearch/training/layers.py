@@ -22,6 +22,17 @@ def leaf_layers(network: nn.Sequential) -> Iterator[nn.Module]:
             yield layer
 
 
+def halves(layer: nn.Module) -> bool:
+    """Whether `layer` pools 2x2 pixels to one, and leaves out the last row or column of odd sizes."""
+    if type(layer) not in (nn.AvgPool2d, nn.MaxPool2d) or layer.ceil_mode:
+        return False
+    if isinstance(layer, nn.AvgPool2d) and layer.divisor_override is not None:
+        return False
+    if isinstance(layer, nn.MaxPool2d) and (layer.return_indices or layer.dilation not in (1, (1, 1))):
+        return False
+    return layer.kernel_size in (2, (2, 2)) and layer.stride in (2, (2, 2)) and layer.padding in (0, (0, 0))
+
+
 def is_plain(network: nn.Module) -> TypeGuard[nn.Sequential]:
     """Whether a pass may replace layers of `network`: it is a sequence, and no hook sees its layers.
 

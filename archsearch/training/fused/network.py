@@ -8,7 +8,7 @@ from torch import nn
 
 from archsearch.model.layers import Parallel
 from archsearch.training.fused.in_float32 import InFloat32, is_slow_in_bfloat16
-from archsearch.training.layers import is_plain, leaf_layers
+from archsearch.training.layers import halves, is_plain, leaf_layers
 
 _BEHIND = (nn.ReLU, nn.Dropout2d)  # layers that are fused with the batch norm before them
 _MAX_THREADS = 2  # fused layers use one thread; with more than this many, torch's own layers are faster
@@ -61,7 +61,7 @@ def _fused(network: nn.Module, bfloat16: bool) -> nn.Sequential:
             behind[type(following)] = following
         dropout = behind.get(nn.Dropout2d)
         assert dropout is None or isinstance(dropout, nn.Dropout2d)
-        pool = remaining.popleft() if remaining and _halves(remaining[0]) else None
+        pool = remaining.popleft() if remaining and halves(remaining[0]) else None
         assert pool is None or isinstance(pool, nn.AvgPool2d | nn.MaxPool2d)
         layers.append(FusedNorm(layer, dropout, pool, relu_before=has_relu, relu_behind=nn.ReLU in behind))
     return nn.Sequential(*layers)
@@ -75,14 +75,3 @@ def _can_fuse(layer: nn.Module) -> bool:
     if type(layer) is not nn.BatchNorm2d or not layer.affine or layer.weight.dtype != torch.float32:
         return False
     return layer.track_running_stats and layer.momentum is not None
-
-
-def _halves(layer: nn.Module) -> bool:
-    """Whether `layer` pools 2x2 pixels to one, and leaves out the last row or column of odd sizes."""
-    if type(layer) not in (nn.AvgPool2d, nn.MaxPool2d) or layer.ceil_mode:
-        return False
-    if isinstance(layer, nn.AvgPool2d) and layer.divisor_override is not None:
-        return False
-    if isinstance(layer, nn.MaxPool2d) and (layer.return_indices or layer.dilation not in (1, (1, 1))):
-        return False
-    return layer.kernel_size in (2, (2, 2)) and layer.stride in (2, (2, 2)) and layer.padding in (0, (0, 0))
